@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Shortcuts. Whatever else you want to say to a playbook, say it to Ansible: `make controller`, then
+# `.venv/bin/ansible-playbook playbooks/setup.yml --check --diff --limit ...`
+
+PYTHON =
+BIN = .venv/bin
+PLAYBOOK = $(BIN)/ansible-playbook
+FLEET = $(BIN)/python -m tests.simulated_mac
+PLUGINS = .collections/ansible_collections/metalfleet/tensorflow/plugins
+# Molecule and ansible-lint look for Ansible on the PATH, and for its home not in ansible.cfg.
+ANSIBLE_ENV = env PATH="$$PWD/$(BIN):$$PATH" ANSIBLE_HOME="$$PWD/.cache/ansible"
+
+.PHONY: help
+help:
+	@echo 'make setup      set this machine up: TensorFlow environments as inventory/local declares them'
+	@echo 'make demo       bring three simulated Macs up and set them up over SSH'
+	@echo 'make demo-down  stop the simulated Macs'
+	@echo 'make test       all checks and tests'
+	@echo 'make check      the checks that run nothing: style, types, lint, the built collection'
+	@echo 'make format     put the code into the one format'
+	@echo 'make bench      measure, beside the alternatives'
+	@echo 'make locks      resolve all pinned lists anew'
+	@echo 'make clean      remove everything that these commands made'
+
+# --- Use -------------------------------------------------------------------------------------------------------------
+
+.PHONY: controller
+controller:
+	@tools/controller.sh controller $(PYTHON)
+
+.PHONY: setup
+setup: controller
+	$(PLAYBOOK) playbooks/setup.yml
+
+.PHONY: demo
+demo: system-packages controller
+	$(FLEET) up m1=m1-fresh m2=m2-rosetta m4=m4-homebrew
+	$(PLAYBOOK) -i inventory/simulated playbooks/setup.yml
+
+.PHONY: demo-down
+demo-down: controller
+	$(FLEET) down
+
+# --- Development -----------------------------------------------------------------------------------------------------
+
+.PHONY: system-packages
+system-packages:
+	@tools/system_packages.sh
+
+.PHONY: development
+development:
+	@tools/controller.sh development $(PYTHON)
+
+.PHONY: test
+test: system-packages check # the cheap before the dear
+	$(BIN)/pytest
+	$(ANSIBLE_ENV) molecule test --all
+
+# What travels to the hosts is checked once more, for the oldest Python that mypy knows.
+.PHONY: check
+check: development
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(PLUGINS) tests tools inventory molecule
+	$(BIN)/mypy --python-version 3.10 $(PLUGINS)/modules $(PLUGINS)/module_utils
+	$(BIN)/yamllint --strict .
+	$(ANSIBLE_ENV) ansible-lint --strict --offline
+	$(BIN)/ansible-galaxy collection build --force --output-path .cache/build
+
+.PHONY: format
+format: development
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: system-packages development
+	$(BIN)/python -m tests.benchmarks
+
+.PHONY: locks
+locks: development
+	$(BIN)/python -m tools.locks
+
+.PHONY: clean
+clean:
+	if [ -x $(BIN)/python ]; then $(FLEET) down --delete; fi
+	rm -rf .venv .cache .ansible .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

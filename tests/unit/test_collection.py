@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds for the collection as a whole, whatever modules, roles and files it comes to have."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest.mock import MagicMock, patch
+
+import pytest
+import yaml
+from ansible.module_utils.basic import AnsibleModule
+from ansible.plugins.action import ActionBase
+from packaging.specifiers import SpecifierSet
+
+CHECKOUT = Path(__file__).parents[2]
+COLLECTION = "metalfleet.tensorflow"
+MODULES = sorted(path.stem for path in CHECKOUT.glob("plugins/modules/[!_]*.py"))
+ROLES = sorted(path.parents[1].name for path in CHECKOUT.glob("roles/*/tasks/main.yml"))
+LICENSE_LINE = "SPDX-License-Identifier: GPL-3.0-or-later"
+
+Spec = dict[str, Any]
+
+
+def load(path: str) -> Any:
+    return yaml.safe_load((CHECKOUT / path).read_text())
+
+
+def our_files() -> Iterator[Path]:
+    """All files but those that git or the tools made."""
+    made = {".ansible", ".cache", ".collections", ".git", ".hypothesis", ".venv", "__pycache__"}
+    for folder, subfolders, names in os.walk(CHECKOUT):
+        subfolders[:] = set(subfolders) - made
+        yield from (Path(folder, name) for name in names)
+
+
+def test_there_are_modules_and_roles() -> None:
+    assert MODULES
+    assert ROLES
+
+
+# --- Roles -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_roles_defaults_are_those_of_its_argument_specs(role: str) -> None:
+    specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = load(f"roles/{role}/defaults/main.yml")
+    optional = {name for name, option in specs.items() if not option.get("required")}
+
+    assert defaults.keys() <= specs.keys()
+    assert optional <= defaults.keys()
+    assert {name: specs[name].get("default") for name in optional} == {name: defaults[name] for name in optional}
+
+
+# --- Modules ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def documentation() -> dict[str, Any]:
+    """What ansible-doc reads, by the full names of the modules."""
+    names = [f"{COLLECTION}.{module}" for module in MODULES]
+    process = subprocess.run(
+        [Path(sys.executable).with_name("ansible-doc"), "--json", "--type", "module", *names],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    pages: dict[str, Any] = json.loads(process.stdout)
+    return pages
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_ansible_doc_accepts_the_documentation(module: str) -> None:
+    page = documentation()[f"{COLLECTION}.{module}"]
+    assert page["doc"]["short_description"]
+    assert {"check_mode", "diff_mode", "idempotent", "platform"} <= page["doc"]["attributes"].keys()
+    assert page["return"]
+    assert any(f"{COLLECTION}.{module}" in task for task in yaml.safe_load(page["examples"]))
+
+
+class SpecCapturedError(Exception):
+    """Ends a module as soon as it has said what its arguments are."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.spec = spec
+
+
+def capture_spec(_: object, argument_spec: Spec, *_args: object, **_kwargs: object) -> NoReturn:
+    raise SpecCapturedError(argument_spec)
+
+
+def entry_point(module: str) -> Callable[[], object]:
+    """The module's main(), or where an action plugin does all the work, that."""
+    package = f"ansible_collections.{COLLECTION}.plugins"
+    program: Callable[[], object] | None = getattr(import_module(f"{package}.modules.{module}"), "main", None)
+    if program:
+        return program
+    action = import_module(f"{package}.action.{module}").ActionModule(*[MagicMock() for _ in range(6)])
+    return lambda: action.run(task_vars={})
+
+
+def argument_spec(module: str) -> Spec:
+    with (
+        patch.object(AnsibleModule, "__init__", capture_spec),
+        patch.object(ActionBase, "run"),
+        patch.object(ActionBase, "validate_argument_spec", capture_spec),
+        pytest.raises(SpecCapturedError) as captured,
+    ):
+        entry_point(module)()
+    return captured.value.spec
+
+
+def comparable(options: Spec) -> Spec:
+    """Those sides of options that documentation and argument_spec both tell, with Ansible's defaults spelled out."""
+    return {
+        name: {
+            "type": option.get("type", "str"),
+            "elements": option.get("elements"),
+            "required": option.get("required", False),
+            "default": option.get("default"),
+            "choices": option.get("choices"),
+            "aliases": option.get("aliases", []),
+            "options": comparable(option.get("suboptions") or option.get("options") or {}),
+        }
+        for name, option in options.items()
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_documented_options_are_those_of_the_argument_spec(module: str) -> None:
+    documented = documentation()[f"{COLLECTION}.{module}"]["doc"].get("options", {})
+    assert comparable(documented) == comparable(argument_spec(module))
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_program_names_its_license() -> None:
+    unlicensed = [
+        str(path.relative_to(CHECKOUT))
+        for path in our_files()
+        if path.suffix in {".py", ".c", ".h", ".sh"}
+        and path.stat().st_size
+        and not any(LICENSE_LINE in line for line in path.read_text().splitlines()[:2])
+    ]
+    assert unlicensed == []
+
+
+@pytest.mark.parametrize("private", [CHECKOUT, Path.home()], ids=["checkout", "home"])
+def test_no_file_names_a_path_of_the_machine_where_it_was_written(private: Path) -> None:
+    mention = re.compile(rf"(?<![\w.~]){re.escape(str(private))}(?![\w-])".encode())
+    assert [str(path.relative_to(CHECKOUT)) for path in our_files() if mention.search(path.read_bytes())] == []
+
+
+# --- Versions --------------------------------------------------------------------------------------------------------
+
+
+def test_the_pinned_ansible_is_one_that_the_collection_supports() -> None:
+    supported = SpecifierSet(load("meta/runtime.yml")["requires_ansible"])
+    pins = re.findall(r"^ansible-core==(\S+)", (CHECKOUT / "requirements/controller.txt").read_text(), re.MULTILINE)
+    assert pins
+    assert all(supported.contains(pin) for pin in pins)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_was_added_in_a_version_that_is_not_out(module: str) -> None:
+    added = documentation()[f"{COLLECTION}.{module}"]["doc"]["version_added"]
+    assert SpecifierSet(f"<={load('galaxy.yml')['version']}").contains(added)
