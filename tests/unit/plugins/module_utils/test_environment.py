@@ -1,0 +1,543 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environments: every drift, every fault of a build, with the real uv and small wheels of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed, Commands, Completed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import manifest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import (
+    converge,
+    folders_in_use,
+    foresee,
+    one_writer,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Builder, Source
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
+    Declaration,
+    EnvironmentFailed,
+    declare,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import kernel_path, observe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import make_plan
+
+from tests.simulated_mac.macho import Kind, stub
+from tests.wheels import Wheel, lock_of, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def thin(architecture: str) -> bytes:
+    """A library for one architecture."""
+    return stub(Kind.BUNDLE, {architecture: ["none"]})
+
+
+UV = Path(sys.executable).with_name("uv")
+INTERPRETER = Path(os.path.realpath(sys.executable))
+
+
+class RecordingCommands(Commands):
+    """Runs everything for real, and remembers it."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.environments: list[Mapping[str, str]] = []
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 10, stdin: str = "", env: Mapping[str, str] | None = None
+    ) -> Completed:
+        self.calls.append(list(argv))
+        self.environments.append(env or {})
+        return super().run(argv, timeout=timeout, stdin=stdin, env=env)
+
+    @property
+    def builds(self) -> int:
+        return sum("venv" in call for call in self.calls)
+
+
+class Host:
+    """A host's folder in which environments are made, as the module makes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.wheels = folder / "wheels"
+        self.commands = RecordingCommands()
+        self.source = Source(wheels=str(self.wheels))
+        self.machine = ""
+        packages = (make_wheel(self.wheels, "alpha"), make_wheel(self.wheels, "beta", "2.0"))
+        self.declaration = Declaration("tf", folder / "root", folder / "links", INTERPRETER, lock_of(*packages))
+
+    def converge(self, *, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
+        declaration = replace(self.declaration, **changed)
+        builder = Builder(declaration, UV, self.source, self.commands, machine=self.machine, probe=self.probe)
+        return converge(builder, check_mode)
+
+    def probe(self, _declaration: Declaration, _environment: Path) -> dict[str, Any]:
+        return {"ok": True, "verdict": "gpu-ok", "duration": 1.0}
+
+    def four_runs(self, **changed: Any) -> list[list[str]]:
+        """Check, real, again, again in check: the reasons of each."""
+        return [self.converge(check_mode=check, **changed)["reasons"] for check in (True, False, False, True)]
+
+    @property
+    def link(self) -> Path:
+        return self.declaration.link
+
+    @property
+    def packages(self) -> Path:
+        return next(self.link.glob("lib/python3.*/site-packages"))
+
+    def imports(self) -> str:
+        """What the environment says when it is used."""
+        program = "import alpha, beta; print(alpha.VERSION, beta.VERSION)"
+        return subprocess.run(
+            [self.link / "bin/python", "-B", "-c", program], capture_output=True, text=True, check=False
+        ).stdout
+
+    def generations(self) -> list[str]:
+        return sorted(entry.name for entry in self.declaration.home.iterdir())
+
+
+@pytest.fixture
+def new_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return Host(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A host's folder with a cache and nothing else, to save time."""
+    folder = tmp_path_factory.mktemp("template")
+    Host(folder).converge()
+    shutil.rmtree(folder / "root/environments")
+    shutil.rmtree(folder / "links")
+    return folder
+
+
+@pytest.fixture
+def host(new_host: Host, template: Path, tmp_path: Path) -> Host:
+    """A host on which everything is in order."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True, symlinks=True)
+    assert new_host.converge()["reasons"] == ["absent"]
+    return new_host
+
+
+def tree(folder: Path) -> set[tuple[str, int]]:
+    return {(str(path), path.lstat().st_mtime_ns) for path in folder.rglob("*")}
+
+
+def rewrite(path: Path, data: bytes, *, same_time: bool = False) -> None:
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_bytes(data)
+    if same_time:
+        os.utime(path, ns=times)
+
+
+class TestDrift:
+    """Each drift is made on a host in order; check and real run must say its reason, and the next two nothing."""
+
+    def check(self, host: Host, *reasons: str, **changed: Any) -> None:
+        expected = list(reasons)
+        assert host.four_runs(**changed) == [expected, expected, [], []]
+        assert host.imports() == "1.0 2.0\n"
+
+    def test_nothing(self, host: Host) -> None:
+        self.check(host)
+
+    def test_package_missing(self, host: Host) -> None:
+        shutil.rmtree(host.packages / "alpha")
+        shutil.rmtree(host.packages / "alpha-1.0.dist-info")
+        self.check(host, "package-missing")
+
+    def test_package_extra(self, host: Host) -> None:
+        gamma = make_wheel(host.wheels, "gamma")
+        subprocess.run([UV, "pip", "install", "-q", "--python", host.link / "bin/python", gamma.path], check=True)
+        self.check(host, "package-extra")
+        assert not (host.packages / "gamma").exists()
+
+    def test_package_version(self, host: Host) -> None:
+        other = make_wheel(host.wheels, "beta", "2.1")
+        subprocess.run([UV, "pip", "install", "-q", "--python", host.link / "bin/python", other.path], check=True)
+        self.check(host, "package-version", "file-damaged")
+
+    def test_a_module_that_no_package_owns(self, host: Host) -> None:
+        (host.packages / "stray.py").touch()
+        self.check(host, "package-extra")
+
+    def test_file_missing(self, host: Host) -> None:
+        (host.packages / "alpha/__init__.py").unlink()
+        self.check(host, "file-missing")
+
+    def test_file_damaged(self, host: Host) -> None:
+        rewrite(host.packages / "alpha/__init__.py", b"VERSION = '1.1'\n")
+        self.check(host, "file-damaged")
+
+    def test_file_damaged_under_an_old_time_is_seen_by_full_integrity(self, host: Host) -> None:
+        rewrite(host.packages / "alpha/__init__.py", b"VERSION = '9.9'\n", same_time=True)
+        assert host.converge(check_mode=True)["reasons"] == []
+        self.check(host, "file-damaged", integrity="full")
+
+    def test_file_touched_but_whole(self, host: Host) -> None:
+        os.utime(host.packages / "alpha/__init__.py", (1, 1))
+        self.check(host)
+
+    def test_damaged_metadata_proves_nothing(self, host: Host) -> None:
+        """Whoever edits a file and its RECORD is found out all the same."""
+        rewrite(host.packages / "alpha/__init__.py", b"VERSION = '9.9'\n")
+        (host.packages / "alpha-1.0.dist-info/RECORD").write_text("")
+        self.check(host, "file-damaged")
+
+    def test_compiled_python_is_no_drift(self, host: Host) -> None:
+        subprocess.run([host.link / "bin/python", "-m", "compileall", "-q", host.packages], check=True)
+        assert (host.packages / "alpha/__pycache__").is_dir()
+        self.check(host)
+
+    def test_startup_pth(self, host: Host) -> None:
+        (host.packages / "evil.pth").write_text("import os\n")
+        self.check(host, "startup-file")
+
+    def test_startup_module(self, host: Host) -> None:
+        (host.packages / "sitecustomize.py").touch()
+        self.check(host, "startup-file")
+
+    def test_isolation_lifted(self, host: Host) -> None:
+        configuration = (host.link / "pyvenv.cfg").read_text().replace("site-packages = false", "site-packages = true")
+        (host.link / "pyvenv.cfg").write_text(configuration)
+        self.check(host, "startup-file")
+
+    def test_stray_plugin_in_the_environment(self, host: Host) -> None:
+        (host.packages / "tensorflow-plugins").mkdir()
+        (host.packages / "tensorflow-plugins/libmetal_plugin.dylib").touch()
+        self.check(host, "stray-plugin")
+
+    @pytest.mark.parametrize("site", ["Library/Python/{}/lib/python", ".local/lib/python{}"])
+    def test_stray_plugin_of_the_user_is_set_aside(self, host: Host, site: str) -> None:
+        minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+        plugins = Path.home() / site.format(minor) / "site-packages/tensorflow-plugins"
+        plugins.mkdir(parents=True)
+        (plugins / "libmetal_plugin.dylib").write_text("precious")
+        self.check(host, "stray-plugin")
+        assert not plugins.exists()
+        kept = list((host.declaration.root / "set-aside").glob("*/libmetal_plugin.dylib"))
+        assert [file.read_text() for file in kept] == ["precious"]
+        assert host.generations() == ["1"]  # nothing had to be built
+
+    def test_interpreter_missing(self, host: Host) -> None:
+        (host.link / "bin/python").unlink()
+        self.check(host, "interpreter-missing")
+
+    def test_interpreter_retargeted(self, host: Host) -> None:
+        (host.link / "bin/python").unlink()
+        (host.link / "bin/python").symlink_to("/bin/sh")
+        self.check(host, "interpreter-changed")
+
+    def test_interpreter_upgraded_underneath(self, host: Host, tmp_path: Path) -> None:
+        base = tmp_path / "base/bin/python3"
+        base.parent.mkdir(parents=True)
+        base.symlink_to(INTERPRETER)
+        self.check(host, python=base)  # a link to the same interpreter is no other one
+        wrapper = tmp_path / "upgraded/bin" / INTERPRETER.name
+        shutil.copytree(
+            INTERPRETER.parents[1], wrapper.parents[1], symlinks=True, ignore=shutil.ignore_patterns("test")
+        )
+        assert host.converge(python=wrapper)["reasons"] == ["interpreter-changed"]
+        with wrapper.open("ab") as binary:
+            binary.write(b"upgraded")
+        self.check(host, "interpreter-changed", python=wrapper)
+
+    def test_lock_changed(self, host: Host) -> None:
+        self.check(host, "lock-changed", lock=host.declaration.lock + "# another\n")
+
+    def test_link_gone(self, host: Host) -> None:
+        host.link.unlink()
+        self.check(host, "absent")
+        assert host.generations() == ["1"]  # whole: there was nothing to build
+
+    def test_link_retargeted(self, host: Host, tmp_path: Path) -> None:
+        host.link.unlink()
+        host.link.symlink_to(tmp_path)
+        self.check(host, "link-retargeted")
+        assert host.generations() == ["1"]
+
+    def test_target_removed(self, host: Host) -> None:
+        shutil.rmtree(host.link.resolve())
+        self.check(host, "absent")
+
+    @pytest.mark.parametrize("edit", [lambda text: text[:200], lambda text: text.replace(b"alpha", b"delta")])
+    def test_manifest_truncated_or_edited(self, host: Host, edit: Any) -> None:
+        path = host.link / manifest.NAME
+        path.write_bytes(edit(path.read_bytes()))
+        assert host.converge(check_mode=True)["reasons"] == ["unfinished"]
+        self.check(host, "unfinished")
+
+    def test_what_a_killed_build_left(self, host: Host) -> None:
+        (host.declaration.home / "7/bin").mkdir(parents=True)
+        self.check(host, "unfinished")
+        assert host.generations() == ["1"]
+
+    def test_several_drifts_are_mended_by_one_build(self, host: Host) -> None:
+        (host.packages / "alpha/__init__.py").unlink()
+        (host.packages / "evil.pth").touch()
+        self.check(host, "startup-file", "file-missing")
+        assert host.commands.builds == 2
+
+    def test_foreign_architecture(self, new_host: Host) -> None:
+        """A library is exchanged for one of an Intel Mac."""
+        native = make_wheel(
+            new_host.wheels, "alpha", files={"alpha/__init__.py": b"VERSION = '1.0'\n", "alpha/x.so": thin("arm64")}
+        )
+        new_host.machine = "arm64"
+        lock = lock_of(native, Wheel(new_host.wheels / "beta-2.0-py3-none-any.whl", "beta==2.0"))
+        new_host.declaration = replace(new_host.declaration, lock=lock)
+        new_host.converge()
+        rewrite(new_host.packages / "alpha/x.so", thin("x86_64"))
+        self.check(new_host, "wrong-architecture")
+
+    def test_absent(self, host: Host) -> None:
+        assert host.four_runs(state="absent") == [["declared-absent"], ["declared-absent"], [], []]
+        assert not host.declaration.home.exists()
+        assert not host.link.is_symlink()
+
+
+class TestKernel:
+    def test_it_follows_the_declaration(self, host: Host) -> None:
+        ipykernel = make_wheel(host.wheels, "ipykernel")
+        lock = host.declaration.lock + lock_of(ipykernel)
+        wanted = {"lock": lock, "jupyter_kernel": True}
+        assert host.four_runs(**wanted)[1:3] == [["lock-changed", "kernel-changed"], []]
+        specification = json.loads(kernel_path("tf").read_text())
+        assert specification["argv"][0] == f"{host.link}/bin/python"
+        kernel_path("tf").write_text("{}")
+        assert host.four_runs(**wanted) == [["kernel-changed"], ["kernel-changed"], [], []]
+        assert host.four_runs(lock=lock) == [["kernel-changed"], ["kernel-changed"], [], []]
+        assert not kernel_path("tf").parent.exists()
+
+    def test_a_lock_without_ipykernel_is_named(self, host: Host) -> None:
+        with pytest.raises(EnvironmentFailed, match="has no ipykernel"):
+            host.converge(jupyter_kernel=True)
+
+
+class TestRollback:
+    @pytest.fixture
+    def upgraded(self, host: Host) -> Host:
+        gamma = make_wheel(host.wheels, "gamma")
+        host.declaration = replace(host.declaration, lock=host.declaration.lock + lock_of(gamma))
+        host.converge()
+        assert host.generations() == ["1", "2"]
+        return host
+
+    def test_back_and_forward_without_a_build(self, upgraded: Host) -> None:
+        builds = upgraded.commands.builds
+        assert upgraded.four_runs(state="rolled_back") == [["rolled-back"], ["rolled-back"], [], []]
+        assert upgraded.link.readlink().name == "1"
+        assert upgraded.four_runs() == [["link-retargeted"], ["link-retargeted"], [], []]
+        assert upgraded.link.readlink().name == "2"
+        assert upgraded.commands.builds == builds
+
+    def test_a_damaged_generation_is_refused(self, upgraded: Host) -> None:
+        next((upgraded.declaration.home / "1").glob("lib/*/site-packages/alpha/__init__.py")).unlink()
+        with pytest.raises(EnvironmentFailed, match=r"Generation 1 .* not whole .*alpha/__init__.py.*not touched"):
+            upgraded.converge(state="rolled_back")
+        assert upgraded.link.readlink().name == "2"
+
+    def test_a_generation_that_never_was(self, upgraded: Host) -> None:
+        with pytest.raises(EnvironmentFailed, match=r"no complete generation 9 .*There are: 1, 2"):
+            upgraded.converge(state="rolled_back", generation=9)
+
+    def test_nothing_to_go_back_to(self, host: Host) -> None:
+        with pytest.raises(EnvironmentFailed, match="before the newest"):
+            host.converge(state="rolled_back")
+
+
+class TestBuild:
+    def test_check_mode_leaves_no_trace(self, new_host: Host, tmp_path: Path) -> None:
+        before = tree(tmp_path)
+        new_host.converge(check_mode=True)
+        assert tree(tmp_path) == before
+        assert new_host.commands.calls == []
+
+    def test_no_drift_leaves_no_trace(self, host: Host, tmp_path: Path) -> None:
+        before = tree(tmp_path)
+        calls = len(host.commands.calls)
+        host.converge()
+        assert tree(tmp_path) == before
+        assert len(host.commands.calls) == calls
+
+    def test_a_failed_build_keeps_the_old_one(self, host: Host) -> None:
+        wrong = host.declaration.lock.replace("sha256:", "sha256:0000")[:-5] + "\n"
+        wrong = "\n".join(line[: line.index(":") + 65] for line in wrong.splitlines()) + "\n"
+        with pytest.raises(EnvironmentFailed, match=r"hash is not the one in the lock.*still in use.*alpha"):
+            host.converge(lock=wrong)
+        assert host.generations() == ["1"]
+        assert host.imports() == "1.0 2.0\n"
+
+    def test_a_failed_probe_keeps_the_old_one(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(host, "probe", lambda *_: {"ok": False, "verdict": "gpu-missing", "duration": 1.0})
+        (host.packages / "alpha/__init__.py").unlink()
+        with pytest.raises(EnvironmentFailed, match="gpu-missing") as caught:
+            host.converge(probe=True)
+        assert caught.value.details["probe"]["verdict"] == "gpu-missing"
+        assert host.generations() == ["1"]
+
+    def test_the_manifest_tells_the_probe(self, new_host: Host) -> None:
+        new_host.converge(probe=True)
+        built = manifest.read(new_host.link)
+        assert built
+        assert built.probe == {"verdict": "gpu-ok", "duration": 1.0}
+
+    def test_a_damaged_cache_is_noticed_and_refetched(self, host: Host) -> None:
+        cached = [path for path in (host.declaration.root / "cache").rglob("alpha/__init__.py") if path.is_file()]
+        assert cached
+        for path in cached:
+            path.write_text("VERSION = 'damaged'\n")
+        (host.packages / "alpha/__init__.py").unlink()
+        assert host.four_runs()[1:] == [["file-missing"], [], []]
+        assert host.imports() == "1.0 2.0\n"
+
+    def test_an_environment_shares_no_file_with_the_cache(self, host: Host) -> None:
+        assert {path.stat().st_nlink for path in host.packages.rglob("*.py")} == {1}
+
+    def test_a_wheel_that_brings_a_startup_file_is_refused(self, host: Host) -> None:
+        evil = make_wheel(host.wheels, "evil", files={"evil.pth": b"import os\n"})
+        with pytest.raises(EnvironmentFailed, match=r"The wheel of evil brings the file evil\.pth"):
+            host.converge(lock=lock_of(evil))
+        assert host.imports() == "1.0 2.0\n"
+        assert host.converge(lock=lock_of(evil), startup_files_of=("evil",))["reasons"] == ["lock-changed"]
+
+    def test_a_wheel_cannot_write_outside(self, host: Host, tmp_path: Path) -> None:
+        files = {"../" * depth + "evil.py": b"" for depth in range(1, 9)}
+        evil = make_wheel(host.wheels, "evil", files={**files, "/tmp/evil.py": b"", "evil/__init__.py": b""})
+        with contextlib.suppress(EnvironmentFailed):  # uv leaves such files out, or refuses the wheel
+            host.converge(lock=lock_of(evil))
+        inside = host.declaration.home.resolve()
+        assert [path for path in tmp_path.rglob("evil.py") if inside not in path.resolve().parents] == []
+
+    def test_a_record_that_names_files_outside_is_refused(self, host: Host) -> None:
+        with (host.packages / "alpha-1.0.dist-info/RECORD").open("a") as record:
+            record.write("../../../../evil.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
+        builder = Builder(host.declaration, UV, host.source, host.commands, machine="")
+        with pytest.raises(EnvironmentFailed, match="alpha 1.0 writes outside the environment"):
+            builder.check(host.link.resolve())
+
+    def test_a_wheel_for_another_machine_is_refused(self, new_host: Host) -> None:
+        foreign = make_wheel(new_host.wheels, "foreign", files={"foreign/x.so": thin("x86_64")})
+        new_host.machine = "arm64"
+        with pytest.raises(EnvironmentFailed, match=r"foreign/x\.so holds code for x86_64, not for arm64"):
+            new_host.converge(lock=lock_of(foreign))
+
+    def test_what_is_in_the_way_of_the_link_is_not_overwritten(self, new_host: Host) -> None:
+        new_host.link.mkdir(parents=True)
+        (new_host.link / "work").touch()
+        with pytest.raises(EnvironmentFailed, match="is in the way"):
+            new_host.converge()
+        assert (new_host.link / "work").exists()
+
+    def test_uv_gets_absolute_interpreters_and_no_search_path(
+        self, new_host: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("UV_PYTHON", "/usr/bin/python3")
+        new_host.converge()
+        for call, environment in zip(new_host.commands.calls, new_host.commands.environments, strict=True):
+            assert Path(call[call.index("--python") + 1]).is_absolute()
+            assert environment["UV_PYTHON_SEARCH_PATH"] == "/nonexistent"
+            assert "UV_PYTHON" not in environment
+
+    def test_credentials_are_in_no_argument_and_no_message(self, new_host: Host) -> None:
+        secret = "http://user:secret@127.0.0.1:9/simple"
+        new_host.source = Source(index_url=secret)
+        with pytest.raises(EnvironmentFailed, match="could not be reached") as caught:
+            new_host.converge()
+        assert new_host.commands.environments[0]["UV_DEFAULT_INDEX"] == secret
+        assert "secret" not in str(caught.value) + json.dumps(new_host.commands.calls)
+
+    def test_a_full_disk_is_refused_before_the_build(self, new_host: Host) -> None:
+        with pytest.raises(EnvironmentFailed, match="The disk is full"):
+            new_host.converge(free_mb=10**9)
+        assert new_host.commands.calls == []
+
+    def test_a_lock_without_hashes_is_refused(self, new_host: Host) -> None:
+        with pytest.raises(EnvironmentFailed, match="lock is not complete"):
+            new_host.converge(lock="alpha==1.0\n")
+
+
+class TestKeeping:
+    def change_lock(self, host: Host, times: int) -> None:
+        for number in range(times):
+            host.converge(lock=host.declaration.lock + "#" * (number + 1) + "\n")
+
+    def test_older_generations_go(self, host: Host) -> None:
+        self.change_lock(host, 3)
+        assert host.generations() == ["3", "4"]
+
+    def test_one_in_use_stays(self, host: Host) -> None:
+        with (host.packages / "alpha/__init__.py").open():
+            self.change_lock(host, 3)
+        assert host.generations() == ["1", "3", "4"]
+
+    def test_where_use_cannot_be_found_out_everything_stays(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class NoCommands(Commands):
+            def run(self, argv: Sequence[str], **_: Any) -> Completed:
+                raise CommandFailed(argv, "none here")
+
+        monkeypatch.setattr(sys, "platform", "darwin")
+        assert folders_in_use([tmp_path], NoCommands()) == {tmp_path}
+
+
+class TestWriters:
+    def test_a_second_one_waits_and_then_fails(self, new_host: Host) -> None:
+        with (
+            one_writer(new_host.declaration),
+            pytest.raises(EnvironmentFailed, match="Another run"),
+            one_writer(new_host.declaration, wait=0.1),
+        ):
+            pass
+
+    def test_a_second_one_goes_on_when_the_first_has_ended(self, new_host: Host) -> None:
+        entered = threading.Event()
+
+        def second() -> None:
+            with one_writer(new_host.declaration, wait=30):
+                entered.set()
+
+        with one_writer(new_host.declaration):
+            thread = threading.Thread(target=second)
+            thread.start()
+            assert not entered.wait(0.3)
+        thread.join()
+        assert entered.is_set()
+
+
+class TestDeclaration:
+    @pytest.mark.parametrize("name", ["", ".hidden", "a b", "../up", "a/b", "-x", "é", "x" * 65])
+    def test_odd_names_are_refused(self, name: str) -> None:
+        with pytest.raises(EnvironmentFailed, match="cannot be the name"):
+            declare({"name": name})
+
+    @pytest.mark.parametrize("root", ["/Users/a/Documents/tf", "/Users/a/Library/Mobile Documents/x", "/x y"])
+    def test_places_that_cannot_work_are_refused(self, root: str) -> None:
+        with pytest.raises(EnvironmentFailed, match=r"blanks|keeps from programs"):
+            declare({"name": "tf", "root": root})
+
+    def test_a_host_without_python_is_foreseen_as_empty(self, new_host: Host) -> None:
+        foreseen = foresee(new_host.declaration)
+        assert foreseen["changed"]
+        assert foreseen["reasons"] == ["absent"]
+        assert foreseen["diff"]["after"]["packages"] == {"alpha": "1.0", "beta": "2.0"}
+
+    def test_the_plan_is_pure(self, host: Host) -> None:
+        (host.packages / "alpha/__init__.py").unlink()
+        seen = observe(host.declaration)
+        assert make_plan(host.declaration, seen) == make_plan(host.declaration, seen)
