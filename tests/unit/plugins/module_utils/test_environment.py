@@ -274,7 +274,9 @@ class TestDrift:
         shutil.rmtree(host.link.resolve())
         self.check(host, "absent")
 
-    @pytest.mark.parametrize("edit", [lambda text: text[:200], lambda text: text.replace(b"alpha", b"delta")])
+    @pytest.mark.parametrize(
+        "edit", [lambda text: text[:200], lambda text: text.replace(b"alpha", b"delta")], ids=["truncated", "edited"]
+    )
     def test_manifest_truncated_or_edited(self, host: Host, edit: Any) -> None:
         path = host.link / manifest.NAME
         path.write_bytes(edit(path.read_bytes()))

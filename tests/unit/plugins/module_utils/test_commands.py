@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
+    CommandExited,
+    CommandFailed,
+    CommandNotFound,
+    Commands,
+    CommandTimedOut,
+)
+
+
+def python(program: str) -> list[str]:
+    return [sys.executable, "-c", program]
+
+
+def beating(heart: Path) -> str:
+    """A shell command that starts a child which shows that it lives."""
+    return f"while :; do echo beat >> {heart}; sleep 0.05; done &"
+
+
+def stopped(heart: Path) -> bool:
+    """Whether the child has lived and lives no more."""
+    beats = heart.stat().st_size
+    time.sleep(0.3)
+    return 0 < beats == heart.stat().st_size
+
+
+def test_returns_what_the_program_said() -> None:
+    argv = python("import sys; print(sys.stdin.read() + '!'); print('aside', file=sys.stderr)")
+    completed = Commands().run(argv, stdin="hello")
+    assert (completed.argv, completed.rc) == (tuple(argv), 0)
+    assert (completed.stdout, completed.stderr) == ("hello!\n", "aside\n")
+
+
+def test_the_locale_is_always_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("KEPT", "yes")
+    tell = python("import os; print(os.environ['LC_ALL'], os.environ.get('KEPT'))")
+    assert Commands().run(tell).stdout == "C yes\n"
+    assert Commands().run(tell, env={"LC_ALL": "de_DE.UTF-8"}).stdout == "C None\n"
+
+
+def test_arguments_meet_no_shell() -> None:
+    assert Commands().run([*python("import sys; print(sys.argv[1:])"), "$HOME;*"]).stdout == "['$HOME;*']\n"
+
+
+def test_nothing_to_read_is_an_end_of_file_and_not_our_terminal() -> None:
+    assert Commands().run(python("import sys; print(repr(sys.stdin.read()))")).stdout == "''\n"
+
+
+def test_output_that_is_not_utf_8_does_not_fail() -> None:
+    assert Commands().run(python(r"import os; os.write(1, b'a\xff\xfeb')")).stdout == "a\ufffd\ufffdb"
+
+
+@pytest.mark.parametrize("argv", [["/nowhere/sysctl", "-n"], ["no-such-program-anywhere"]])
+def test_a_missing_program(argv: list[str]) -> None:
+    with pytest.raises(CommandNotFound) as caught:
+        Commands().run(argv)
+    assert caught.value.argv == tuple(argv)
+    assert caught.value.reason == "No such file or directory"
+
+
+def test_a_file_that_cannot_be_executed(tmp_path: Path) -> None:
+    (tmp_path / "data").touch(mode=0o644)
+    with pytest.raises(CommandNotFound, match="Permission denied"):
+        Commands().run([str(tmp_path / "data")])
+
+
+def test_an_exit_status_with_the_last_line_as_reason() -> None:
+    with pytest.raises(CommandExited) as caught:
+        Commands().run(["/bin/sh", "-c", "echo so far; echo note >&2; echo no space left >&2; exit 3"])
+    assert caught.value.reason == "exit status 3: no space left"
+    assert caught.value.completed.rc == 3
+    assert caught.value.completed.stdout == "so far\n"
+    assert caught.value.completed.stderr == "note\nno space left\n"
+
+
+@pytest.mark.parametrize(("number", "name"), [("signal.SIGILL", "SIGILL"), ("signal.SIGRTMIN + 1", "signal 35")])
+def test_a_signal_by_its_name(number: str, name: str) -> None:
+    with pytest.raises(CommandExited) as caught:
+        Commands().run(python(f"import os, signal; os.kill(os.getpid(), {number})"))
+    assert caught.value.reason == f"killed by {name}"
+
+
+def test_the_time_limit_kills_the_whole_group(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(CommandTimedOut) as caught:
+        Commands().run(["/bin/sh", "-c", f"{beating(tmp_path / 'heart')} wait"], timeout=0.5)
+    assert caught.value.reason == "no answer within 0.5 s"
+    assert time.monotonic() - started < 5
+    assert stopped(tmp_path / "heart")
+
+
+def test_a_child_that_keeps_the_output_open_is_killed_too(tmp_path: Path) -> None:
+    with pytest.raises(CommandTimedOut):
+        Commands().run(["/bin/sh", "-c", beating(tmp_path / "heart")], timeout=0.5)
+    assert stopped(tmp_path / "heart")
+
+
+def test_a_process_that_left_the_group_does_not_hold_us_up() -> None:
+    started = time.monotonic()
+    daemon = "import os, time; os.fork() and os._exit(0); os.setsid(); time.sleep(4)"
+    with pytest.raises(CommandTimedOut):
+        Commands().run(python(daemon), timeout=0.3)
+    assert time.monotonic() - started < 3
+
+
+def test_all_failures_are_one_family() -> None:
+    assert {CommandNotFound, CommandTimedOut, CommandExited} == set(CommandFailed.__subclasses__())
