@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tensorflow_gpu_info
+short_description: Prove that TensorFlow computes on the GPU, and computes right
+version_added: 0.1.0
+description:
+  - Imports TensorFlow in a process of its own, with the interpreter of an environment, lists the GPUs, opens them,
+    makes the first compute, and compares what it computed, to the last bit, with the only correct results.
+  - That TensorFlow lists a GPU proves little. It may be impossible to open, lack operations, or compute wrong numbers.
+  - A crash, a hang or a failed import of TensorFlow is a result, too. The module fails only if there is no environment
+    to look at; whether a verdict is acceptable is for the playbook to decide, by RV(ok).
+  - Needs no privileges, writes nothing into the environment, and takes little longer than C(import tensorflow).
+author: metalfleet maintainers (@metalfleet)
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status without modifying the host.
+  diff_mode:
+    support: none
+    description: Never changes anything, so there is no difference to show.
+  facts:
+    support: none
+    description: Returns its results as they are, not as C(ansible_facts).
+  idempotent:
+    support: full
+    description: Never changes anything.
+  platform:
+    support: full
+    platforms: macOS, Linux
+    description: Hosts that it works on.
+options:
+  environment:
+    description: Folder of the environment, or a link to it. Its interpreter is C(bin/python) in there.
+    type: path
+    required: true
+  gpu:
+    description:
+      - What the environment must do to be RV(ok).
+      - V(required) asks for a GPU that computes right.
+      - V(preferred) accepts the CPU where TensorFlow lists no GPU. A GPU that is listed must compute right all the
+        same, for TensorFlow would use it.
+      - V(none) hides GPUs from TensorFlow and asks for a CPU that computes right.
+      - The default is V(required) on a Mac and V(none) elsewhere.
+    type: str
+    choices: [required, preferred, none]
+  timeout:
+    description:
+      - Seconds that all of it may take; after them the process is killed.
+      - The first import after an installation is slow. macOS examines each new library once.
+    type: int
+    default: 120
+seealso:
+  - module: metalfleet.tensorflow.python_environment
+    description: Makes the environments.
+"""
+
+EXAMPLES = r"""
+- name: Look what TensorFlow does with the GPU
+  metalfleet.tensorflow.tensorflow_gpu_info:
+    environment: ~/.virtualenvs/metal
+  register: probe
+
+- name: Insist that the GPU computes, and computes right
+  ansible.builtin.assert:
+    that: probe.ok
+    fail_msg: "{{ probe.verdict }}: {{ probe.diagnosis }}"
+
+- name: Prove that an environment without a GPU works, too
+  metalfleet.tensorflow.tensorflow_gpu_info:
+    environment: /opt/metalfleet/batch
+    gpu: none
+    timeout: 300
+"""
+
+RETURN = r"""
+verdict:
+  description:
+    - The result in one word.
+    - "V(gpu-ok): the GPU computes, and right."
+    - "V(gpu-wrong-results): the GPU computes wrong numbers."
+    - "V(gpu-unusable): TensorFlow lists a GPU that cannot be opened, or has no code for a basic operation."
+    - "V(gpu-missing): TensorFlow lists no GPU."
+    - "V(cpu-ok): the CPU computes, and right; no GPU was demanded or there."
+    - "V(import-failed): TensorFlow cannot be imported, or does not compute even on the CPU."
+    - "V(crashed): a signal ended the process."
+    - "V(timed-out): the process was killed after O(timeout)."
+  returned: success
+  type: str
+  sample: gpu-ok
+ok:
+  description: Whether the verdict is what O(gpu) asks for.
+  returned: success
+  type: bool
+  sample: true
+gpu_visible:
+  description: Whether TensorFlow lists a GPU. Always V(false) with O(gpu=none).
+  returned: success
+  type: bool
+  sample: true
+devices:
+  description: The GPUs that TensorFlow lists.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: TensorFlow's name of the device.
+      returned: success
+      type: str
+      sample: /physical_device:GPU:0
+    description:
+      description: The plug-in's name of the hardware. V(null) if the device was not opened, or the plug-in did not say.
+      returned: success
+      type: str
+      sample: Apple M2 Pro
+tensorflow:
+  description: TensorFlow's version, V(null) if it is not installed.
+  returned: success
+  type: str
+  sample: 2.18.1
+plugin:
+  description: Version of tensorflow-metal, V(null) if it is not installed.
+  returned: success
+  type: str
+  sample: 1.2.0
+stages:
+  description: The stages that the probe entered, in order. It ends with the first that is not V(ok).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description:
+        - "V(start): the interpreter starts."
+        - "V(import): TensorFlow is imported."
+        - "V(list): it lists its GPUs."
+        - "V(create): it opens them."
+        - "V(placement): it computes on the first of them and nowhere else."
+        - "V(exact): computations whose results are exact on any correct device; on the CPU if there is no GPU."
+      returned: success
+      type: str
+      sample: import
+    state:
+      description: V(ok), V(failed), V(crashed) or V(timed-out).
+      returned: success
+      type: str
+      sample: ok
+    seconds:
+      description: How long it took.
+      returned: success
+      type: float
+      sample: 1.024
+    error:
+      description: What went wrong, V(null) if nothing did.
+      returned: success
+      type: str
+      sample: ended by SIGILL
+diagnosis:
+  description: Why the verdict is not what O(gpu) asks for. V(null) if it is.
+  returned: success
+  type: dict
+  contains:
+    cause:
+      description: The cause, in a sentence.
+      returned: success
+      type: str
+      sample: The plug-in was loaded, but offers no GPU.
+    evidence:
+      description: The line that shows it.
+      returned: success
+      type: str
+      sample: "stage list failed: NoGpuError: TensorFlow lists no GPU"
+    remedy:
+      description: What to declare or to type.
+      returned: success
+      type: str
+      sample: "In a virtual machine declare `gpu: preferred`."
+log:
+  description: The last lines that the process printed. Empty if the verdict is what O(gpu) asks for.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+duration:
+  description: Seconds that all of it took.
+  returned: success
+  type: float
+  sample: 1.193
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import ProbeError, probe, usual_demand
+
+ARGUMENTS: dict[str, Any] = {
+    "environment": {"type": "path", "required": True},
+    "gpu": {"type": "str", "choices": ["required", "preferred", "none"]},
+    "timeout": {"type": "int", "default": 120},
+}
+
+
+def main() -> None:
+    """Probe the environment and return what was found."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    options = module.params
+    try:
+        result = probe(Path(options["environment"]), options["gpu"] or usual_demand(), options["timeout"])
+    except ProbeError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **asdict(result))
+
+
+if __name__ == "__main__":
+    main()

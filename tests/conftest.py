@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environments for the tests: real ones with TensorFlow, and tiny ones with a stand-in for it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+CACHE = CHECKOUT / ".cache"
+ENVIRONMENTS = CACHE / "test" / "environments"
+LOCKS = CHECKOUT / "roles/tensorflow_metal/files/locks/tensorflow-2.18.1-metal-1.2.0"
+
+MakeEnvironment = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def tensorflow_environment() -> Path:
+    """An environment with the CPU build of TensorFlow, from the collection's own lock.
+
+    It is installed once and kept between runs, for all tests: use it, or a `clone` of it, but do not change it.
+    """
+    if sys.platform != "linux":
+        pytest.skip("the CPU build of TensorFlow is for Linux")
+    python = _python_for_tensorflow()
+    version = _output_of(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+    lock = LOCKS / f"linux-{platform.machine()}-py{version}.txt"
+    environment = ENVIRONMENTS / f"{LOCKS.name}-py{version}"
+    with _sole_writer(environment):
+        _install(lock, python, environment)
+    return environment
+
+
+def _python_for_tensorflow() -> str:
+    """An interpreter of a version that TensorFlow 2.18 has wheels for; where there is none, uv fetches one."""
+    found = _uv("python", "find", "--system", "--no-python-downloads", ">=3.9,<3.13", check=False)
+    if found:
+        return found
+    _uv("python", "install", "3.12")
+    return _uv("python", "find", "--managed-python", "3.12")
+
+
+def _install(lock: Path, python: str, environment: Path) -> None:
+    complete = environment / "complete"
+    if complete.is_file() and complete.read_text() == lock.read_text():
+        return
+    shutil.rmtree(environment, ignore_errors=True)
+    _uv("venv", "--python", python, str(environment))
+    interpreter = str(environment / "bin/python")
+    # Copies, so that nobody can damage the cache; compiled, or each import would compile TensorFlow anew.
+    _uv("pip", "sync", "--require-hashes", "--link-mode=copy", "--compile-bytecode", "--python", interpreter, str(lock))
+    complete.write_text(lock.read_text())
+
+
+@contextmanager
+def _sole_writer(environment: Path) -> Iterator[None]:
+    """Two test runs at once must not build the same environment."""
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    with environment.with_name(f"{environment.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _uv(*arguments: str, check: bool = True) -> str:
+    uv = Path(sys.executable).with_name("uv")
+    variables = {"UV_CACHE_DIR": str(CACHE / "uv"), "UV_PYTHON_INSTALL_DIR": str(CACHE / "test" / "pythons")}
+    process = subprocess.run([uv, *arguments], env=os.environ | variables, capture_output=True, text=True, check=False)
+    if check and process.returncode:
+        pytest.fail(f"uv {' '.join(arguments)} ended with {process.returncode}:\n{process.stderr}", pytrace=False)
+    return process.stdout.strip() if process.returncode == 0 else ""
+
+
+def _output_of(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def make_environment(tmp_path: Path) -> MakeEnvironment:
+    """Make an environment in which `import tensorflow` runs this source instead."""
+
+    def make(tensorflow: str) -> Path:
+        environment = tmp_path / "environment"
+        site_packages = environment / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+        site_packages.mkdir(parents=True)
+        (site_packages / "tensorflow.py").write_text(textwrap.dedent(tensorflow))
+        base = Path(sys.executable).resolve()
+        (environment / "bin").mkdir()
+        (environment / "bin/python").symlink_to(base)
+        (environment / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
+        return environment
+
+    return make

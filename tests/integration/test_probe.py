@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The probe with the real TensorFlow, on the CPU and with each variant of the Metal plug-in's stand-in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import ProbeResult, probe
+
+from tests.fake_metal.build import VARIANTS, BuildError, compile_plugin
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in is for Linux")
+
+MakeEnvironment = Callable[[str], Path]
+
+
+@dataclass(frozen=True)
+class Expected:
+    verdict: str
+    stage: str = "exact"
+    cause: str = ""
+    evidence: str = ""
+
+
+EXPECTED = {
+    "ok": Expected("gpu-ok"),
+    "slow": Expected("gpu-ok"),
+    "missing_symbol": Expected("import-failed", "import", "does not link with TensorFlow 2.18.1", "undefined symbol"),
+    "abi": Expected("crashed", "import", "TensorFlow 2.18.1 refuse each other", "incompatible StreamExecutor"),
+    "crash": Expected("crashed", "import", "made for another TensorFlow", "SIGSEGV"),
+    "hang_init": Expected("timed-out", "import", "could not be imported in time", "not ended after"),
+    "zero_devices": Expected("gpu-missing", "list", "loaded, but offers no GPU", "lists no GPU"),
+    "no_create": Expected("gpu-unusable", "create", "cannot be opened", "the device cannot be created"),
+    "no_kernels": Expected(
+        "gpu-unusable", "placement", "no code for a basic operation", "Supported device types [CPU]"
+    ),
+    "wrong": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 21 elements are wrong"),
+    "nan": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 1 elements are wrong"),
+    "hang_kernel": Expected("timed-out", "placement", "in stage placement did not end", "not ended after"),
+}
+
+
+def clone(environment: Path, target: Path) -> Path:
+    """A copy of an environment in which packages can be added: its site-packages is a folder full of links."""
+    site_packages = next(environment.glob("lib/python3*/site-packages"))
+    own = target / site_packages.relative_to(environment)
+    own.mkdir(parents=True)
+    for package in site_packages.iterdir():
+        (own / package.name).symlink_to(package)
+    (target / "bin").mkdir()
+    (target / "bin/python").symlink_to((environment / "bin/python").resolve())
+    (target / "pyvenv.cfg").write_text((environment / "pyvenv.cfg").read_text())
+    return target
+
+
+@pytest.fixture
+def with_plugin(tensorflow_environment: Path, tmp_path: Path) -> MakeEnvironment:
+    """Make an environment with the real TensorFlow and a variant of the plug-in, as pip would leave it."""
+
+    def make(variant: str) -> Path:
+        environment = clone(tensorflow_environment, tmp_path / variant)
+        site_packages = next(environment.glob("lib/python3*/site-packages"))
+        compile_plugin(variant, site_packages / "tensorflow", site_packages / "tensorflow-plugins/libmetal_plugin.so")
+        info = site_packages / "tensorflow_metal-1.2.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tensorflow-metal\nVersion: 1.2.0\n")
+        return environment
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def ample_time(tensorflow_environment: Path) -> float:
+    """Seconds in which this machine, as busy as it is, surely gets through the stages before a hang."""
+    return 3 + 3 * probe(tensorflow_environment, "none").duration
+
+
+def test_each_variant_is_expected_to_do_something() -> None:
+    assert EXPECTED.keys() == set(VARIANTS)
+
+
+@pytest.mark.parametrize(("variant", "expected"), EXPECTED.items(), ids=EXPECTED.keys())
+def test_each_variant_gets_its_verdict_and_diagnosis(
+    with_plugin: MakeEnvironment, ample_time: float, variant: str, expected: Expected
+) -> None:
+    result = probe(with_plugin(variant), timeout=ample_time if "hang" in variant else 120)
+
+    assert (result.verdict, result.stages[-1].name) == (expected.verdict, expected.stage), result
+    assert (result.tensorflow, result.plugin) == ("2.18.1", "1.2.0")
+    assert result.gpu_visible == (expected.stage not in ("import", "list"))
+    assert result.ok == (expected.verdict == "gpu-ok")
+    assert (result.diagnosis is None) == result.ok
+    if result.diagnosis:
+        assert expected.cause in result.diagnosis.cause
+        assert expected.evidence in result.diagnosis.evidence
+
+
+def test_a_gpu_that_works_is_described(with_plugin: MakeEnvironment) -> None:
+    result = probe(with_plugin("ok"))
+
+    assert [stage.name for stage in result.stages] == ["start", "import", "list", "create", "placement", "exact"]
+    assert all(stage.state == "ok" for stage in result.stages)
+    assert [(device.name, device.description) for device in result.devices] == [
+        ("/physical_device:GPU:0", "fake_metal (host memory, no GPU)")
+    ]
+
+
+def test_without_a_plugin_only_the_cpu_can_be_had(tensorflow_environment: Path) -> None:
+    required = probe(tensorflow_environment, "required")
+    preferred = probe(tensorflow_environment, "preferred")
+    none = probe(tensorflow_environment, "none")
+
+    assert (required.verdict, required.ok) == ("gpu-missing", False)
+    assert required.diagnosis
+    assert "tensorflow-metal is not installed" in required.diagnosis.cause
+    assert (preferred.verdict, preferred.ok) == ("cpu-ok", True)
+    assert (none.verdict, none.ok) == ("cpu-ok", True)
+    assert [stage.name for stage in none.stages] == ["start", "import", "exact"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "verdict", "ok"), [("zero_devices", "cpu-ok", True), ("wrong", "gpu-wrong-results", False)]
+)
+def test_a_preferred_gpu_may_be_missing_but_not_wrong(
+    with_plugin: MakeEnvironment, variant: str, verdict: str, ok: bool
+) -> None:
+    result = probe(with_plugin(variant), "preferred")
+
+    assert (result.verdict, result.ok) == (verdict, ok)
+
+
+def test_a_gpu_that_is_not_wanted_is_not_used(with_plugin: MakeEnvironment) -> None:
+    result = probe(with_plugin("wrong"), "none")
+
+    assert (result.verdict, result.ok, result.gpu_visible) == ("cpu-ok", True, False)
+
+
+def test_a_process_killed_from_outside_has_crashed(with_plugin: MakeEnvironment) -> None:
+    environment = with_plugin("hang_kernel")
+    results: list[ProbeResult] = []
+    probing = threading.Thread(target=lambda: results.append(probe(environment)))
+    probing.start()
+    process = wait_for_process(environment / "bin/python")
+    wait_until_mapped(process, "libmetal_plugin.so")
+
+    os.kill(process, signal.SIGKILL)
+    probing.join()
+
+    assert results[0].verdict == "crashed"
+    assert results[0].diagnosis
+    assert "killed from outside" in results[0].diagnosis.cause
+    assert "SIGKILL" in results[0].diagnosis.evidence
+
+
+def wait_for_process(program: Path) -> int:
+    """The process whose first argument is this program."""
+    for _ in range(1000):
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if entry.read_bytes().startswith(f"{program}\0".encode()):
+                    return int(entry.parent.name)
+            except OSError:  # it has gone meanwhile
+                continue
+        time.sleep(0.01)
+    pytest.fail(f"nobody runs {program}")
+
+
+def wait_until_mapped(process: int, library: str) -> None:
+    for _ in range(3000):
+        if library in Path(f"/proc/{process}/maps").read_text():
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{process} does not load {library}")
+
+
+# --- The stand-in itself ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tensorflow_package(tensorflow_environment: Path) -> Path:
+    return next(tensorflow_environment.glob("lib/python3*/site-packages/tensorflow"))
+
+
+def test_it_compiles_without_a_warning(
+    tensorflow_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "cc -Werror")
+    compile_plugin("ok", tensorflow_package, tmp_path / "new/libmetal_plugin.so")
+
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["libmetal_plugin.so"]
+
+
+def test_no_compiler_is_a_clear_error(
+    tensorflow_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="no C compiler: install gcc or clang"):
+        compile_plugin("ok", tensorflow_package, tmp_path / "libmetal_plugin.so")
+
+
+def test_what_does_not_compile_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"stream_executor\.h"):
+        compile_plugin("ok", tmp_path / "no-tensorflow", tmp_path / "out/libmetal_plugin.so")
+
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_there_are_no_other_variants(tensorflow_package: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no variant 'fast'; there are ok, "):
+        compile_plugin("fast", tensorflow_package, tmp_path / "libmetal_plugin.so")
