@@ -1,0 +1,21 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory of the simulated Macs that are up, asked anew at each run. Standard library only.
+
+$SIMULATED_MAC_FLEET names the fleet (default: demo), $SIMULATED_MAC_HOME where they are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT))
+
+from tests.simulated_mac.state import default_home, inventory  # noqa: E402
+
+if __name__ == "__main__":
+    print(json.dumps(inventory(default_home(), os.environ.get("SIMULATED_MAC_FLEET", "demo")), indent=1))

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Simulated Macs for tests: a fleet of this test run's own, which shares the store with every other fleet."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.environments import SmallEnvironment, SmallWheels
+from tests.integration.hosts import PLAYBOOKS, on, send
+from tests.simulated_mac.fleet import Fleet, Mac
+
+NewMac = Callable[..., Mac]
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[Fleet]:
+    """A fleet that ends with this run. What a run left behind that was killed is removed first."""
+    mine = Fleet(f"test-{os.getpid()}")
+    for folder in mine.folder.parent.glob("test-*"):
+        if not Path("/proc", folder.name.removeprefix("test-")).exists():
+            Fleet(folder.name).delete()
+    yield mine
+    mine.delete()
+
+
+@pytest.fixture
+def mac(fleet: Fleet) -> Iterator[NewMac]:
+    """Makes fresh simulated Macs: ``mac("m1-fresh")``, ``mac("m1-fresh@template")``. They end with the test."""
+    made: list[Mac] = []
+    numbers = itertools.count(1)
+
+    def new(profile: str, name: str | None = None) -> Mac:
+        name = name or f"{profile.replace('@', '-')}-{next(numbers)}"
+        made.append(fleet[name])
+        return fleet.up({name: profile})[name]
+
+    yield new
+    for each in made:
+        each.delete()
+
+
+@pytest.fixture(scope="session")
+def native_python_template(fleet: Fleet) -> str:
+    """A template for ``mac``: the native standalone Python unpacked in ``~/python``, with uv in ``~/uv``."""
+    host = fleet.up({"template": "m1-fresh"})["template"]
+    unpack_archive(host)
+    host.run("python/bin/python3 -m venv uv && uv/bin/pip install --quiet uv", check=True)
+    fleet.snapshot("template", "native-python")
+    host.delete()
+    return "native-python"
+
+
+def unpack_archive(host: Mac) -> None:
+    """Unpack the test bed's standalone Python into the home of the host's user, as a user would: with tar."""
+    archive = next(host.fleet.store.archives.glob("*/*.tar.gz"))
+    host.run("tar -xzf -", input=archive.read_bytes(), check=True)
+
+
+@pytest.fixture(scope="session")
+def small_wheels(tmp_path_factory: pytest.TempPathFactory) -> SmallWheels:
+    """Wheels and a lock of our own, for environments that need no TensorFlow."""
+    return SmallWheels(tmp_path_factory.mktemp("wheels"))
+
+
+@pytest.fixture(scope="session")
+def small_template(fleet: Fleet, small_wheels: SmallWheels) -> str:
+    """A template for ``mac``: managed Python and uv, the small wheels in ``~/wheels``, the environment in order."""
+    host = fleet.up({"small": "m1-fresh"})["small"]
+    on(host, PLAYBOOKS / "native_python.yml")
+    send(host, small_wheels.folder, "wheels")
+    assert SmallEnvironment(host, small_wheels).run().reasons == ["absent"]
+    fleet.snapshot("small", "small-environment")
+    host.delete()
+    return "small-environment"
+
+
+@pytest.fixture
+def environment(mac: NewMac, small_template: str, small_wheels: SmallWheels) -> SmallEnvironment:
+    """A small environment in order, on a Mac of its own."""
+    return SmallEnvironment(mac(f"m1-fresh@{small_template}"), small_wheels)

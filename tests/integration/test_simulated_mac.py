@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The test bed itself: what other tests rely on when they take a simulated Mac for one."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import NewMac
+from tests.simulated_mac import pythons
+from tests.simulated_mac.fleet import BANNER, Fleet, FleetError, Mac
+from tests.simulated_mac.macho import Kind, stub
+from tests.simulated_mac.profile import FOLDER, Profile, ProfileError
+from tests.simulated_mac.state import ssh_options
+
+PROFILES = sorted(path.stem for path in FOLDER.glob("*.yml"))
+WHO_AM_I = "import json, platform, sys; print(json.dumps([sys.platform, platform.machine(), platform.mac_ver()[0]]))"
+BAD_CPU = "Bad CPU type in executable"
+LIST_AND_MULTIPLY = """
+import tensorflow as tf
+gpus = tf.config.list_physical_devices("GPU")
+print("version", tf.__version__, "gpus", len(gpus))
+if gpus:
+    with tf.device("/GPU:0"):
+        product = tf.matmul(tf.ones((4, 4)), tf.ones((4, 4)))
+    print("on", product.device[-5:], "sum", product.numpy().sum())
+"""
+
+
+@pytest.fixture(scope="module")
+def m1(fleet: Fleet) -> Mac:
+    """A fresh Mac that tests look at, but do not change."""
+    return fleet.up({"m1": "m1-fresh"})["m1"]
+
+
+@pytest.fixture(scope="module")
+def native(fleet: Fleet, native_python_template: str) -> Mac:
+    """A Mac with a native Python in ~/python and uv; tests put what they make into folders of their own."""
+    return fleet.up({"native": f"m1-fresh@{native_python_template}"})["native"]
+
+
+def said(mac: Mac, command: str) -> str:
+    """What a command that must succeed printed."""
+    result = mac.run(command)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def put(mac: Mac, path: str, content: bytes) -> None:
+    mac.run(f"cat > {path} && chmod 755 {path}", input=content, check=True)
+
+
+# --- being a Mac ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_each_profile_answers_what_it_says(mac: NewMac, name: str) -> None:
+    profile = Profile.load(name)
+    host = mac(name)
+    assert said(host, "sw_vers -productVersion") == profile.macos.version
+    assert said(host, "uname -rm") == f"{profile.macos.darwin} {profile.arch}"
+    assert said(host, "sysctl -n machdep.cpu.brand_string hw.model").splitlines() == [profile.chip, profile.model]
+    overview = json.loads(said(host, "system_profiler -json SPHardwareDataType"))["SPHardwareDataType"][0]
+    assert overview["machine_model"] == profile.model
+    assert overview.get("chip_type") == (profile.chip if profile.arch == "arm64" else None)
+
+
+def test_login_says_that_it_is_no_mac(m1: Mac) -> None:
+    line = ["ssh", *ssh_options(m1.fleet.store.key), "-tt", "-p", str(m1.port), f"admin@{m1.address}"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as login:
+        assert login.stdout
+        shown = [login.stdout.readline().decode() for _ in range(3)]
+        login.kill()
+    assert BANNER in "".join(shown)
+
+
+def test_shim_without_developer_tools_asks_for_them_and_is_noted(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    result = host.run("/usr/bin/python3 --version")
+    assert result.returncode == 1
+    assert "No developer tools were found, requesting install" in result.stderr
+    [call] = host.shim_calls()
+    assert call["argv"] == ["/usr/bin/python3", "--version"]
+    assert call["rc"] == 1
+    assert call["uid"] == 501
+    assert "admin@notty" in call["parent"][0]  # the session's sshd
+
+
+def test_shim_hands_over_to_developer_tools_and_is_noted(mac: NewMac) -> None:
+    host = mac("m2-rosetta")
+    assert said(host, "git --version").startswith("git version")
+    assert [call["argv"][0] for call in host.shim_calls()] == ["/usr/bin/git"]
+    assert said(host, "xcode-select -p") == "/Library/Developer/CommandLineTools"
+    assert "version: 15.3" in said(host, "pkgutil --pkg-info=com.apple.pkg.CLTools_Executables")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sysctl -Z hw.model", "system_profiler -xml SPHardwareDataType", "system_profiler SPUSBDataType", "codesign -v /x",
+     "ioreg -l", "softwareupdate --list", "launchctl list", "uname -i", "arch -d X true"],
+)  # fmt: skip
+def test_what_is_not_simulated_says_so_loudly(m1: Mac, command: str) -> None:
+    result = m1.run(command)
+    assert result.returncode == 70
+    assert "simulated Mac: not simulated:" in result.stderr
+
+
+def test_calls_are_noted_with_their_answer(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    host.run("sysctl hw.nosuch; sudo sw_vers >/dev/null")
+    assert [(call["argv"], call["rc"], call["uid"], call["shim"]) for call in host.calls()] == [
+        (["/usr/sbin/sysctl", "hw.nosuch"], 1, 501, False),
+        (["/usr/bin/sw_vers"], 0, 0, False),
+    ]
+
+
+def test_sysctl_names_unknown_oids_and_drops_valueless_ones(m1: Mac) -> None:
+    result = m1.run("sysctl hw.ncpu hw.nosuch hw.cpufrequency hw.memsize")
+    assert result.stdout == "hw.ncpu: 8\nhw.memsize: 17179869184\n"
+    assert result.stderr == "sysctl: unknown oid 'hw.nosuch'\n"
+    assert result.returncode == 1
+    assert said(m1, "sysctl -i hw.nosuch") == ""
+
+
+def test_levels_of_cores_have_their_own_names(mac: NewMac) -> None:
+    host = mac("m5-fresh")
+    assert said(host, "sysctl -n hw.perflevel0.name hw.perflevel1.name").split() == ["Super", "Efficiency"]
+    assert "10 (4 Super and 6 Efficiency)" in said(host, "system_profiler SPHardwareDataType")
+
+
+def test_gpu_is_told_by_ioreg_and_profiler(m1: Mac) -> None:
+    assert '"gpu-core-count" = 8' in said(m1, "ioreg -rc AGXAccelerator -d 1")
+    assert "Metal Support: Metal 3" in said(m1, "system_profiler SPDisplaysDataType")
+
+
+def test_sudo_needs_no_password(m1: Mac) -> None:
+    assert said(m1, "id -un; sudo id -un").split() == ["admin", "root"]
+
+
+def test_userland_is_a_macs(m1: Mac) -> None:
+    assert "bsdtar" in said(m1, "tar --version")
+    assert said(m1, "echo $0; echo $PATH").split() == ["zsh", "/usr/bin:/bin:/usr/sbin:/sbin"]
+    assert m1.run("command -v apt-get || command -v timeout").returncode != 0
+
+
+# --- Python and wheels ----------------------------------------------------------------------------------------------
+
+
+def test_standalone_python_is_native(native: Mac) -> None:
+    assert json.loads(said(native, f"python/bin/python3 -c '{WHO_AM_I}'")) == ["darwin", "arm64", "14.6.1"]
+    assert said(native, "python/bin/python3 -I -S -c 'import sys; print(sys.platform)'") == "darwin"
+    assert said(native, "cd python/bin && ./python3 -c 'import sys; print(sys.prefix)'") == "/Users/admin/python"
+
+
+def test_no_elf_lies_in_a_macs_python(native: Mac) -> None:
+    elf = 'python/bin/python3 -c \'import pathlib; print([p for p in pathlib.Path("python").rglob("*") if '
+    assert said(native, elf + 'p.is_file() and p.open("rb").read(4) == b"\\x7fELF"])\'') == "[]"
+    assert said(native, "file -b python/bin/python3.1?").startswith("Mach-O 64-bit arm64 executable")
+
+
+def test_virtual_environment_gets_macos_wheels(native: Mac) -> None:
+    said(native, "python/bin/python3 -m venv /tmp/venv && /tmp/venv/bin/pip install --quiet uv")
+    assert said(native, "file -b /tmp/venv/bin/uv").startswith("Mach-O 64-bit arm64 executable")
+    assert said(native, "/tmp/venv/bin/uv --version").startswith("uv ")
+    said(native, "/tmp/venv/bin/uv venv --quiet --python python/bin/python3 /tmp/numbers")
+    said(native, "/tmp/venv/bin/uv pip install --quiet --python /tmp/numbers/bin/python numpy")
+    wheel = said(native, "cat /tmp/numbers/lib/python3.*/site-packages/numpy-*/WHEEL")
+    assert "macosx" in wheel
+    assert "arm64" in wheel
+    solve = "import numpy, sys; print(numpy.linalg.inv(numpy.eye(2) * 4)[0, 0], sys.prefix)"
+    assert said(native, f"/tmp/numbers/bin/python -c '{solve}'") == "0.25 /tmp/numbers"
+
+
+def test_a_second_host_looks_nothing_up(mac: NewMac, fleet: Fleet, native_python_template: str) -> None:
+    install = "uv/bin/uv venv -q --python python/bin/python3 e && uv/bin/uv pip install -q --python e/bin/python numpy"
+    use = f"{install} && e/bin/python -c 'import numpy'"
+    keys = fleet.store.home / "elf/by-key"
+    said(mac(f"m1-fresh@{native_python_template}"), use)
+    known = {path: path.lstat().st_mtime_ns for path in keys.iterdir()}
+    said(mac(f"m5-fresh@{native_python_template}"), use)
+    assert {path: path.lstat().st_mtime_ns for path in keys.iterdir()} == known
+
+
+@pytest.mark.parametrize("start", ["/tmp/script", "cd /tmp && ./script", "env -i /tmp/script", "sudo /tmp/script"])
+def test_script_of_a_macs_python_runs(native: Mac, start: str) -> None:
+    script = "#!/Users/admin/python/bin/python3 -S\nimport sys; print(sys.argv[1:], sys.flags.no_site)\n"
+    put(native, "/tmp/script", script.encode())
+    assert said(native, f"{start} a b") == "['a', 'b'] 1"
+
+
+# --- architectures --------------------------------------------------------------------------------------------------
+
+
+def test_translated_python_says_what_it_is(mac: NewMac) -> None:
+    host = mac("m2-rosetta")
+    assert said(host, "uname -m; sysctl -n sysctl.proc_translated").split() == ["arm64", "0"]
+    assert json.loads(said(host, f"/usr/local/bin/python3 -c '{WHO_AM_I}'")) == ["darwin", "x86_64", "14.6.1"]
+    for inherit in ("", "env -i ", "sudo "):
+        ask = f"{inherit}/usr/sbin/sysctl -n sysctl.proc_translated; {inherit}/usr/bin/uname -m; {inherit}/usr/bin/arch"
+        told = said(host, f"/usr/local/bin/python3 -c 'import os; os.system(\"{ask}\")'")
+        assert told.split() == ["1", "x86_64", "i386"]
+    native_again = "/usr/local/bin/python3 -c 'import os; os.system(\"arch -arm64 uname -m\")'"
+    assert said(host, native_again) == "arm64"
+    refused = host.run("arch -arm64 /usr/local/bin/python3 --version")
+    assert refused.returncode == 1
+    assert refused.stderr == f"arch: posix_spawnp: /usr/local/bin/python3: {BAD_CPU}\n"
+
+
+def test_translated_virtual_environment_works(mac: NewMac) -> None:
+    host = mac("m2-rosetta")
+    said(host, "/usr/local/bin/python3 -m venv /tmp/venv")
+    assert (
+        said(host, "/tmp/venv/bin/python -c 'import sysconfig; print(sysconfig.get_platform())'")
+        == "macosx-10.13-x86_64"
+    )
+
+
+def test_intel_program_does_not_start_without_rosetta(mac: NewMac) -> None:
+    host = mac("m4-homebrew")
+    put(host, "/tmp/intel", stub(Kind.EXECUTABLE, {"x86_64": ["/.simulated_mac/usr/bin/true"]}))
+    result = host.run("bash -c /tmp/intel")
+    assert result.returncode == 126
+    assert BAD_CPU in result.stderr
+    assert host.run("arch -x86_64 /usr/bin/true").stderr == f"arch: posix_spawnp: /usr/bin/true: {BAD_CPU}\n"
+    said(host, "sudo softwareupdate --install-rosetta --agree-to-license && /tmp/intel")
+
+
+def test_universal_program_inherits_the_architecture(mac: NewMac) -> None:
+    host = mac("m2-rosetta")
+    command = ["/.simulated_mac/python", "-c", "import os; print(os.uname().machine)"]
+    put(host, "/tmp/universal", stub(Kind.EXECUTABLE, {"x86_64": command, "arm64": command}))
+    assert said(host, "/tmp/universal; arch -x86_64 /tmp/universal; arch -arm64 /tmp/universal").split() == [
+        "arm64", "x86_64", "arm64"]  # fmt: skip
+
+
+def test_library_of_another_architecture_is_refused_as_dyld_does(native: Mac) -> None:
+    put(native, "/tmp/_intel.so", stub(Kind.BUNDLE, {"x86_64": ["/nowhere"]}))
+    result = native.run("cd /tmp && /Users/admin/python/bin/python3 -c 'import _intel'")
+    assert (
+        "(mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64e' or 'arm64'))" in result.stderr
+    )
+
+
+# --- hosts ----------------------------------------------------------------------------------------------------------
+
+
+def test_down_and_up_keeps_the_files(mac: NewMac, fleet: Fleet) -> None:
+    host = mac("m1-fresh")
+    said(host, "echo kept > note && sudo touch /opt/roots")
+    host.stop()
+    assert not host.is_up
+    fleet.up({host.name: "m1-fresh"})
+    assert said(host, "cat note; ls /opt").split() == ["kept", "roots"]
+
+
+def test_template_gives_its_files_to_others(mac: NewMac, fleet: Fleet) -> None:
+    first = mac("m1-fresh")
+    said(first, "mkdir folder && echo one > folder/note && touch gone")
+    fleet.snapshot(first.name, "noted")
+    assert not first.is_up
+    fleet.up({first.name: "m1-fresh"})
+    said(first, "echo two > folder/note")
+    second = mac("m5-fresh@noted")
+    assert said(second, "cat folder/note; sysctl -n machdep.cpu.brand_string; hostname").splitlines() == [
+        "one", "Apple M5", second.name]  # fmt: skip
+    said(second, "rm gone && mv folder moved")
+    assert said(first, "ls; cat folder/note").split() == ["folder", "gone", "two"]
+
+
+def test_files_of_a_running_host_are_seen_from_outside(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    said(host, "echo seen > /private/tmp/note")
+    assert host.path("/private/tmp/note").read_text() == "seen\n"
+
+
+def test_another_profile_for_a_host_is_refused(mac: NewMac, fleet: Fleet) -> None:
+    host = mac("m1-fresh")
+    with pytest.raises(FleetError, match="is an m1-fresh"):
+        fleet.up({host.name: "intel"})
+
+
+def test_small_disk_is_full_soon(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    said(host, "mkdir small")
+    host.limit_disk("/Users/admin/small", "1m")
+    assert "No space left on device" in host.run("dd if=/dev/zero of=small/file bs=1024 count=2048").stderr
+    host.unlimit_disk("/Users/admin/small")
+    assert said(host, "ls small") == ""
+
+
+def test_inventory_lists_what_is_up(mac: NewMac, fleet: Fleet) -> None:
+    host = mac("m1-fresh")
+    script = Path(__file__).parents[2] / "inventory/simulated/hosts.py"
+    environment = {"SIMULATED_MAC_FLEET": fleet.name, "SIMULATED_MAC_HOME": str(fleet.store.home)}
+    told = subprocess.run([sys.executable, "-I", script], env=environment, cwd="/", capture_output=True, check=True)
+    inventory = json.loads(told.stdout)
+    assert inventory["_meta"]["hostvars"][host.name]["ansible_host"] == host.address
+    shared = inventory["macs"]["vars"]
+    version = shared["native_python_version"]
+    [archive] = Path(shared["native_python_mirror"]).glob("*/*.tar.gz")
+    assert shared["native_python_archives"][version]["version"] in archive.name
+    host.stop()
+    assert host.name not in fleet.inventory()["macs"]["hosts"]  # type: ignore[index]
+
+
+def test_unknown_key_in_a_profile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "odd.yml").write_text((FOLDER / "m1-fresh.yml").read_text() + "colour: grey\n")
+    monkeypatch.setattr("tests.simulated_mac.profile.FOLDER", tmp_path)
+    with pytest.raises(ProfileError, match="colour"):
+        Profile.load("odd")
+
+
+VIRTUAL_MAC = """
+description: A virtual machine
+model: VirtualMac2,1
+model_name: Apple Virtual Machine 1
+chip: Apple M1 (Virtual)
+cores: {Standard: 3}
+memory_gb: 7
+virtual_machine: true
+python_org: true
+macos: {version: 14.8.7, build: 23J520, darwin: 23.6.0, kernel: Darwin Kernel Version 23.6.0}
+answers:
+  csrutil status: |
+    System Integrity Protection status: disabled.
+  profiles show: {stderr: "profiles show: must be run as root\\n", rc: 1}
+"""
+
+
+def test_new_profile_is_one_small_file(mac: NewMac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "virtual.yml").write_text(VIRTUAL_MAC)
+    monkeypatch.setattr("tests.simulated_mac.profile.FOLDER", tmp_path)
+    host = mac("virtual")
+    assert said(host, "sysctl kern.hv_vmm_present hw.perflevel1.physicalcpu") == "kern.hv_vmm_present: 1"
+    assert json.loads(said(host, "system_profiler -json SPDisplaysDataType")) == {"SPDisplaysDataType": []}
+    assert said(host, "csrutil status") == "System Integrity Protection status: disabled."
+    refused = host.run("profiles show")
+    assert (refused.returncode, refused.stderr) == (1, "profiles show: must be run as root\n")
+    assert json.loads(said(host, f"/usr/local/bin/python3 -c '{WHO_AM_I}'"))[1] == "arm64"
+    assert said(host, "file -bL /usr/local/bin/python3").startswith("Mach-O universal binary with 2 architectures")
+    assert "org.python.Python.PythonFramework-3.1" in said(host, "pkgutil --pkgs")
+
+
+def test_archive_is_reproducible(fleet: Fleet, tmp_path: Path) -> None:
+    python = fleet.store.python
+    digests = []
+    for number in "12":
+        pythons.mac_tree(python, "/elsewhere", ["arm64"], tmp_path / f"tree{number}")
+        pythons.archive(python, tmp_path / f"tree{number}", tmp_path / f"mirror{number}")
+        index = json.loads((tmp_path / f"mirror{number}/index.json").read_text())
+        digests.append(index[python.minor]["sha256"])
+    assert digests[0] == digests[1]
+
+
+# --- TensorFlow -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_real_tensorflow_computes_on_the_stand_in_for_metal(mac: NewMac, native_python_template: str) -> None:
+    host = mac(f"m1-fresh@{native_python_template}")
+    wheels = "tensorflow==2.18.1 tensorflow-metal==1.2.0 numpy==2.0.2"
+    said(host, "uv/bin/uv venv --quiet --python python/bin/python3 tf")
+    said(host, f"uv/bin/uv pip install --quiet --only-binary :all: --python tf/bin/python {wheels}")
+    host.run("cat > use.py", input=LIST_AND_MULTIPLY.encode(), check=True)
+    host.metal("ok")
+    assert said(host, "tf/bin/python use.py").splitlines() == ["version 2.18.1 gpus 1", "on GPU:0 sum 64.0"]
+    host.metal("zero_devices")
+    assert said(host, "tf/bin/python use.py") == "version 2.18.1 gpus 0"
+    assert host.shim_calls() == []
+
+
+@pytest.mark.slow
+def test_command_line(fleet: Fleet) -> None:
+    def command(*words: str) -> str:
+        line = [sys.executable, "-m", "tests.simulated_mac", "--fleet", fleet.name, *words]
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+
+    assert "cli: simulated m1-fresh" in command("up", "cli=m1-fresh")
+    told = command("status")
+    assert BANNER in told
+    assert re.search(r"cli +m1-fresh +up", told)
+    assert "cli" in json.loads(command("inventory"))["macs"]["hosts"]
+    command("metal", "cli", "zero_devices")
+    assert (fleet["cli"].folder / "host/stand-ins/libmetal_plugin.dylib").readlink().name == "metal-zero_devices.so"
+    command("snapshot", "cli", "frozen")
+    assert re.search(r"cli +m1-fresh@frozen +down", command("status"))
+    command("up", "cli=m1-fresh")
+    command("down", "cli", "--delete")
+    assert "cli" not in command("status")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Namespaces: where a simulated Mac's processes run, and how its files are handled from outside.
+
+As root, unshare(1) alone; as an ordinary user, in a user namespace with all of the user's subordinate ids, so that a
+host has a root and users of its own. Files of a host then belong to those ids, and only ``give`` and ``remove`` can
+handle them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+IS_ROOT = os.geteuid() == 0
+USER_NAMESPACE = [] if IS_ROOT else ["--user", "--map-auto", "--map-root-user"]
+USER_REMEDY = (
+    "apt-get install uidmap; a range for this user in /etc/subuid and /etc/subgid; util-linux 2.38 or newer; user "
+    "namespaces allowed (sysctl kernel.apparmor_restrict_unprivileged_userns=0); or run as root"
+)
+START_HOST = Path(__file__).with_name("start_host.sh")
+
+
+class EngineError(Exception):
+    """This machine does not let us make namespaces; the message says why and what to do."""
+
+
+def check() -> None:
+    """Raise ``EngineError`` if no simulated Mac can run here."""
+    tried = subprocess.run(
+        [*_unshare("--mount", "--pid", "--fork"), "true"], capture_output=True, text=True, check=False
+    )
+    if tried.returncode:
+        remedy = "a container needs the capability SYS_ADMIN" if IS_ROOT else USER_REMEDY
+        raise EngineError(f"cannot make namespaces: {tried.stderr.strip()}. Remedy: {remedy}.")
+
+
+def start(settings: Mapping[str, str], log: Path, keep_open: IO[str]) -> int:
+    """Start a host: start_host.sh with ``settings``, in namespaces of its own, detached from this process.
+
+    ``keep_open`` stays open as long as the host lives. Ending the process whose id is returned, with SIGKILL, ends the
+    host.
+    """
+    line = [*_unshare("--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"), "sh", str(START_HOST)]
+    os.set_inheritable(keep_open.fileno(), True)
+    return os.posix_spawnp(
+        line[0],
+        line,
+        {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **settings},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+
+
+def enter(pid: int, command: list[str]) -> None:
+    """Run a Linux program as a host's root, in its mount namespace and root folder."""
+    where = ["nsenter", "--target", str(pid), "--mount", "--root", *([] if IS_ROOT else ["--user"])]
+    subprocess.run([*where, *command], check=True, env={})
+
+
+def give(path: Path, user: int, group: int) -> None:
+    """Let a host's user own everything under ``path``."""
+    _as_hosts_root("chown", "-Rh", f"{user}:{group}", str(path))
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with files of a host's users, if it is there."""
+    if path.exists():
+        _as_hosts_root("rm", "-rf", str(path))
+
+
+def _as_hosts_root(*command: str) -> None:
+    prefix = [] if IS_ROOT else _unshare()
+    subprocess.run([*prefix, *command], check=True)
+
+
+def _unshare(*namespaces: str) -> list[str]:
+    return ["unshare", *USER_NAMESPACE, *namespaces]

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Becomes a simulated Mac: run by engine.py in namespaces of its own, ends as process 1 of the host.
+#
+#   STORE    the folder of everything; all other paths are relative to it, which keeps odd characters out of mount options
+#   HOST     the host's folder: root (mount point), upper, work, host (profile, call log, stand-ins)
+#   LOWER    the layers below upper, joined by ':'
+#   OPTIONS  more options for overlayfs
+#   NAME     the host's name
+#   USER     the user, with USER_ID:GROUP_ID
+#   ADDRESS  where sshd listens
+set -eu
+
+cd "$STORE"
+mount -t overlay -o "lowerdir=$LOWER,upperdir=$HOST/upper,workdir=$HOST/work,$OPTIONS" overlay "$HOST/root"
+
+mount --rbind /usr "$HOST/root/.simulated_mac/usr"
+mount -o remount,bind,ro "$HOST/root/.simulated_mac/usr"
+mount --bind elf "$HOST/root/.simulated_mac/elf"
+mount --bind "$HOST/host" "$HOST/root/.simulated_mac/host"
+
+cd "$HOST/root"
+mount -t proc proc proc
+mount --bind /dev/null proc/cmdline
+mount -t tmpfs -o mode=755 tmpfs dev
+mkdir -m 755 dev/pts
+for device in null zero full random urandom tty; do
+    touch "dev/$device"
+    mount --bind "/dev/$device" "dev/$device"
+done
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+ln -s fd/0 dev/stdin
+ln -s fd/1 dev/stdout
+ln -s fd/2 dev/stderr
+hostname "$NAME"
+
+if [ ! -d "Users/$USER" ]; then
+    install -d -o "$USER_ID" -g "$GROUP_ID" -m 750 "Users/$USER"
+fi
+install -d -o "$USER_ID" -g "$GROUP_ID" -m 700 "Users/$USER/.ssh" private/var/folders/zz/T
+install -o "$USER_ID" -g "$GROUP_ID" -m 600 private/etc/ssh/authorized_keys "Users/$USER/.ssh/authorized_keys"
+
+exec env -i /usr/sbin/chroot . /sbin/launchd -D -e -f /private/etc/ssh/sshd_config -o "ListenAddress=$ADDRESS"

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all simulated Macs of a checkout share, made once and kept:
+
+    base/DIGEST/root      the lowest layer of every host's root folder: programs, system files, a CPython of Linux
+    base/DIGEST/layers    layers of Pythons and tools that a profile can ask for, made when the first one does
+    archives/             the standalone Python for macOS, and index.json
+    elf/                  what stands in for the Mach-O files of wheels, found on first use (inside/translate.py)
+    id_ed25519, host_key  the keys of the user and of every host
+
+The base is made anew when this package's files or the CPython change (DIGEST is over those).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from tests.simulated_mac import engine, pythons
+from tests.simulated_mac.inside import mac_programs
+from tests.simulated_mac.macho import Kind, stub
+from tests.simulated_mac.state import default_home
+
+PACKAGE = Path(__file__).parent
+SIM = ".simulated_mac"
+USER_ID, GROUP_ID = 501, 20  # the first user of a Mac; staff
+MAKERS = ("elf.py", "macho.py", "programs.yml", "pythons.py", "store.py")  # beside inside/*, what determines the base
+
+NEEDED = ("ssh", "ssh-keygen", "sshd", "sudo", "zsh", "gcc", "unshare")
+DEVELOPER_TOOLS = "Library/Developer/CommandLineTools/usr/bin"
+
+
+class StoreError(Exception):
+    """The test bed cannot be made on this machine; the message names the remedy."""
+
+
+def linux_program(name: str) -> Path | None:
+    """Where this machine has a program, among those that hosts see; the real one, behind links in /etc/alternatives."""
+    folders = ("/usr/bin", "/usr/sbin")
+    return next((path.resolve() for folder in folders if (path := Path(folder, name)).is_file()), None)
+
+
+def is_locked(file: Path) -> bool:
+    """Whether some process holds a lock on the file; one that is not there is not locked."""
+    if not file.exists():
+        return False
+    with file.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def program_list() -> dict[str, Any]:
+    """programs.yml."""
+    import yaml  # here, because whoever only asks which hosts are up may have no PyYAML
+
+    listed: dict[str, Any] = yaml.safe_load((PACKAGE / "programs.yml").read_text())
+    return listed
+
+
+def userland_notes() -> list[str]:
+    """In what the hosts' programs are less like a Mac's than they could be."""
+    bsd = program_list()["bsd"].items()
+    return [f"{name} is GNU's, for {better} is not installed" for name, better in bsd if linux_program(better) is None]
+
+
+class Store:
+    """The shared part under ``home``. ``ready()`` makes what is missing; the rest needs it to have been called."""
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = home or default_home()
+
+    @cached_property
+    def python(self) -> pythons.Cpython:
+        """The CPython of this machine that stands in for every Mac's."""
+        return pythons.find()
+
+    @cached_property
+    def base(self) -> Path:
+        """The folder of what is made from this package and that CPython."""
+        return self.home / "base" / self._digest()
+
+    @property
+    def key(self) -> Path:
+        """The private key that logs in on every host."""
+        return self.home / "id_ed25519"
+
+    @property
+    def archives(self) -> Path:
+        """The mirror of standalone Pythons."""
+        return self.home / "archives"
+
+    def ready(self) -> None:
+        """Make everything that is not there yet. Raises ``StoreError``, ``NoPythonError`` or ``EngineError``."""
+        missing = [name for name in NEEDED if linux_program(name) is None]
+        if missing:
+            packages = "openssh-server openssh-client sudo zsh gcc libc6-dev util-linux"
+            raise StoreError(f"missing programs: {', '.join(missing)}. Remedy: apt-get install {packages}")
+        engine.check()
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self._locked("building"):
+            self._make(self.base, self._build_base)
+            for name in ("host_key", "id_ed25519"):
+                if not (self.home / name).exists():
+                    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "simulated-mac"]
+                    subprocess.run([*command, "-f", self.home / name], check=True)
+            for folder in ("elf/by-key", "elf/wheels"):
+                (self.home / folder).mkdir(parents=True, exist_ok=True)
+                (self.home / folder).chmod(0o777)  # any user of any host may add what it looked up
+            self._remove_unused_bases()
+
+    def layer(self, name: str) -> Path:
+        """A layer by the name of its maker in ``LAYERS``."""
+        path = self.base / "layers" / name
+        with self._locked("building"):
+            self._make(path, lambda folder: LAYERS[name](self, folder))
+        return path
+
+    def in_use(self) -> IO[str]:
+        """A file to be held open as long as hosts run on this base: it is not removed until then."""
+        file = (self.base / "in-use").open("w")
+        fcntl.flock(file, fcntl.LOCK_SH)
+        return file
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        with (self.home / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _make(self, folder: Path, build: Callable[[Path], None]) -> None:
+        """Build a folder unless it is there; it appears only when it is complete."""
+        if folder.is_dir():
+            return
+        new = folder.with_name(f"{folder.name}.new")
+        engine.remove(new)
+        new.mkdir(parents=True)
+        build(new)
+        new.rename(folder)
+
+    def _digest(self) -> str:
+        sources = [PACKAGE / name for name in MAKERS] + sorted((PACKAGE / "inside").rglob("*.[cps]*"))
+        contents = [path.read_bytes() for path in sources if "__pycache__" not in path.parts]
+        interpreter = f"{self.python.executable} {self.python.version} {Path(self.python.executable).stat().st_mtime}"
+        programs = f"{userland_notes()} {[linux_program(name) for _, name in listed(program_list()['real'])]}"
+        everything = b"\0".join([*contents, interpreter.encode(), programs.encode(), b"%d" % os.geteuid()])
+        return hashlib.sha256(everything).hexdigest()[:12]
+
+    def _remove_unused_bases(self) -> None:
+        for old in self.base.parent.iterdir():
+            if old != self.base and not is_locked(old / "in-use"):
+                engine.remove(old)
+
+    # ------------------------------------------------------------------------------------------------- the base
+
+    def _build_base(self, folder: Path) -> None:
+        root = folder / "root"
+        self._tools(root / SIM)
+        self._programs(root)
+        self._system_files(root)
+        self._sudo(root)
+        (folder / "in-use").touch()
+        (folder / "layers").mkdir()
+        tree = folder / "python"
+        pythons.mac_tree(self.python, f"/{SIM}/cpython", ["arm64"], tree)
+        pythons.archive(self.python, tree, self.archives)
+        shutil.rmtree(tree)
+
+    def _tools(self, sim: Path) -> None:
+        """What only the simulation needs: the shim, its helpers and the CPython that stands in."""
+        tools = sim / "tools"
+        tools.mkdir(parents=True)
+        for folder in ("usr", "elf", "host"):
+            (sim / folder).mkdir()
+        warnings = ["-Wall", "-Wextra", "-Werror"]
+        source = PACKAGE / "inside/shim.c"
+        subprocess.run(["gcc", "-O2", *warnings, "-shared", "-fPIC", "-o", tools / "shim.so", source], check=True)
+        for name in ("mac_programs", "translate"):
+            shutil.copy(PACKAGE / f"inside/{name}.py", tools / name)
+            (tools / name).chmod(0o755)
+        shutil.copy(pythons.find_uv(), tools / "uv")
+        pythons.copy(self.python, sim / "cpython")
+        (sim / "python").symlink_to(f"cpython/bin/python{self.python.minor}")
+
+    def _programs(self, root: Path) -> None:
+        """Links to the Linux programs that a Mac has too; Mach-O files for those that we answer for."""
+        for folder in ("lib", "lib64"):
+            link(root / folder, f"{SIM}/usr/{folder}")
+        for folder in ("lib", "share"):
+            link(root / "usr" / folder, f"../{SIM}/usr/{folder}")
+        programs = program_list()
+        for folder, name in listed(programs["real"]):
+            found = linux_program(programs["bsd"].get(name, name)) or linux_program(name)
+            if found:
+                link(root / folder / name, f"/{SIM}{found}")
+        link(root / "bin/sh", "bash")
+        link(root / "sbin/launchd", f"/{SIM}/usr/sbin/sshd")  # the name of process 1
+        system = write(root / SIM / "tools/system", mac_program("system"), 0o755)
+        simulated = [Path(path).relative_to("/") for path in mac_programs.SIMULATED if not path.startswith("/opt/")]
+        for path in [*simulated, *(Path(folder, name) for folder, name in listed(programs["answered_only"]))]:
+            hard_link(system, root / path)
+        shim = write(root / SIM / "tools/shim", mac_program("shim"), 0o755)
+        for name in programs["shims"].split():
+            hard_link(shim, root / "usr/bin" / name)
+
+    def _system_files(self, root: Path) -> None:
+        for folder in program_list()["folders"].split():
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        for folder in ("tmp", "var/tmp", "var/folders"):
+            (root / "private" / folder).mkdir(parents=True)
+            (root / "private" / folder).chmod(0o1777)
+        for folder in ("etc", "var", "tmp"):
+            link(root / folder, f"private/{folder}")
+        etc = root / "private/etc"
+        write(etc / "ld.so.preload", f"/{SIM}/tools/shim.so\n")
+        write(etc / "nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
+        write(etc / "sudoers", "Defaults !admin_flag\nroot ALL=(ALL) ALL\n%admin ALL=(ALL) NOPASSWD: ALL\n", 0o440)
+        for service in ("sudo", "sudo-i", "su", "other"):
+            permit = "".join(f"{kind} sufficient pam_permit.so\n" for kind in ("auth", "account", "session"))
+            write(etc / "pam.d" / service, permit)
+        write(etc / "zsh/zshrc", "PS1='%n@%m %1~ %# '\n")
+
+    def _sudo(self, root: Path) -> None:
+        """Setuid programs and what they load must be owned by the host's own root: copies."""
+        sudo = root / "usr/bin/sudo"
+        sudo.unlink()
+        shutil.copy("/usr/bin/sudo", sudo)
+        sudo.chmod(0o4755)
+        shutil.copytree("/usr/libexec/sudo", root / "usr/libexec/sudo", symlinks=True)
+
+
+# ---------------------------------------------------------------------------------------------------------- layers
+
+
+def homebrew(store: Store, layer: Path, prefix: str, archs: list[str]) -> None:
+    """Homebrew's Python, in the Cellar, with the links that Homebrew makes."""
+    python, root = store.python, layer / prefix
+    keg = f"Cellar/python@{python.minor}/{python.version}"
+    framework = f"Frameworks/Python.framework/Versions/{python.minor}"
+    tree = root / keg / framework
+    pythons.mac_tree(python, f"/{SIM}/cpython", archs, tree)
+    managed = "[externally-managed]\nError=This environment is managed by Homebrew.\n"
+    write(tree / f"lib/python{python.minor}/EXTERNALLY-MANAGED", managed)
+    for name in (f"python{python.minor}", "python3"):
+        link(root / keg / "bin" / name, f"../{framework}/bin/{name}")
+        link(root / "bin" / name, f"../{keg}/bin/{name}")
+    link(root / f"opt/python@{python.minor}", f"../{keg}")
+    write(root / "bin/brew", mac_program("system"), 0o755)
+    engine.give(root, USER_ID, GROUP_ID)
+
+
+def python_org(store: Store, layer: Path) -> None:
+    """The universal Python of python.org's package."""
+    python = store.python
+    framework = f"Library/Frameworks/Python.framework/Versions/{python.minor}"
+    pythons.mac_tree(python, f"/{SIM}/cpython", ["x86_64", "arm64"], layer / framework)
+    for name in (f"python{python.minor}", "python3"):
+        link(layer / "usr/local/bin" / name, f"../../../{framework}/bin/{name}")
+
+
+def command_line_tools(_: Store, layer: Path) -> None:
+    """The programs that the shims in /usr/bin hand over to."""
+    for name in program_list()["shims"].split():
+        write(layer / DEVELOPER_TOOLS / name, mac_program("tool"), 0o755)
+
+
+LAYERS: dict[str, Callable[[Store, Path], None]] = {
+    "homebrew-arm64": lambda store, layer: homebrew(store, layer, "opt/homebrew", ["arm64"]),
+    "homebrew-x86_64": lambda store, layer: homebrew(store, layer, "usr/local", ["x86_64"]),
+    "python-org": python_org,
+    "command-line-tools": command_line_tools,
+}
+
+
+# ----------------------------------------------------------------------------------------------------------- files
+
+
+def listed(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """{"bin": "a b"} as ("bin", "a"), ("bin", "b")."""
+    for folder, words in names.items():
+        for word in words.split():
+            yield folder, word
+
+
+def mac_program(role: str) -> bytes:
+    """A program of the system's: universal, answered by inside/mac_programs.py, which says what the roles are."""
+    words = [f"/{SIM}/python", "-ISE", f"/{SIM}/tools/mac_programs", role]
+    return stub(Kind.EXECUTABLE, {"x86_64": words, "arm64e": words})
+
+
+def write(path: Path, content: str | bytes, mode: int = 0o644) -> Path:
+    """A file with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.chmod(mode)
+    return path
+
+
+def link(path: Path, target: str) -> None:
+    """A symbolic link with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+def hard_link(existing: Path, path: Path) -> None:
+    """A hard link with its folders, over what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.hardlink_to(existing)
