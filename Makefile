@@ -83,6 +83,6 @@ locks: development
 
 .PHONY: clean
 clean:
-	if [ -x $(BIN)/python ]; then $(FLEET) down --delete; fi
+	if [ -x $(BIN)/python ]; then $(FLEET) clean; fi
 	rm -rf .venv .cache .ansible .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

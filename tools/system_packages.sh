@@ -10,6 +10,7 @@ table() {
     cat <<'TABLE'
 ca-certificates   /etc/ssl/certs        downloads
 curl              curl                  a Mac has it
+file              file                  tells what a simulated Mac's programs are
 gcc               cc                    fake_metal, the loader's shim
 libarchive-tools  bsdtar                a Mac's tar
 libc6-dev         /usr/include/stdio.h  headers for gcc

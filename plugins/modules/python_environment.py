@@ -169,7 +169,7 @@ packages:
   type: dict
 probe:
   description: The result of the probe, as M(metalfleet.tensorflow.tensorflow_gpu_info) returns it.
-  returned: when a new generation did not pass its probe
+  returned: if O(probe) and anything was done, also when a new generation did not pass; else it is V(null)
   type: dict
 """
 

@@ -48,19 +48,21 @@ def converge(builder: Builder, check_mode: bool) -> dict[str, Any]:
     declaration = builder.declaration
     seen = observe(declaration)
     plan = make_plan(declaration, seen, builder.machine)
+    proof = None
     if plan.actions and not check_mode:
         refuse_bad_places(declaration)
         with one_writer(declaration):
             seen = observe(declaration)  # another writer may have been at work until now
             plan = make_plan(declaration, seen, builder.machine)
             apply(builder, plan)
-    return report(declaration, seen, plan)
+            proof = builder.prove() if declaration.probe and declaration.state != "absent" else None
+    return {**report(declaration, seen, plan), "probe": proof}
 
 
 def foresee(declaration: Declaration) -> dict[str, Any]:
     """What `converge` would answer in check mode on a host that has nothing."""
     nothing = Observation()
-    return report(declaration, nothing, make_plan(declaration, nothing))
+    return {**report(declaration, nothing, make_plan(declaration, nothing)), "probe": None}
 
 
 def report(declaration: Declaration, seen: Observation, plan: Plan) -> dict[str, Any]:

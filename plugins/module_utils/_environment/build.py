@@ -59,8 +59,14 @@ class Checked:
 
 
 def run_probe(declaration: Declaration, environment: Path) -> dict[str, Any]:
-    """Let TensorFlow compute in an environment."""
+    """Let TensorFlow compute in an environment that is in order."""
     return asdict(probe(environment, declaration.gpu or usual_demand(), declaration.probe_timeout))
+
+
+def run_first_probe(declaration: Declaration, environment: Path) -> dict[str, Any]:
+    """Let TensorFlow compute in a new generation; what Python compiles on the way makes every later probe faster."""
+    demand = declaration.gpu or usual_demand()
+    return asdict(probe(environment, demand, declaration.probe_timeout, keep_bytecode=True))
 
 
 class Builder:
@@ -74,10 +80,11 @@ class Builder:
         commands: Commands,
         *,
         machine: str = NATIVE_ARCHITECTURE,
-        probe: Probe = run_probe,
+        probe: Probe = run_first_probe,
     ) -> None:
         self.declaration, self.uv, self.source, self.commands = declaration, uv, source, commands
         self.machine, self.probe = machine, probe
+        self.proof: dict[str, Any] | None = None
 
     def build(self, generation: Path) -> None:
         """Make a complete generation. Raises whatever failed; the caller removes what is there then."""
@@ -91,14 +98,19 @@ class Builder:
             shutil.rmtree(generation)
             self.install(generation)
             checked = self.check(generation)
-        result = self.probe(self.declaration, generation) if self.declaration.probe else None
-        if result is not None and not result["ok"]:
-            raise EnvironmentFailed(
-                f"The new generation of the environment {self.declaration.name} was built, but did not pass its probe: "
-                f"{result['verdict']}. It was not activated.",
-                probe=result,
-            )
-        self.complete(generation, checked, result)
+        if self.declaration.probe:
+            self.proof = self.probe(self.declaration, generation)
+            if not self.proof["ok"]:
+                raise EnvironmentFailed(
+                    f"A new generation of the environment {self.declaration.name} was built, but did not pass its probe: "
+                    f"{self.proof['verdict']}. It was not activated.",
+                    probe=self.proof,
+                )
+        self.complete(generation, checked)
+
+    def prove(self) -> dict[str, Any]:
+        """The probe's result of what is active: that of the build, or one made now."""
+        return self.proof or self.probe(self.declaration, self.declaration.link)
 
     def install(self, generation: Path) -> None:
         """Make the virtual environment and install the lock, hash-checked, from wheels only."""
@@ -166,7 +178,7 @@ class Builder:
                         "Use a lock that was made for this platform."
                     )
 
-    def complete(self, generation: Path, checked: Checked, probe: dict[str, Any] | None) -> None:
+    def complete(self, generation: Path, checked: Checked) -> None:
         """Write the manifest: from then on the generation exists."""
         interpreter = manifest.identify(generation / "bin" / "python")
         if interpreter is None:
@@ -182,7 +194,7 @@ class Builder:
                 others=checked.others,
                 startup_elsewhere=startup_files_elsewhere(self.declaration.python),
                 tree=files.walk(generation),
-                probe={key: probe[key] for key in ("verdict", "duration")} if probe else None,
+                probe={key: self.proof[key] for key in ("verdict", "duration")} if self.proof else None,
             ),
         )
 
@@ -201,8 +213,10 @@ class Builder:
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_PYTHON_SEARCH_PATH": "/nonexistent",
             "UV_SYSTEM_CERTS": "1",
-            # Never hard links: a damaged file would damage the cache, and the repair would bring the damage back.
-            "UV_LINK_MODE": "clone" if os.uname().sysname == "Darwin" else "copy",
+            # Never hard links: a damaged file would damage the cache, and the repair would bring the damage back. uv's
+            # "clone" falls back to them where a volume cannot clone; its "copy" clones by itself on APFS, for that is
+            # how Rust copies a file there (std::fs::copy: fclonefileat, then fcopyfile).
+            "UV_LINK_MODE": "copy",
         }
         # Through the environment, for a URL may hold credentials and a process list shows arguments.
         if self.source.index_url:

@@ -12,7 +12,7 @@ from typing import Any
 DEFAULT_ROOT = "~/.local/share/metalfleet"
 DEFAULT_LINKS = "~/.virtualenvs"
 SAME_NAMES = (
-    *("name", "state", "generation", "integrity", "keep", "jupyter_kernel", "free_mb"),
+    *("name", "state", "generation", "lock_digest", "integrity", "keep", "jupyter_kernel", "free_mb"),
     *("probe", "gpu", "probe_timeout"),
 )
 """Options of the module that are fields of a declaration."""
@@ -40,6 +40,8 @@ class Declaration:
     """The base interpreter."""
     lock: str = ""
     """The text of the lock."""
+    lock_digest: str = ""
+    """Its SHA-256, where a plan is made without the text."""
     state: str = "present"
     """`present`, `absent` or `rolled_back`."""
     generation: int | None = None
@@ -72,7 +74,8 @@ class Declaration:
 
     @property
     def lock_sha256(self) -> str:
-        return hashlib.sha256(self.lock.encode()).hexdigest()
+        """What tells one lock from another."""
+        return self.lock_digest or hashlib.sha256(self.lock.encode()).hexdigest()
 
 
 def declare(options: dict[str, Any]) -> Declaration:
