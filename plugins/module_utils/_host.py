@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Everything that a run must know of one host, in one go: facts, what is linked, plans, and proofs of what is in order."""
+"""Everything that a run must know of one host, in one go: plans, and proofs of what is in order."""
 
 from __future__ import annotations
 

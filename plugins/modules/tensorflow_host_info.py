@@ -8,9 +8,9 @@ module: tensorflow_host_info
 short_description: Ask a host everything that a run must know of it, in one go
 version_added: 0.1.0
 description:
-  - Answers with the facts of M(metalfleet.tensorflow.apple_silicon_facts), whether the managed Python and uv are what they
-    should be, the plan of every declared environment (what M(metalfleet.tensorflow.python_environment) would do), and a
-    probe (M(metalfleet.tensorflow.tensorflow_gpu_info)) of every environment for which nothing has to be done.
+  - Answers with the facts of M(metalfleet.tensorflow.apple_silicon_facts), whether the managed Python and uv are what
+    they should be, the plan of every declared environment (what M(metalfleet.tensorflow.python_environment) would do),
+    and a probe (M(metalfleet.tensorflow.tensorflow_gpu_info)) of every environment for which nothing has to be done.
   - It is one remote task. Where nothing has drifted it is the only one of a run, asks no network, and changes nothing.
   - A host without a working managed Python is no failure. RV(answered) is false then, and everything has to be done.
 author: metalfleet maintainers (@metalfleet)

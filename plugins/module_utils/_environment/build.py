@@ -102,8 +102,8 @@ class Builder:
             self.proof = self.probe(self.declaration, generation)
             if not self.proof["ok"]:
                 raise EnvironmentFailed(
-                    f"A new generation of the environment {self.declaration.name} was built, but did not pass its probe: "
-                    f"{self.proof['verdict']}. It was not activated.",
+                    f"A new generation of the environment {self.declaration.name} was built, but did not pass its "
+                    f"probe: {self.proof['verdict']}. It was not activated.",
                     probe=self.proof,
                 )
         self.complete(generation, checked)

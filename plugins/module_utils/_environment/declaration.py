@@ -102,8 +102,8 @@ def declare(options: dict[str, Any]) -> Declaration:
 def refuse_bad_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise EnvironmentFailed(
-            f"{name!r} cannot be the name of an environment: use up to 64 letters, digits, dots, dashes and underscores, "
-            "a letter or digit first."
+            f"{name!r} cannot be the name of an environment: use up to 64 letters, digits, dots, dashes and "
+            "underscores, a letter or digit first."
         )
 
 
