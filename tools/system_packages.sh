@@ -14,8 +14,10 @@ file              file                  tells what a simulated Mac's programs ar
 gcc               cc                    fake_metal, the loader's shim
 libarchive-tools  bsdtar                a Mac's tar
 libc6-dev         /usr/include/stdio.h  headers for gcc
+lsof              lsof                  a Mac has it; tells which generation is in use
 openssh-client    ssh                   connections to the simulated Macs
 openssh-server    sshd                  Remote Login of the simulated Macs
+openssl           openssl               certificates for the tests
 original-awk      original-awk          a Mac's awk
 perl              perl                  shasum
 python3           python3               controller and simulated Macs, unless there is another

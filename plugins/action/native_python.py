@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install a native Python on a host that may have none: shell and standard input only, two round trips at most."""
+"""Install a native Python on a host that may have none: shell and standard input only, three round trips at most."""
 
 from __future__ import annotations
 
@@ -7,7 +7,41 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _native_python as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import SOURCES
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import (
+    Host,
+    NativePythonError,
+    parse_answer,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import (
+    Plan,
+    describe,
+    make_plan,
+    question,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.scripts import (
+    Script,
+    explain_failure,
+    scripts_for,
+)
+
+ARGUMENTS: dict[str, Any] = {
+    "root": {"type": "str", "default": "~/.local/share/metalfleet"},
+    "source": {"type": "str", "choices": list(SOURCES), "default": "standalone"},
+    "version": {"type": "str", "default": "3.12"},
+    "archives": {"type": "dict", "default": {}},
+    "packages": {"type": "dict", "default": {}},
+    "existing": {"type": "str", "default": ""},
+    "mirror": {"type": "str", "default": ""},
+    "username": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "proxy": {"type": "str", "default": ""},
+    "ca": {"type": "str", "default": ""},
+    "uv_requirement": {"type": "str", "required": True},
+    "index_url": {"type": "str", "default": ""},
+    "minimum_macos": {"type": "str", "default": "11.0"},
+}
 
 
 class ActionModule(ActionBase):
@@ -19,65 +53,55 @@ class ActionModule(ActionBase):
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ask the host, make the plan and, unless in check mode, carry it out."""
         super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(
-            {
-                "root": {"type": "str", "default": "~/.local/share/metalfleet"},
-                "version": {"type": "str", "default": "3.12"},
-                "archives": {"type": "dict", "required": True},
-                "mirror": {"type": "str", "required": True},
-                "uv_requirement": {"type": "str", "required": True},
-                "index_url": {"type": "str", "default": ""},
-                "minimum_macos": {"type": "str", "default": "11.0"},
-            }
-        )
+        _, options = self.validate_argument_spec(ARGUMENTS)
+        options["root"] = options["root"].rstrip("/")
+        if options["ca"]:
+            options["ca"] = self._find_needle("files", options["ca"])
         try:
-            return self._converge(options)
-        except engine.NativePythonError as error:
+            return self._converge(Declaration(**options))
+        except NativePythonError as error:
             raise AnsibleActionFail(str(error)) from error
 
-    def _converge(self, options: dict[str, Any]) -> dict[str, Any]:
-        minors = sorted({*options["archives"]} - {options["version"]}, key=engine.version_key, reverse=True)
-        host = self._inspect(root=options["root"], minors=" ".join([options["version"], *minors]))
-        plan = engine.make_plan(
-            host, options["version"], options["archives"], options["minimum_macos"], options["uv_requirement"]
-        )
-        if plan.reasons and not self._task.check_mode:
-            self._install(host, plan, options)
+    def _converge(self, declaration: Declaration) -> dict[str, Any]:
+        host = self._ask(declaration)
+        plan = make_plan(host, declaration)
+        scripts = scripts_for(host, plan, declaration) if plan.reasons else []
+        if any(script.needs_root for script in scripts) and not (self._connection.become or host.uid == "0"):
+            raise NativePythonError(
+                "python.org's package is installed for the whole Mac, which needs root. Give this task `become: true` "
+                "(all but the installer still runs as the connecting user), or choose native_python_source: standalone."
+            )
+        if not self._task.check_mode:
+            for script in scripts:
+                self._carry_out(script, plan, host, declaration)
         return {
             "changed": bool(plan.reasons),
             "reasons": list(plan.reasons),
-            "diff": engine.describe(host, plan) if plan.reasons else {},
+            "diff": describe(host, plan, declaration) if plan.reasons else {},
             "root": host.root,
             "platform": host.platform,
             "interpreter": f"{host.root}/bin/python3",
             "python": plan.python,
             "version": plan.version,
-            "usable": not self._task.check_mode or host.interpreter_status == 0,
+            "usable": not self._task.check_mode or host.interpreter.is_usable,
         }
 
-    def _install(self, host: engine.Host, plan: engine.Plan, options: dict[str, Any]) -> None:
-        mirror, archive = options["mirror"].rstrip("/"), plan.archive
-        variables = {"root": host.root, "python": plan.python, "index_url": options["index_url"]}
-        variables |= {"uv_version": plan.uv.version, "uv_requirement": plan.uv.requirement}
-        variables |= {"name": "", "sha256": "", "url": ""}
-        payload = b""
-        if archive:
-            variables |= {"name": archive.name, "sha256": archive.sha256}
-            if engine.is_url(mirror):
-                variables["url"] = f"{mirror}/{archive.path}"
-            else:
-                payload = engine.local_archive(mirror, archive)
-        result = self._low_level_execute_command(
-            engine.command("install.sh"), in_data=engine.standard_input(payload, **variables)
-        )
+    def _ask(self, declaration: Declaration) -> Host:
+        result = self._run(Script("inspect.sh", question(declaration), {}), declaration)
+        if result["rc"]:
+            raise NativePythonError(f"/bin/sh failed with status {result['rc']}: {result['stderr'].strip()}")
+        return parse_answer(result["stdout"])
+
+    def _carry_out(self, script: Script, plan: Plan, host: Host, declaration: Declaration) -> None:
+        result = self._run(script, declaration)
         if result["rc"]:
             said = result["stderr"] + result["stdout"]
-            raise engine.NativePythonError(engine.explain_failure(result["rc"], said, host.root, variables["url"]))
+            raise NativePythonError(explain_failure(result["rc"], said, plan, host, declaration))
 
-    def _inspect(self, **variables: str) -> engine.Host:
-        result = self._low_level_execute_command(
-            engine.command("inspect.sh"), in_data=engine.standard_input(**variables)
+    def _run(self, script: Script, declaration: Declaration) -> dict[str, Any]:
+        """Run a script on the host. For python.org's package `become` is meant for the installer alone."""
+        privileged = script.needs_root or declaration.source != "python_org"
+        result: dict[str, Any] = self._low_level_execute_command(
+            script.command, sudoable=privileged, in_data=script.standard_input
         )
-        if result["rc"]:
-            raise engine.NativePythonError(f"/bin/sh failed with status {result['rc']}: {result['stderr'].strip()}")
-        return engine.parse_answer(result["stdout"])
+        return result

@@ -9,8 +9,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _host as engine
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import EnvironmentFailed
 
 
 class ActionModule(ActionBase):
@@ -25,14 +23,23 @@ class ActionModule(ActionBase):
         options = dict(self._task.args)
         shared = self._digests_of_folder(options.get("locks"))
         options["environments"] = [self._with_digests(each, shared) for each in options.get("environments") or []]
-        try:
-            nothing_yet = engine.foresee(engine.declare_all(options["environments"], self._places(options), None))
-        except EnvironmentFailed as failure:
-            raise AnsibleActionFail(str(failure)) from failure
         result: dict[str, Any] = self._execute_module(module_args=options, task_vars=task_vars)
         # A module that ran has answered in JSON. Anything else is the shell's or a broken interpreter's own words.
         ran = "module_stdout" not in result
-        return result if ran else {"changed": False, "why": result.get("msg"), **nothing_yet}
+        return result if ran else {"changed": False, "why": result.get("msg"), **self._foresee(options)}
+
+    def _foresee(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What the host would answer if it could."""
+        # Imported here because most runs, each in a process of its own for each host, have no need of the engine.
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _host as engine  # noqa: PLC0415
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import (  # noqa: PLC0415
+            declaration,
+        )
+
+        try:
+            return engine.foresee(engine.declare_all(options["environments"], self._places(options), None))
+        except declaration.EnvironmentFailed as failure:
+            raise AnsibleActionFail(str(failure)) from failure
 
     @staticmethod
     def _places(options: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # A killed group ends and closes its pipes at once. What does not is not waited for: a process that left the group and
 # holds the pipes, or one that the kernel keeps in a system call.
 _SECONDS_TO_END = 1.0
+_SECONDS_TO_READ = 0.1  # what a program has said that ended before it was asked for its result
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,36 @@ class CommandExited(CommandFailed):
         self.completed = completed
 
 
+class Running:
+    """A program that was started. Whoever has one must ask it for its result."""
+
+    def __init__(self, argv: Sequence[str], process: subprocess.Popen[str], *, timeout: float, stdin: str) -> None:
+        self._argv = argv
+        self._process = process
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._stdin = stdin
+
+    def result(self) -> Completed:
+        """Wait for its end and return what it said.
+
+        Raises CommandTimedOut or CommandExited. Who asks late gets the answer of a program that ended in time.
+        """
+        left = max(self._deadline - time.monotonic(), _SECONDS_TO_READ)
+        try:
+            stdout, stderr = self._process.communicate(self._stdin, timeout=left)
+        except subprocess.TimeoutExpired as error:
+            _kill_group(self._process)
+            raise CommandTimedOut(self._argv, f"no answer within {self._timeout:g} s") from error
+        except BaseException:  # such as KeyboardInterrupt: nobody will wait for the program any more
+            _kill_group(self._process)
+            raise
+        completed = Completed(tuple(self._argv), self._process.returncode, stdout, stderr)
+        if completed.rc != 0:
+            raise CommandExited(completed)
+        return completed
+
+
 class Commands:
     """Runs programs on this host."""
 
@@ -72,6 +104,17 @@ class Commands:
         `timeout` is in seconds. `env` is the program's whole environment (default: ours); LC_ALL=C is added to it.
         Raises CommandNotFound, CommandTimedOut or CommandExited, all of them CommandFailed.
         """
+        return self.start(argv, timeout=timeout, stdin=stdin, env=env).result()
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 10,
+        stdin: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Running:
+        """Start `argv` as `run` does, without waiting for it. Raises CommandNotFound."""
         environment = {**(os.environ if env is None else env), "LC_ALL": "C"}
         try:
             process = subprocess.Popen(
@@ -86,18 +129,7 @@ class Commands:
             )
         except (OSError, ValueError) as error:
             raise CommandNotFound(argv, _reason_of_error(error)) from error
-        try:
-            stdout, stderr = process.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            _kill_group(process)
-            raise CommandTimedOut(argv, f"no answer within {timeout:g} s") from error
-        except BaseException:  # such as KeyboardInterrupt: nobody will wait for the program any more
-            _kill_group(process)
-            raise
-        completed = Completed(tuple(argv), process.returncode, stdout, stderr)
-        if completed.rc != 0:
-            raise CommandExited(completed)
-        return completed
+        return Running(argv, process, timeout=timeout, stdin=stdin)
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

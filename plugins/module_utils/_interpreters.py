@@ -12,14 +12,16 @@ import os
 import re
 import struct
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures as macho_architectures
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 
@@ -34,10 +36,12 @@ _BIN_FOLDERS = (
     "~/.local/share/uv/python/*/bin",
     "~/.pyenv/versions/*/bin",
     "~/*conda3/bin",
-    "~/*forge*/bin",
+    "~/*forge/bin",
+    "~/*forge3/bin",
     "~/opt/*conda3/bin",
     "/opt/*conda3/bin",
-    "/opt/*forge*/bin",
+    "/opt/*forge/bin",
+    "/opt/*forge3/bin",
     "/opt/homebrew/Caskroom/*/base/bin",
     "/usr/local/Caskroom/*/base/bin",
     "/opt/local/bin",
@@ -47,26 +51,27 @@ _BIN_FOLDERS = (
 )
 """Where to look, in the order in which interpreters are listed."""
 
-SHIM, SYSTEM, CONDA, OTHER = "clt_shim", "system", "conda", "other"
+STANDALONE, SHIM, SYSTEM, CONDA, OTHER = "standalone", "clt_shim", "system", "conda", "other"
 # The first that is found in an interpreter's real path names its source.
 _SOURCES = (
-    (re.compile(r"/\.local/share/metalfleet/python/"), "standalone"),
-    (re.compile(r"/\.local/share/uv/python/"), "uv"),
-    (re.compile(r"/\.pyenv/versions/"), "pyenv"),
-    (re.compile(r"/Cellar/|^/opt/homebrew/(?!Caskroom/)"), "homebrew"),
-    (re.compile(r"^/Library/Frameworks/Python\.framework/"), "python_org"),
-    (re.compile(r"^/Library/ManagedFrameworks/Python/"), "macadmins"),
-    (re.compile(r"^/Library/Developer/|\.app/Contents/Developer/"), "command_line_tools"),
-    (re.compile(r"^/opt/local/"), "macports"),
+    (r"/\.local/share/metalfleet/python/", STANDALONE),
+    (r"/\.local/share/uv/python/", "uv"),
+    (r"/\.pyenv/versions/", "pyenv"),
+    (r"/Cellar/|^/opt/homebrew/(?!Caskroom/)", "homebrew"),
+    (r"^/Library/Frameworks/Python\.framework/", "python_org"),
+    (r"^/Library/ManagedFrameworks/Python/", "macadmins"),
+    (r"^/Library/Developer/|\.app/Contents/Developer/", "command_line_tools"),
+    (r"^/opt/local/", "macports"),
 )
 SOURCES = (*(source for _, source in _SOURCES), CONDA, SYSTEM, SHIM, OTHER)
 """Every value of `Interpreter["source"]`."""
 
+# Patterns are compiled when one is needed: most Macs need few of them.
 # Homebrew, pyenv and uv name their folders after the version.
-_VERSION_IN_PATH = re.compile(r"(?:/Cellar/python@3\.\d+/|/\.pyenv/versions/|/cpython-)(3\.\d+\.\d+)")
-_VERSION_IN_HEADER = re.compile(r'^#define\s+PY_VERSION\s+"(3\.\d+\.\d+\w*)', re.MULTILINE | re.ASCII)
-_VERSION_IN_PROPERTY_LIST = re.compile(r"<key>CFBundleVersion</key>\s*<string>(3\.\d+\.\d+\w*)</string>", re.ASCII)
-_VERSION = re.compile(r"3\.\d+\.\d+\w*", re.ASCII)
+_VERSION_IN_PATH = r"(?:/Cellar/python@3\.\d+/|/\.pyenv/versions/|/cpython-)(3\.\d+\.\d+)"
+_VERSION_IN_HEADER = r'(?m)^#define\s+PY_VERSION\s+"(3\.\d+\.\d+\w*)'
+_VERSION_IN_PROPERTY_LIST = r"<key>CFBundleVersion</key>\s*<string>(3\.\d+\.\d+\w*)</string>"
+_VERSION = r"3\.\d+\.\d+\w*"
 _TELL_VERSION = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
 
 _ELF_MACHINES = {3: "i386", 40: "arm", 62: "x86_64", 183: "aarch64"}
@@ -98,13 +103,26 @@ class Unreadable(NamedTuple):
 
 
 class Search:
-    """One look through a host's files. `filesystem` is the folder that they lie in, "/" but for tests."""
+    """One look through a host's files.
 
-    def __init__(self, commands: Commands, machine: Machine, *, home: Path, filesystem: Path = Path("/")) -> None:
+    `roots` are folders whose `python` folder holds managed Pythons, beside the usual one in `home`. `filesystem` is the
+    folder that all files lie in, "/" but for tests.
+    """
+
+    def __init__(
+        self,
+        commands: Commands,
+        machine: Machine,
+        *,
+        home: Path,
+        roots: Sequence[str] = (),
+        filesystem: Path = Path("/"),
+    ) -> None:
         self._commands = commands
         self._machine = machine
         self._home = home
         self._filesystem = filesystem
+        self._managed = [self._place(root) / "python" for root in roots]
         self.unreadable: list[Unreadable] = []
 
     def interpreters(self) -> list[Interpreter]:
@@ -121,15 +139,18 @@ class Search:
         return [self._interpreter(self._seen(name), real) for real, name in names.items()]
 
     def _names(self) -> Iterator[Path]:
-        for pattern in _BIN_FOLDERS:
-            for folder in self._folders(pattern):
-                if not os.access(folder.parent / "pyvenv.cfg", os.F_OK):
-                    yield from sorted(filter(_is_interpreter_name, folder.glob("python3*")), reverse=True)
+        managed = (matching(folder, "*/bin") for folder in self._managed)
+        for folder in chain(*managed, *map(self._folders, _BIN_FOLDERS)):
+            if not os.access(folder.parent / "pyvenv.cfg", os.F_OK):
+                yield from filter(_is_interpreter_name, reversed(matching(folder, "python3*")))
 
     def _folders(self, pattern: str) -> list[Path]:
         if pattern.startswith("~/"):
-            return sorted((self._filesystem / str(self._home).lstrip("/")).glob(pattern[2:]))
-        return sorted(self._filesystem.glob(pattern[1:]))
+            return matching(self._place(self._home), pattern[2:])
+        return matching(self._filesystem, pattern[1:])
+
+    def _place(self, path: str | Path) -> Path:
+        return self._filesystem / str(path).lstrip("/")
 
     def _seen(self, path: Path) -> str:
         """The path as the host sees it."""
@@ -150,11 +171,13 @@ class Search:
         }
 
     def _source(self, real_path: str, prefix: Path) -> str:
+        if any(prefix.parent == Path(os.path.realpath(folder)) for folder in self._managed):
+            return STANDALONE
         if (prefix / "conda-meta").is_dir():
             return CONDA
         if real_path.startswith("/usr/bin/"):
             return SHIM if self._machine.system == "Darwin" else SYSTEM
-        return next((source for pattern, source in _SOURCES if pattern.search(real_path)), OTHER)
+        return next((source for pattern, source in _SOURCES if re.search(pattern, real_path)), OTHER)
 
     def _architectures(self, path: str, file: Path) -> list[str]:
         try:
@@ -178,7 +201,7 @@ class Search:
         except CommandFailed as failure:
             self.unreadable.append(Unreadable(path, failure.reason))
             return None
-        return answer if _VERSION.fullmatch(answer) else None
+        return answer if re.fullmatch(_VERSION, answer, re.ASCII) else None
 
 
 def _is_interpreter_name(path: Path) -> bool:
@@ -188,8 +211,8 @@ def _is_interpreter_name(path: Path) -> bool:
 
 def _minor_version(file: Path) -> str | None:
     """The real file's name tells it nearly always; else the only standard library beside it."""
-    in_name = _first(re.compile(r"^python(3\.\d+)$"), file.name)
-    libraries = [path.parent.name[len("python") :] for path in file.parent.parent.glob("lib/python3.*/os.py")]
+    in_name = _first(r"^python(3\.\d+)$", file.name)
+    libraries = [path.parent.name[len("python") :] for path in matching(file.parent.parent, "lib/python3.*/os.py")]
     return in_name or (libraries[0] if len(libraries) == 1 else None)
 
 
@@ -221,8 +244,8 @@ def version_in_property_list(text: str) -> str | None:
     return _first(_VERSION_IN_PROPERTY_LIST, text)
 
 
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    match = pattern.search(text)
+def _first(pattern: str, text: str) -> str | None:
+    match = re.search(pattern, text, re.ASCII)
     return match.group(1) if match else None
 
 

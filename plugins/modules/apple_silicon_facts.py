@@ -49,11 +49,12 @@ options:
     default: none
   roots:
     description:
-      - Absolute paths of the folders whose free disk space is wanted.
-      - One that is not there yet counts as its nearest parent that is.
+      - Folders for environments and managed Pythons, such as C(tensorflow_root) of the role tensorflow_metal.
+      - Their free disk space is told. One that is not there yet counts as its nearest parent that is.
+      - Pythons in their folder C(python) are told too, beside those in C(~/.local/share/metalfleet/python).
     type: list
     elements: path
-    default: ["~"]
+    default: ["~/.local/share/metalfleet"]
 seealso:
   - module: metalfleet.tensorflow.tensorflow_gpu_info
     description: Whether TensorFlow in an environment really computes on the GPU.
@@ -342,7 +343,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 ARGUMENTS: dict[str, Any] = {
     "gather": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
     "require": {"type": "str", "choices": ["none", "apple_silicon"], "default": "none"},
-    "roots": {"type": "list", "elements": "path", "default": ["~"]},
+    "roots": {"type": "list", "elements": "path", "default": ["~/.local/share/metalfleet"]},
 }
 
 

@@ -7,23 +7,33 @@ module: native_python
 short_description: Put a native Python and uv on a host that may have neither
 version_added: 0.1.0
 description:
-  - Unpacks a pinned, SHA-256-checked standalone CPython for arm64 on an Apple Silicon Mac, installs a hash-pinned uv
-    with it, and points the links C(bin/python3) and C(bin/uv) below O(root) at them. What was linked before stays
-    installed, so that environments made from it keep working.
+  - Makes sure that an Apple Silicon Mac has a Python which runs natively on arm64, and a hash-pinned uv, and points
+    C(bin/python3) and C(bin/uv) below O(root) at them.
   - Needs nothing on the host but a POSIX shell and the programs of a bare macOS. No shim of the Command Line Tools is
-    ever executed, so no dialog opens on the user's screen. It works as an ordinary user, without C(become).
+    ever executed, so no dialog opens on the user's screen. With the default source it works as an ordinary user,
+    without C(become).
+  - An upgrade is a new folder and a switch. What was linked before stays installed, so that environments made from it
+    keep working. (Homebrew and python.org upgrade patch levels in place, and keep environments working that way.)
+  - An interpreter that also has code for Intel processors (universal2) is linked by a small script that always starts
+    it as arm64.
+  - Everything is checked before it is linked, and linked in one step. An interrupted run is mended by the next one, and
+    two runs at once wait for each other.
   - On Linux, which serves to try the collection out, it links an interpreter that is installed already.
-  - Every step happens beside what is active; an interrupted run is mended by the next one.
 author: metalfleet maintainers (@metalfleet)
 notes:
-  - This is an action plugin. It asks the host in one round trip, and installs in a second one if there is anything to do.
+  - This is an action plugin. It asks the host in one round trip. If there is anything to do it installs in a second
+    one, for python.org's package in a second and a third one.
+  - With C(become), all of it runs as that user, with one exception. For V(python_org) it is used for the installer
+    alone, so that O(root) belongs to the connecting user.
+  - Credentials, proxy and URLs travel on standard input and in the environment. They show neither in a list of the
+    host's processes nor in what Ansible prints.
 attributes:
   check_mode:
     support: full
     description: Can run in C(check_mode) and return changed status without modifying the host.
   diff_mode:
     support: full
-    description: Returns what is linked before and after.
+    description: Returns what is linked before and after, and where it comes from.
   idempotent:
     support: full
     description: A second run changes nothing.
@@ -36,28 +46,83 @@ options:
     description: Folder on the host below which everything is put. A leading C(~) is the home of the connecting user.
     type: str
     default: ~/.local/share/metalfleet
+  source:
+    description:
+      - Where a Mac's Python comes from.
+      - V(standalone) unpacks a build of python-build-standalone below O(root), pinned in O(archives). It needs neither
+        root nor the Command Line Tools, nor, when O(mirror) is a folder on the controller, a network on the host.
+      - V(python_org) runs the installer of the Python Software Foundation, pinned in O(packages). Its SHA-256, its
+        signature and the receipt that it leaves are checked. It needs C(become).
+      - V(homebrew) has the Homebrew in C(/opt/homebrew) install its formula, unless that is there. The Homebrew of
+        Intel Macs is refused, as its Python has no Metal. It cannot run as root.
+      - V(existing) installs nothing and links O(existing), or the best native interpreter that is found.
+      - On Linux V(standalone) and V(existing) both link an interpreter that is installed.
+    type: str
+    choices: [standalone, python_org, homebrew, existing]
+    default: standalone
   version:
-    description: Minor version of Python. On Linux the other versions in O(archives) are accepted too, the newest first.
+    description:
+      - Minor version of Python.
+      - Where an existing interpreter is looked for, the other versions in O(archives) will do too, the newest first.
     type: str
     default: "3.12"
   archives:
     description:
-      - "Pinned archives by minor version: C(version) (full), C(build), and C(sha256) by target triple."
+      - "Pinned archives for O(source=standalone) by minor version: C(version) (full), C(build), and C(sha256) by target
+        triple."
       - They are those of python-build-standalone whose names end in C(install_only_stripped).
     type: dict
-    required: true
+    default: {}
+  packages:
+    description:
+      - "Pinned packages for O(source=python_org) by minor version: C(version) (full), C(file) (its name) and
+        C(sha256)."
+      - An installed Python of that version or newer is left as it is.
+    type: dict
+    default: {}
+  existing:
+    description:
+      - Path of the interpreter that O(source=existing) links, on Linux also O(source=standalone).
+      - Empty means the best that is found in the places where people install them.
+    type: str
+    default: ""
   mirror:
     description:
-      - A URL from which the host downloads the archive, or a folder on the controller from which it is sent.
-      - Below it the archives lie as in python-build-standalone's releases, in one folder a build.
+      - A URL from which the host downloads the archive or package, or a folder on the controller from which it is sent.
+        Empty means the publisher's site.
+      - Below it the files lie as they do there,
+        C(BUILD/cpython-VERSION+BUILD-aarch64-apple-darwin-install_only_stripped.tar.gz) or
+        C(VERSION/python-VERSION-macos11.pkg).
+      - If it is a folder that also has the wheel of uv for the host anywhere in it, that is sent along, and the host
+        needs no network at all.
     type: str
-    required: true
+    default: ""
+  username:
+    description: User name for the host of O(mirror). It may be in the URL instead.
+    type: str
+    default: ""
+  password:
+    description: Password for O(username).
+    type: str
+    default: ""
+  proxy:
+    description:
+      - URL of the proxy for what the host downloads. It may hold credentials.
+      - Empty means what the host's own environment says.
+    type: str
+    default: ""
+  ca:
+    description:
+      - A file on the controller with certificates (PEM) that the host accepts for its downloads, besides its own.
+      - It is looked for as the C(src) of M(ansible.builtin.copy) is, sent along, and not kept.
+    type: str
+    default: ""
   uv_requirement:
     description: One hashed requirement C(uv==VERSION --hash=...), as pip reads it.
     type: str
     required: true
   index_url:
-    description: Package index from which the host takes uv. Empty means pip's own setting.
+    description: Package index from which the host takes uv. It may hold credentials. Empty means pip's own setting.
     type: str
     default: ""
   minimum_macos:
@@ -67,11 +132,37 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Put the pinned Python and uv on a Mac
+- name: Put the pinned Python and uv on a Mac, from a server of one's own
   metalfleet.tensorflow.native_python:
     version: "3.12"
     archives: "{{ native_python_archives }}"
     mirror: https://mirror.example.com/python-build-standalone
+    username: fleet
+    password: "{{ vaulted_mirror_password }}"
+    ca: example-ca.pem
+    uv_requirement: "{{ lookup('ansible.builtin.file', 'uv.txt') }}"
+
+- name: Send both from the controller to Macs without a network
+  metalfleet.tensorflow.native_python:
+    archives: "{{ native_python_archives }}"
+    mirror: /srv/pythons
+    uv_requirement: "{{ lookup('ansible.builtin.file', 'uv.txt') }}"
+
+- name: Take the Python Software Foundation's signed package
+  metalfleet.tensorflow.native_python:
+    source: python_org
+    packages:
+      "3.12":
+        version: 3.12.10
+        file: python-3.12.10-macos11.pkg
+        sha256: 8373e58da4ea146b3eb1c1f9834f19a319440b6b679b06050b1f9ee3237aa8e4
+    uv_requirement: "{{ lookup('ansible.builtin.file', 'uv.txt') }}"
+  become: true
+
+- name: Link the interpreter that another tool takes care of
+  metalfleet.tensorflow.native_python:
+    source: existing
+    existing: /opt/homebrew/opt/python@3.12/bin/python3.12
     uv_requirement: "{{ lookup('ansible.builtin.file', 'uv.txt') }}"
 """
 
@@ -79,8 +170,9 @@ RETURN = r"""
 reasons:
   description:
     - "Why something was (in check mode: would be) done; empty if nothing was."
-    - "V(absent): no managed interpreter; V(interpreter-changed): another one is linked; V(interpreter-missing): the
-      linked one does not run; V(uv): uv is missing or of another version."
+    - "V(absent): nothing is linked; V(interpreter-changed): another interpreter is linked, or an older version;
+      V(interpreter-missing): the linked one does not run, or is not complete; V(uv): uv is missing or of another
+      version."
   returned: success
   type: list
   elements: str
@@ -94,11 +186,12 @@ interpreter:
   type: str
   sample: /Users/admin/.local/share/metalfleet/bin/python3
 python:
-  description: The interpreter that the stable path leads to.
+  description: The interpreter that the stable path starts.
   returned: success
   type: str
 version:
-  description: Its full version.
+  description:
+    - Its full version. In check mode only the minor one, where that is not known yet (with O(source=homebrew)).
   returned: success
   type: str
   sample: 3.12.16

@@ -44,12 +44,21 @@ options:
       - Folder on the controller with locks named C(PLATFORM-pyMINOR.txt), such as C(macos-arm64-py3.12.txt), for
         environments that have no C(lock) of their own.
     type: path
-  archives:
-    description: The pinned Pythons, as M(metalfleet.tensorflow.native_python) takes them. Without them any will do.
+  source:
+    description: Where a Mac's Python comes from, as in M(metalfleet.tensorflow.native_python).
+    type: str
+    choices: [standalone, python_org, homebrew, existing]
+    default: standalone
+  pins:
+    description: "The pinned Pythons of O(source) by minor version: C(archives) or C(packages) of the same module."
     type: dict
     default: {}
+  existing:
+    description: With O(source=existing), the interpreter's path. Empty means that any will do.
+    type: str
+    default: ""
   python_version:
-    description: Minor version of Python, one of O(archives), that must be linked on a Mac.
+    description: Minor version of Python that must be linked on a Mac.
     type: str
     default: "3.12"
   uv_version:
@@ -140,7 +149,7 @@ ansible_facts:
   type: dict
 """
 
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
@@ -156,15 +165,18 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import
     summarise,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import (
+    SOURCES,
     find_reasons,
     linked,
-    standalone_python,
+    wanted,
 )
 
 ARGUMENTS: dict[str, Any] = {
     "environments": {"type": "list", "elements": "dict", "required": True},
     "locks": {"type": "path"},
-    "archives": {"type": "dict", "default": {}},
+    "source": {"type": "str", "choices": list(SOURCES), "default": "standalone"},
+    "pins": {"type": "dict", "default": {}},
+    "existing": {"type": "str", "default": ""},
     "python_version": {"type": "str", "default": "3.12"},
     "uv_version": {"type": "str", "required": True},
     "root": {"type": "path", "default": "~/.local/share/metalfleet"},
@@ -179,7 +191,7 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     options = module.params
     root = Path(options["root"])
-    native = find_reasons(linked(root), wanted_python(root, options), options["uv_version"])
+    native = native_reasons(root, options)
     common = {key: options[key] for key in ("root", "links", "probe_timeout")}
     try:
         declarations = declare_all(options["environments"], common, platform_name())
@@ -191,11 +203,12 @@ def main() -> None:
     module.exit_json(ansible_facts={"apple_silicon": facts}, platform=platform_name(), **summary)
 
 
-def wanted_python(root: Path, options: dict[str, Any]) -> str | None:
-    """The interpreter that must be linked; None where any that runs will do, as on Linux."""
-    minor = options["python_version"]
-    archive = options["archives"].get(minor) if sys.platform == "darwin" else None
-    return str(standalone_python(root, archive["version"], str(archive["build"]))) if archive else None
+def native_reasons(root: Path, options: dict[str, Any]) -> list[str]:
+    """Why the managed Python and uv have to be mended."""
+    source, minor, pins = options["source"], options["python_version"], options["pins"]
+    system = os.uname().sysname
+    python, at_least = wanted(root, source, minor, system=system, pins=pins, existing=options["existing"])
+    return find_reasons(linked(root), python, options["uv_version"], at_least=at_least)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from tests.integration.hosts import PLAYBOOKS, on, send
 from tests.simulated_mac.fleet import Fleet, Mac
 
 NewMac = Callable[..., Mac]
+NewEnvironments = Callable[[Iterable[str]], dict[str, SmallEnvironment]]
 
 
 @pytest.fixture(scope="session")
@@ -68,10 +69,19 @@ def small_wheels(tmp_path_factory: pytest.TempPathFactory) -> SmallWheels:
 
 
 @pytest.fixture(scope="session")
-def small_template(fleet: Fleet, small_wheels: SmallWheels) -> str:
-    """A template for ``mac``: managed Python and uv, the small wheels in ``~/wheels``, the environment in order."""
-    host = fleet.up({"small": "m1-fresh"})["small"]
+def managed_python_template(fleet: Fleet) -> str:
+    """A template for ``mac``: the managed Python and uv, and nothing else."""
+    host = fleet.up({"managed": "m1-fresh"})["managed"]
     on(host, PLAYBOOKS / "native_python.yml")
+    fleet.snapshot("managed", "managed-python")
+    host.delete()
+    return "managed-python"
+
+
+@pytest.fixture(scope="session")
+def small_template(fleet: Fleet, managed_python_template: str, small_wheels: SmallWheels) -> str:
+    """A template for ``mac``: that, the small wheels in ``~/wheels``, and the small environment in order."""
+    host = fleet.up({"small": f"m1-fresh@{managed_python_template}"})["small"]
     send(host, small_wheels.folder, "wheels")
     assert SmallEnvironment(host, small_wheels).run().reasons == ["absent"]
     fleet.snapshot("small", "small-environment")
@@ -80,6 +90,22 @@ def small_template(fleet: Fleet, small_wheels: SmallWheels) -> str:
 
 
 @pytest.fixture
-def environment(mac: NewMac, small_template: str, small_wheels: SmallWheels) -> SmallEnvironment:
-    """A small environment in order, on a Mac of its own."""
-    return SmallEnvironment(mac(f"m1-fresh@{small_template}"), small_wheels)
+def environments(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> Iterator[NewEnvironments]:
+    """Makes small environments in order, by name, each on a Mac of its own."""
+    made: list[Mac] = []
+
+    def new(names: Iterable[str]) -> dict[str, SmallEnvironment]:
+        macs = {name: fleet[f"host-{name}"] for name in names}
+        made.extend(macs.values())
+        fleet.up({mac.name: f"m1-fresh@{small_template}" for mac in macs.values()})
+        return {name: SmallEnvironment(mac, small_wheels) for name, mac in macs.items()}
+
+    yield new
+    for mac in made:
+        mac.delete()
+
+
+@pytest.fixture
+def environment(environments: NewEnvironments) -> SmallEnvironment:
+    """One small environment in order, on a Mac of its own."""
+    return environments(["small"])["small"]

@@ -323,6 +323,7 @@ chip: Apple M1 (Virtual)
 cores: {Standard: 3}
 memory_gb: 7
 virtual_machine: true
+gpus: []
 python_org: true
 macos: {version: 14.8.7, build: 23J520, darwin: 23.6.0, kernel: Darwin Kernel Version 23.6.0}
 answers:

@@ -30,7 +30,7 @@ from typing import Any
 from tests.fake_metal import build as fake_metal
 from tests.simulated_mac import engine
 from tests.simulated_mac import profile as profiles
-from tests.simulated_mac.inside.mac_programs import ROSETTA
+from tests.simulated_mac.inside.mac_programs import COMMAND_LINE_TOOLS, ROSETTA, SELECTED_TOOLS
 from tests.simulated_mac.profile import Profile
 from tests.simulated_mac.state import State, inventory, ssh_options, start_time
 from tests.simulated_mac.store import GROUP_ID, SIM, USER_ID, Store, link, write
@@ -96,7 +96,7 @@ class Mac:
         Links to absolute paths lead out of the host. Only root can read what the host's users keep to themselves, such
         as their homes; ``run`` always can.
         """
-        return Path(f"/proc/{self.pid}/root") / inside.lstrip("/")
+        return Path("/proc", str(self.pid), "root", inside.lstrip("/"))
 
     def run(self, command: str, *, check: bool = False, input: bytes = b"") -> subprocess.CompletedProcess[str]:  # noqa: A002
         """Run a shell line as the host's user, over SSH. ``check`` raises ``CalledProcessError`` if it fails."""
@@ -281,6 +281,7 @@ class Fleet:
             "NAME": mac.name,
             "USER": profile.user,
             "USER_ID": str(USER_ID),
+            "CONSOLE_ID": str(USER_ID if profile.gui_session else 0),
             "GROUP_ID": str(GROUP_ID),
             "ADDRESS": f"{state.address}:{state.port}",
         }
@@ -304,7 +305,8 @@ class Fleet:
     def _host_layer(self, layer: Path, name: str, profile: Profile) -> None:
         """The files that this host's profile, its name and this machine's network determine."""
         etc, user = layer / "private/etc", profile.user
-        write(layer / "System/Library/CoreServices/SystemVersion.plist", system_version(profile))
+        if profile.macos.version:
+            write(layer / "System/Library/CoreServices/SystemVersion.plist", system_version(profile))
         write(etc / "hosts", f"127.0.0.1 localhost {name}\n")
         write(
             etc / "passwd",
@@ -328,14 +330,27 @@ class Fleet:
         write(layer / SIM / "tools/environment", lines)
         if profile.rosetta:
             write(layer / ROSETTA.relative_to("/"), "")
+        if profile.command_line_tools_lost:
+            link(layer / SELECTED_TOOLS.relative_to("/"), str(COMMAND_LINE_TOOLS))
+        self._own_files(layer, profile)
         for receipt, version in receipts(profile, self.store.python.minor).items():
             write(layer / "private/var/db/receipts" / f"{receipt}.plist", receipt_file(receipt, version))
+
+    def _own_files(self, layer: Path, profile: Profile) -> None:
+        home = layer / "Users" / profile.user
+        for path, content in profile.files.items():
+            inside = path.replace("~/", f"Users/{profile.user}/").lstrip("/")
+            write(layer / inside, content, 0o755 if content.startswith("#!") else 0o644)
+        if home.exists():
+            home.chmod(0o750)
+            engine.give(home, USER_ID, GROUP_ID)
 
 
 def layer_names(profile: Profile) -> list[str]:
     """The layers of the store that hold what a profile has installed."""
     archs = {"/opt/homebrew": "arm64", "/usr/local": "x86_64"}
-    names = [f"homebrew-{archs[prefix]}" for prefix in profile.homebrew]
+    names = [f"homebrew-{archs[prefix]}{'' if poured else '-bottle'}" for prefix, poured in profile.homebrew.items()]
+    names += profile.pythons
     return names + ["python-org"] * profile.python_org + ["command-line-tools"] * bool(profile.command_line_tools)
 
 
@@ -357,11 +372,11 @@ def receipt_file(receipt: str, version: str) -> bytes:
 
 
 def system_version(profile: Profile) -> bytes:
-    """SystemVersion.plist, from which ``platform.mac_ver()`` reads."""
+    """SystemVersion.plist, from which ``platform.mac_ver()`` reads. It does not change with a rapid response."""
     version = profile.macos.version
     return plistlib.dumps(
         {
-            "ProductBuildVersion": profile.macos.build,
+            "ProductBuildVersion": profile.macos.build or "",
             "ProductName": "macOS",
             "ProductUserVisibleVersion": version,
             "ProductVersion": version,

@@ -3,13 +3,15 @@
 #
 # Becomes a simulated Mac: run by engine.py in namespaces of its own, ends as process 1 of the host.
 #
-#   STORE    the folder of everything; all other paths are relative to it, which keeps odd characters out of mount options
-#   HOST     the host's folder: root (mount point), upper, work, host (profile, call log, stand-ins)
-#   LOWER    the layers below upper, joined by ':'
-#   OPTIONS  more options for overlayfs
-#   NAME     the host's name
-#   USER     the user, with USER_ID:GROUP_ID
-#   ADDRESS  where sshd listens
+#   STORE       the folder of everything; all other paths are relative to it, which keeps odd characters out of
+#               mount options
+#   HOST        the host's folder: root (mount point), upper, work, host (profile, call log, stand-ins)
+#   LOWER       the layers below upper, joined by ':'
+#   OPTIONS     more options for overlayfs
+#   NAME        the host's name
+#   USER        the user, with USER_ID:GROUP_ID
+#   CONSOLE_ID  who owns the console: whoever is logged in at the screen, root while nobody is
+#   ADDRESS     where sshd listens
 set -eu
 
 cd "$STORE"
@@ -35,6 +37,8 @@ ln -s /proc/self/fd dev/fd
 ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
+touch dev/console
+chown "$CONSOLE_ID" dev/console
 hostname "$NAME"
 
 if [ ! -d "Users/$USER" ]; then

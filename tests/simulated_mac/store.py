@@ -15,9 +15,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import plistlib
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,8 @@ MAKERS = ("elf.py", "macho.py", "programs.yml", "pythons.py", "store.py")  # bes
 
 NEEDED = ("ssh", "ssh-keygen", "sshd", "sudo", "zsh", "gcc", "unshare")
 DEVELOPER_TOOLS = "Library/Developer/CommandLineTools/usr/bin"
+HOME = "Users/admin"  # for layers with files of the user
+PYENV_SHIM = '#!/bin/sh\ntouch ~/shim-was-run\nexec pyenv exec python3 "$@"\n'
 
 
 class StoreError(Exception):
@@ -181,9 +184,9 @@ class Store:
         tools.mkdir(parents=True)
         for folder in ("usr", "elf", "host"):
             (sim / folder).mkdir()
-        warnings = ["-Wall", "-Wextra", "-Werror"]
-        source = PACKAGE / "inside/shim.c"
-        subprocess.run(["gcc", "-O2", *warnings, "-shared", "-fPIC", "-o", tools / "shim.so", source], check=True)
+        for source, output in (("shim.c", ["-shared", "-fPIC", "-o", "shim.so"]), ("answer.c", ["-o", "answer"])):
+            compiler = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror"]
+            subprocess.run([*compiler, PACKAGE / "inside" / source, *output], cwd=tools, check=True)
         for name in ("mac_programs", "translate"):
             shutil.copy(PACKAGE / f"inside/{name}.py", tools / name)
             (tools / name).chmod(0o755)
@@ -206,7 +209,8 @@ class Store:
         link(root / "sbin/launchd", f"/{SIM}/usr/sbin/sshd")  # the name of process 1
         system = write(root / SIM / "tools/system", mac_program("system"), 0o755)
         simulated = [Path(path).relative_to("/") for path in mac_programs.SIMULATED if not path.startswith("/opt/")]
-        for path in [*simulated, *(Path(folder, name) for folder, name in listed(programs["answered_only"]))]:
+        others = [*listed(programs["at_once"]), *listed(programs["answered_only"])]
+        for path in [*simulated, *(Path(folder, name) for folder, name in others)]:
             hard_link(system, root / path)
         shim = write(root / SIM / "tools/shim", mac_program("shim"), 0o755)
         for name in programs["shims"].split():
@@ -241,10 +245,10 @@ class Store:
 # ---------------------------------------------------------------------------------------------------------- layers
 
 
-def homebrew(store: Store, layer: Path, prefix: str, archs: list[str]) -> None:
-    """Homebrew's Python, in the Cellar, with the links that Homebrew makes."""
+def homebrew(store: Store, layer: Path, prefix: str, archs: list[str], *, poured: bool = True) -> None:
+    """Homebrew's Python, in the Cellar, with the links that Homebrew makes; or only its bottle, for `brew install`."""
     python, root = store.python, layer / prefix
-    keg = f"Cellar/python@{python.minor}/{python.version}"
+    keg = f"{'Cellar' if poured else 'bottles'}/python@{python.minor}/{python.version}"
     framework = f"Frameworks/Python.framework/Versions/{python.minor}"
     tree = root / keg / framework
     pythons.mac_tree(python, f"/{SIM}/cpython", archs, tree)
@@ -252,8 +256,10 @@ def homebrew(store: Store, layer: Path, prefix: str, archs: list[str]) -> None:
     write(tree / f"lib/python{python.minor}/EXTERNALLY-MANAGED", managed)
     for name in (f"python{python.minor}", "python3"):
         link(root / keg / "bin" / name, f"../{framework}/bin/{name}")
-        link(root / "bin" / name, f"../{keg}/bin/{name}")
-    link(root / f"opt/python@{python.minor}", f"../{keg}")
+        if poured:
+            link(root / "bin" / name, f"../{keg}/bin/{name}")
+    if poured:
+        link(root / f"opt/python@{python.minor}", f"../{keg}")
     write(root / "bin/brew", mac_program("system"), 0o755)
     engine.give(root, USER_ID, GROUP_ID)
 
@@ -268,16 +274,53 @@ def python_org(store: Store, layer: Path) -> None:
 
 
 def command_line_tools(_: Store, layer: Path) -> None:
-    """The programs that the shims in /usr/bin hand over to."""
+    """The programs that the shims in /usr/bin hand over to. Their Python is a framework; it cannot run here."""
     for name in program_list()["shims"].split():
         write(layer / DEVELOPER_TOOLS / name, mac_program("tool"), 0o755)
+    python = "Library/Frameworks/Python3.framework/Versions/3.9"
+    framework = layer / Path(DEVELOPER_TOOLS).parents[1] / python
+    write(framework / "bin/python3.9", mac_program("tool"), 0o755)
+    write(framework / "lib/python3.9/os.py", "")
+    write(framework / "Resources/Info.plist", plistlib.dumps({"CFBundleVersion": "3.9.6"}))
+    (layer / DEVELOPER_TOOLS / "python3").unlink()
+    link(layer / DEVELOPER_TOOLS / "python3", f"../../{python}/bin/python3.9")
+
+
+def macadmins(store: Store, layer: Path) -> None:
+    """The universal Python that the MacAdmins community packs."""
+    framework = f"Library/ManagedFrameworks/Python/Python3.framework/Versions/{store.python.minor}"
+    pythons.mac_tree(store.python, f"/{SIM}/cpython", ["x86_64", "arm64"], layer / framework)
+    link(layer / "usr/local/bin/managed_python3", f"../../../{framework}/bin/python3")
+
+
+def of_user(folder: str, archs: Sequence[str] = ("arm64",)) -> Callable[[Store, Path], None]:
+    """The maker of a Python in a folder of the user's home."""
+
+    def make(store: Store, layer: Path) -> None:
+        home, version = layer / HOME, store.python.version
+        tree = home / folder.format(version=version)
+        pythons.mac_tree(store.python, f"/{SIM}/cpython", archs, tree)
+        if tree.name.endswith("conda3"):
+            write(tree / "conda-meta/history", "")
+        if ".pyenv" in tree.parts:
+            write(home / ".pyenv/shims/python3", PYENV_SHIM, 0o755)
+        home.chmod(0o750)
+        engine.give(home, USER_ID, GROUP_ID)
+
+    return make
 
 
 LAYERS: dict[str, Callable[[Store, Path], None]] = {
     "homebrew-arm64": lambda store, layer: homebrew(store, layer, "opt/homebrew", ["arm64"]),
+    "homebrew-arm64-bottle": lambda store, layer: homebrew(store, layer, "opt/homebrew", ["arm64"], poured=False),
     "homebrew-x86_64": lambda store, layer: homebrew(store, layer, "usr/local", ["x86_64"]),
     "python-org": python_org,
     "command-line-tools": command_line_tools,
+    "macadmins": macadmins,
+    "conda": of_user("miniconda3"),
+    "pyenv": of_user(".pyenv/versions/{version}"),
+    "standalone": of_user(f".local/share/metalfleet/python/cpython-{{version}}+{pythons.BUILD}"),
+    "uv": of_user(".local/share/uv/python/cpython-{version}-macos-aarch64-none"),
 }
 
 
@@ -292,8 +335,8 @@ def listed(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def mac_program(role: str) -> bytes:
-    """A program of the system's: universal, answered by inside/mac_programs.py, which says what the roles are."""
-    words = [f"/{SIM}/python", "-ISE", f"/{SIM}/tools/mac_programs", role]
+    """A program of the system's: universal, answered by inside/answer.c; mac_programs.py says what the roles are."""
+    words = [f"/{SIM}/tools/answer", role]
     return stub(Kind.EXECUTABLE, {"x86_64": words, "arm64e": words})
 
 

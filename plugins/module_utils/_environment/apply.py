@@ -12,7 +12,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed, Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
+    CommandExited,
+    CommandFailed,
+    Commands,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import manifest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Builder, DamagedFiles
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
@@ -45,6 +49,14 @@ LOCK_WAIT = 600.0  # seconds
 
 def converge(builder: Builder, check_mode: bool) -> dict[str, Any]:
     """Plan and, unless in check mode, apply; returns what the module returns."""
+    try:
+        return attempt(builder, check_mode)
+    except (OSError, CommandFailed, DamagedFiles) as failure:
+        raise EnvironmentFailed(explain_failure(failure, builder.declaration)) from failure
+
+
+def attempt(builder: Builder, check_mode: bool) -> dict[str, Any]:
+    """The same, with failures as they come."""
     declaration = builder.declaration
     seen = observe(declaration)
     plan = make_plan(declaration, seen, builder.machine)
@@ -81,11 +93,8 @@ def report(declaration: Declaration, seen: Observation, plan: Plan) -> dict[str,
 
 def apply(builder: Builder, plan: Plan) -> None:
     """Do what the plan says, in its order. What was active before stays so until a new generation is complete."""
-    try:
-        for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):
-            STEPS[do](builder, target)
-    except (OSError, CommandFailed, DamagedFiles) as failure:
-        raise EnvironmentFailed(explain_failure(failure, builder.declaration)) from failure
+    for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):
+        STEPS[do](builder, target)
 
 
 def remove_unfinished(builder: Builder, name: str) -> None:
@@ -198,8 +207,7 @@ def folders_in_use(folders: list[Path], commands: Commands) -> set[Path]:
 def opened_files(commands: Commands) -> set[str]:
     """Paths that this user's processes have open: from lsof on a Mac, from /proc on Linux."""
     if sys.platform == "darwin":
-        listed = commands.run(["/usr/sbin/lsof", "-w", "-n", "-P", "-u", str(os.getuid()), "-F", "n"], timeout=60)
-        return {line[1:] for line in listed.stdout.splitlines() if line.startswith("n/")}
+        return {line[1:] for line in list_with_lsof(commands).splitlines() if line.startswith("n/")}
     opened: set[str] = set()
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
@@ -210,6 +218,17 @@ def opened_files(commands: Commands) -> set[str]:
             )
             opened.update(str(link.readlink()) for link in [process / "cwd", *(process / "fd").iterdir()])
     return opened
+
+
+def list_with_lsof(commands: Commands) -> str:
+    """The names of this user's open files. lsof exits with 1 if any process ended while it looked; its list is good."""
+    try:
+        command = ["/usr/sbin/lsof", "-w", "-n", "-P", "-u", str(os.getuid()), "-F", "n"]
+        return commands.run(command, timeout=60).stdout
+    except CommandExited as exited:
+        if not exited.completed.stdout:
+            raise
+        return exited.completed.stdout
 
 
 def remove_tree(path: Path) -> None:

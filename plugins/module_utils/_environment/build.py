@@ -17,7 +17,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     EnvironmentFailed,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
-    STARTUP_MODULES,
+    runs_at_startup,
     startup_files_elsewhere,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
@@ -28,6 +28,16 @@ NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""
 """What native code must hold: on a Mac its own; elsewhere nothing is demanded, for wheels are not Mach-O there."""
 
 NATIVE_SUFFIXES = (".so", ".dylib")
+
+PIN_NAME = "metalfleet.pth"
+PIN = (
+    "import os, sys; "
+    "sys.path[:] = [os.path.realpath(p) if p.startswith(sys.prefix) else p for p in sys.path]; "
+    "sys.prefix = sys.exec_prefix = os.path.realpath(sys.prefix)\n"
+)
+"""A start-up file of ours. A program that was started by the stable path goes on importing from the generation that the
+path led to then, even after the path was switched to another. The prefix goes with it: TensorFlow looks for plug-ins in
+the folders of both, and loads the same one twice if they have two names."""
 
 Probe = Callable[[Declaration, Path], dict[str, Any]]
 """Runs a probe in an environment and returns its result, with `ok` and `verdict`."""
@@ -69,6 +79,14 @@ def run_first_probe(declaration: Declaration, environment: Path) -> dict[str, An
     return asdict(probe(environment, demand, declaration.probe_timeout, keep_bytecode=True))
 
 
+def packages_of(generation: Path) -> Path:
+    """Where a generation's packages are."""
+    packages = files.site_packages(generation)
+    if packages is None:
+        raise EnvironmentFailed(f"uv made no site-packages in {generation}. Run again with -vvv to see more.")
+    return packages
+
+
 class Builder:
     """Builds generations of one declaration."""
 
@@ -84,6 +102,7 @@ class Builder:
     ) -> None:
         self.declaration, self.uv, self.source, self.commands = declaration, uv, source, commands
         self.machine, self.probe = machine, probe
+        self.bare: frozenset[str] = frozenset()  # what an environment consists of before anything is installed
         self.proof: dict[str, Any] | None = None
 
     def build(self, generation: Path) -> None:
@@ -119,18 +138,18 @@ class Builder:
         self.run_uv("venv", "--python", base, "--prompt", self.declaration.name, str(generation))
         lock = generation / "metalfleet-lock.txt"
         lock.write_text(self.declaration.lock, encoding="utf-8")
+        (packages_of(generation) / PIN_NAME).write_text(PIN, encoding="utf-8")
+        self.bare = frozenset(path for path, _ in files.paths(files.walk(generation)))
         python = str(generation / "bin" / "python")
         self.run_uv("pip", "sync", "--require-hashes", "--only-binary", ":all:", "--python", python, str(lock))
 
     def check(self, generation: Path) -> Checked:
         """Hash every file and compare it with its wheel's RECORD; refuse what a wheel must not bring."""
-        packages = files.site_packages(generation)
-        if packages is None:
-            raise EnvironmentFailed(f"uv made no site-packages in {generation}. Run again with -vvv to see more.")
+        packages = packages_of(generation)
         tree = files.walk(generation)
         digests = files.hash_all(generation, [path for path, stamp in files.paths(tree) if len(stamp) > 1])
         inside = packages.relative_to(generation).as_posix()
-        owners: dict[str, str] = {}
+        brought: dict[str, tuple[str, str]] = {}
         damaged: dict[str, str] = {}
         versions, records = {}, {}
         for metadata_folder in sorted(entry.name for entry in os.scandir(packages)):
@@ -146,24 +165,33 @@ class Builder:
                         f"The wheel of {name} {versions[name]} writes outside the environment ({path}). "
                         "Nothing was activated. Remove it from the lock."
                     )
-                owners[normal] = name
+                self.refuse_conflict(normal, name, digest, brought)
+                brought[normal] = (name, digest)
                 if digests.get(normal) != digest:
                     damaged[normal] = name
         if damaged:
             raise DamagedFiles(sorted(set(damaged.values())), sorted(damaged))
-        self.refuse_startup_files(owners, inside)
+        self.refuse_startup_files({path: owner for path, (owner, _) in brought.items()})
         self.refuse_foreign_code(generation, digests)
-        others = {path: digest for path, digest in digests.items() if path not in owners}
+        others = {path: digest for path, digest in digests.items() if path not in brought}
         return Checked(versions, records, others)
 
-    def refuse_startup_files(self, owners: dict[str, str], inside: str) -> None:
+    def refuse_conflict(self, path: str, name: str, digest: str, brought: dict[str, tuple[str, str]]) -> None:
+        """No wheel may replace a file of the environment itself, nor one of another wheel."""
+        other, expected = brought.get(path, (name, digest))
+        if path in self.bare or digest != expected:
+            whose = "the environment itself has" if path in self.bare else f"the wheel of {other} has, too"
+            raise EnvironmentFailed(
+                f"The wheel of {name} brings the file {path}, which {whose}. Nothing was activated. "
+                "Remove one of them from the lock."
+            )
+
+    def refuse_startup_files(self, owners: dict[str, str]) -> None:
         """A wheel whose files run whenever Python starts must be declared."""
         for path, owner in owners.items():
-            folder, _, name = path.rpartition("/")
-            runs_at_startup = folder == inside and (name.endswith(".pth") or name in STARTUP_MODULES)
-            if runs_at_startup and owner not in self.declaration.startup_files_of:
+            if runs_at_startup(path) and owner not in self.declaration.startup_files_of:
                 raise EnvironmentFailed(
-                    f"The wheel of {owner} brings the file {name}, which would run whenever Python starts. "
+                    f"The wheel of {owner} brings the file {Path(path).name}, which would run whenever Python starts. "
                     f"Nothing was activated. If that is wanted, add {owner} to startup_files_of."
                 )
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import managed_python
+
 DEFAULT_ROOT = "~/.local/share/metalfleet"
 DEFAULT_LINKS = "~/.virtualenvs"
 SAME_NAMES = (
@@ -88,7 +90,7 @@ def declare(options: dict[str, Any]) -> Declaration:
     declaration = Declaration(
         root=root,
         links=Path(options.get("links") or DEFAULT_LINKS),
-        python=Path(options.get("python") or root / "bin" / "python3"),
+        python=Path(options.get("python") or managed_python(root)),
         lock=options.get("lock_text") or "",
         startup_files_of=tuple(options.get("startup_files_of") or Declaration.startup_files_of),
         **given,

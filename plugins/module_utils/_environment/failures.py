@@ -13,11 +13,21 @@ MAX_EVIDENCE = 2000  # characters
 #: What uv's or the system's words mean: pattern, cause, remedy.
 KNOWN = (
     (
+        r"^\S+: killed by \w+$",
+        "a program was killed by the system or a user",
+        "Run again; if the Mac was short of memory, end other programs first.",
+    ),
+    (
         r"[Hh]ash mismatch",
         "a wheel's hash is not the one in the lock",
         "The index served another file, or the lock is wrong: correct or re-make the lock, and check the index.",
     ),
     (r"No space left on device|Errno 28", "the disk is full", "Free some space on the volume of {root} and run again."),
+    (
+        r"Failed to extract archive|Bad CRC",
+        "a wheel arrived damaged",
+        "Run again; if it happens again, check the network and the index.",
+    ),
     (
         r"not as the wheel's RECORD says",
         "files of freshly fetched wheels are not what they should be",
@@ -44,8 +54,8 @@ KNOWN = (
 
 def explain_failure(failure: Exception, declaration: Declaration) -> str:
     """One message for a person."""
-    said = failure.completed.stderr if isinstance(failure, CommandExited) else str(failure)
-    evidence = mask(said).strip()
+    said = failure.completed.stderr if isinstance(failure, CommandExited) else ""
+    evidence = mask(said.strip() or str(failure))
     cause, remedy = "something failed that is not known here", "Run again with -vvv to see more."
     for pattern, known_cause, known_remedy in KNOWN:
         if re.search(pattern, evidence):

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,28 +27,40 @@ READ_SIZE = 1 << 20
 def walk(top: Path, ignored: frozenset[str] = frozenset()) -> Tree:
     """Every file below a folder with its stamp, but for caches of compiled Python and files of an ignored name."""
     tree: Tree = {}
-    _walk(str(top), "", ignored, tree)
+    with _opened(str(top)) as folder:
+        _walk(folder, "", ignored, tree)
     return tree
 
 
-def _walk(folder: str, inside: str, ignored: frozenset[str], tree: Tree) -> None:
+def _walk(folder: int, inside: str, ignored: frozenset[str], tree: Tree) -> None:
+    """By descriptors: looking a file up in an open folder costs half of looking its whole path up."""
     files: dict[str, Stamp] = {}
     folders = []
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            if entry.is_symlink():
-                files[name] = [str(Path(entry.path).readlink())]
-            elif entry.is_dir(follow_symlinks=False):
-                if name != "__pycache__":
-                    folders.append(name)
-            elif name not in ignored:
-                status = entry.stat(follow_symlinks=False)
-                files[name] = [status.st_size, status.st_mtime_ns]
+            if entry.is_file(follow_symlinks=False):
+                if name not in ignored:
+                    status = entry.stat(follow_symlinks=False)
+                    files[name] = [status.st_size, status.st_mtime_ns]
+            elif entry.is_symlink():
+                files[name] = [os.readlink(name, dir_fd=folder)]
+            elif name != "__pycache__":
+                folders.append(name)
     if files:
         tree[inside] = files
     for name in folders:
-        _walk(f"{folder}/{name}", f"{inside}/{name}" if inside else name, ignored, tree)
+        with _opened(name, folder) as child:
+            _walk(child, f"{inside}/{name}" if inside else name, ignored, tree)
+
+
+@contextmanager
+def _opened(folder: str, parent: int | None = None) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def paths(tree: Tree) -> Iterator[tuple[str, Stamp]]:

@@ -59,10 +59,7 @@ def identify(python: Path) -> Interpreter | None:
 def read(generation: Path) -> Manifest | None:
     """A generation's manifest; None if it is missing, cut short, edited, or of a schema that we do not write."""
     try:
-        digest, _, body = (generation / NAME).read_bytes().partition(b"\n")
-        if digest != _digest(body):
-            return None
-        data = json.loads(body)
+        data = json.loads(_read_whole(generation))
         return (
             Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"])})
             if data["schema"] == SCHEMA
@@ -70,6 +67,15 @@ def read(generation: Path) -> Manifest | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def is_whole(generation: Path) -> bool:
+    """Whether a generation has a manifest, as it was written."""
+    try:
+        _read_whole(generation)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def write(generation: Path, manifest: Manifest) -> None:
@@ -82,6 +88,14 @@ def write(generation: Path, manifest: Manifest) -> None:
         out.flush()
         os.fsync(out.fileno())
     new.replace(generation / NAME)
+
+
+def _read_whole(generation: Path) -> bytes:
+    """What follows the digest; ValueError if that is another."""
+    digest, _, body = (generation / NAME).read_bytes().partition(b"\n")
+    if digest != _digest(body):
+        raise ValueError(f"{generation / NAME} is not as it was written")
+    return body
 
 
 def _digest(body: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho impor
 
 STARTUP_MODULES = frozenset({"sitecustomize.py", "usercustomize.py", "sitecustomize", "usercustomize"})
 PLUGIN_FOLDER = "tensorflow-plugins"
+IN_SITE_PACKAGES = re.compile(r"lib/python3\.\d+/site-packages/(?P<top>[^/]+)(?P<below>/.*)?")
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,9 @@ def observe(declaration: Declaration) -> Observation:
 
 
 def list_generations(home: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Numbers of the generations with a manifest, and names of everything else in their folder: killed builds."""
+    """Numbers of the generations with a whole manifest, and names of everything else in their folder: killed builds."""
     names = sorted(entry.name for entry in os.scandir(home)) if home.is_dir() else []
-    complete = {name for name in names if name.isdigit() and (home / name / manifest.NAME).is_file()}
+    complete = {name for name in names if name.isdigit() and manifest.is_whole(home / name)}
     return tuple(sorted(map(int, complete))), tuple(name for name in names if name not in complete)
 
 
@@ -186,13 +188,21 @@ def compare_stamps(here: files.Stamp | None, then: files.Stamp | None, everythin
 
 
 def compare_digests(folder: Path, built: Manifest, suspects: list[str]) -> Iterator[Difference]:
-    """Those of the suspects whose content is another. A RECORD that is not the installed one proves nothing."""
+    """Those of the suspects whose content is another."""
     if not suspects:
         return
-    expected = dict(built.others)
     packages = files.site_packages(folder)
-    for metadata_folder, digest in built.records.items() if packages else ():
-        inside = packages.relative_to(folder).as_posix()
+    expected = {**built.others, **(digests_by_records(folder, packages, built) if packages else {})}
+    for path, digest in files.hash_all(folder, suspects).items():
+        if digest != expected.get(path):
+            yield changed(folder, path)
+
+
+def digests_by_records(folder: Path, packages: Path, built: Manifest) -> dict[str, str]:
+    """Digests of the wheels' files by path in the generation. A RECORD that is not the installed one proves nothing."""
+    expected = {}
+    inside = packages.relative_to(folder).as_posix()
+    for metadata_folder, digest in built.records.items():
         expected[f"{inside}/{metadata_folder}/RECORD"] = digest
         try:
             if files.sha256(packages / metadata_folder / "RECORD") == digest:
@@ -200,9 +210,7 @@ def compare_digests(folder: Path, built: Manifest, suspects: list[str]) -> Itera
                     expected[os.path.normpath(f"{inside}/{path}")] = file_digest
         except OSError:
             continue
-    for path, digest in files.hash_all(folder, suspects).items():
-        if digest != expected.get(path):
-            yield changed(folder, path)
+    return expected
 
 
 def changed(folder: Path, path: str) -> Difference:
@@ -220,6 +228,18 @@ def python_minor(generation: Generation | None) -> str | None:
     folders = generation.manifest.tree if generation else {}
     inside = next((folder for folder in folders if folder.startswith("lib/python3.")), None)
     return inside.split("/")[1][len("python") :] if inside else None
+
+
+def runs_at_startup(path: str) -> bool:
+    """Whether a file of a generation, by its path in it, is run or read whenever its Python starts (CPython's site.py).
+
+    A start-up module may be a package, compiled, or native, too.
+    """
+    match = IN_SITE_PACKAGES.fullmatch(path)
+    if match is None:
+        return path == "pyvenv.cfg"
+    is_pth = match["top"].endswith(".pth") and not match["below"]
+    return is_pth or match["top"].partition(".")[0] in STARTUP_MODULES
 
 
 def startup_files_elsewhere(python: Path) -> list[str]:

@@ -18,11 +18,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
     PLUGIN_FOLDER,
-    STARTUP_MODULES,
     Difference,
     Generation,
     Observation,
     kernel_text,
+    runs_at_startup,
 )
 
 
@@ -64,7 +64,8 @@ def make_plan(declaration: Declaration, seen: Observation, machine: str = "") ->
         actions = list(plan_rollback(declaration, seen))
     else:
         actions = list(plan_presence(declaration, seen, machine))
-    before, after = [], []
+    before: list[Action] = []
+    after: list[Action] = []
     for name in seen.unfinished:
         path = f"{declaration.home}/{name}"
         # The active generation, if its manifest is gone, may be in use until there is another.
@@ -212,14 +213,12 @@ def package_drift(active: Generation) -> tuple[list[str], list[str], list[str]]:
 
 def reason_of(difference: Difference, machine: str) -> str:
     """The reason code of one differing file."""
-    folder, _, name = difference.path.rpartition("/")
-    runs_at_startup = name.endswith(".pth") or name in STARTUP_MODULES or name == "pyvenv.cfg"
     if difference.kind == "missing":
         return "interpreter-missing" if difference.path.startswith("bin/python") else "file-missing"
-    if runs_at_startup and (folder == "" or folder.endswith("/site-packages")):
+    if runs_at_startup(difference.path):
         return "startup-file"
     if difference.kind == "extra":
-        return "stray-plugin" if f"/{PLUGIN_FOLDER}" in f"/{folder}" else "package-extra"
+        return "stray-plugin" if f"/{PLUGIN_FOLDER}/" in difference.path else "package-extra"
     if difference.path.startswith("bin/python"):
         return "interpreter-changed"
     foreign = machine and difference.architectures and machine not in difference.architectures

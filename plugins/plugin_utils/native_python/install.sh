@@ -1,64 +1,59 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Puts a Python and uv below $root: unpacked beside, checked, and only then linked to, so that an interrupted run
-# leaves nothing active. POSIX sh with programs that every Mac has; none of them is a shim of the Command Line Tools.
+# Puts a Python, where one is missing, and uv below $root: beside what is there, checked, and only then linked to, so
+# that an interrupted run leaves nothing half-done in use.
 #
-# Standard input is one line of assignments: root, python (absolute path of the interpreter to link), uv_version,
-# uv_requirement, index_url and, where an archive is to be unpacked, name (its folder below $root/python), sha256 and url.
-# With an empty url the archive itself follows that line.
-#
-# Exit status: see FAILURES in the action plugin, which turns it into a message.
+# Assignments: root; python (the interpreter to link); step (how to come to it: unpack, brew, or nothing); formula (for
+# brew); sha256, url, proxy, user (for unpack, see fetch); uv_version and index_url.
+# Files: finish.py, requirements.txt; where needed artifact (the archive), ca.pem, and a wheel of uv.
 
-BAD_HASH=20 NOT_UNPACKED=21 NOT_FETCHED=22 DOES_NOT_RUN=23 NO_UV=24
-
+# Of earlier runs that were killed: what they made is named after their process.
 remove_leftovers() {
-    for folder in "$root"/python/.new.* "$root"/uv/.new.*; do
-        [ -d "$folder" ] || continue
-        process=${folder##*/.new.}
-        kill -0 "${process%%.*}" 2>/dev/null || rm -rf "$folder"
+    for leftover in "$root"/python/.new.* "$root"/uv/.new.* "$root"/bin/.new.*; do
+        process=${leftover##*/.new.}
+        kill -0 "${process%%.*}" 2>/dev/null || rm -rf "$leftover"
     done
 }
 
-fetch_archive() {
-    if [ -n "$url" ]; then
-        # The URL may hold credentials: through a configuration on standard input no process list shows it.
-        printf 'url = "%s"\n' "$url" | curl --config - --fail --location --silent --show-error --retry 3 \
-            --output "$work/archive" || exit $NOT_FETCHED
-    else
-        cat >"$work/archive" || exit $NOT_UNPACKED
-    fi
+unpack() {
+    fetch
+    tar --no-same-owner -xzf "$work/artifact" -C "$work" || exit $NOT_STORED
+    new=$work/python/bin/${python##*/}
+    must_run "$new"
+    start "$new" -I "$work/finish.py" place "$work/python" "$python" || exit $NOT_STORED
 }
 
-unpack_archive() {
-    work=$(mktemp -d "$root/python/.new.$$.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-    trap 'exit 1' HUP INT TERM
-    fetch_archive
-    computed=$(shasum -a 256 "$work/archive")
-    if [ "${computed%% *}" != "$sha256" ]; then
-        echo "expected $sha256, got ${computed%% *}" >&2
-        exit $BAD_HASH
-    fi
-    tar -xzf "$work/archive" -C "$work" || exit $NOT_UNPACKED
-    runs "$work/python/bin/${python##*/}" || { echo "exit status $?" >&2 && exit $DOES_NOT_RUN; }
-    if runs "$python" 2>/dev/null; then return; fi # another run was faster
-    if [ -e "$root/python/$name" ]; then mv "$root/python/$name" "$work/replaced"; fi
-    mv "$work/python" "$root/python/$name"
+brew_install() {
+    if ! NONINTERACTIVE=1 HOMEBREW_NO_AUTO_UPDATE=1 HOMEBREW_NO_ENV_HINTS=1 \
+        start /opt/homebrew/bin/brew install --quiet "$formula" </dev/null >&2; then exit $NO_BREW; fi
 }
 
-runs() {
-    "$1" -I -c 'import ctypes, ssl, zlib' </dev/null
+must_run() {
+    verdict=$(judge "$1")
+    case $verdict in
+        ok*) return ;;
+        status-137) exit $KILLED ;;
+        status-*) start "$1" -I -B -c "$ASK" >/dev/null </dev/null ;; # once more, for what it says
+    esac
+    echo "$1: $verdict" >&2
+    exit $DOES_NOT_RUN
 }
 
 main() {
-    IFS= read -r assignments
-    eval "$assignments"
-    umask 022
-    mkdir -p "$root/python" "$root/uv" "$root/bin" || exit $NOT_UNPACKED
+    read_assignments
+    mkdir -p "$root/python" "$root/uv" "$root/bin" || exit $NOT_STORED
     remove_leftovers
-    if [ -n "$name" ] && ! runs "$python" 2>/dev/null; then unpack_archive; fi
-    export root python uv_version uv_requirement index_url
-    "$python" -I - <<'FINISH' || exit $NO_UV
-#FINISH#
-FINISH
+    work=$(mktemp -d "$root/python/.new.$$.XXXXXX") || exit $NOT_STORED
+    receive_files
+    case $step in
+        unpack) unpack ;;
+        brew) brew_install ;;
+    esac
+    must_run "$python"
+    universal=
+    if [ "$system" = Darwin ]; then
+        case $(architectures "$(follow "$python")") in *arm64*x86_64* | *x86_64*arm64*) universal=1 ;; esac
+    fi
+    export root python universal uv_version index_url proxy
+    start "$python" -I "$work/finish.py" link || exit $NO_UV
 }
 main

@@ -1,6 +1,6 @@
 #!/.simulated_mac/python -ISE
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Mac's own programs, as far as tests need them: one file, told apart by the name it was called by.
+"""The Mac's own programs, as far as tests need them and answer.c leaves them: one file, told apart by its name.
 
 Called as ``mac_programs ROLE PATH [ARGUMENT...]``: PATH is the program's on the Mac, ROLE is ``system``, ``shim``
 (hands over to the developer tools, and opens a dialog on the user's screen if there are none) or ``tool`` (one of
@@ -17,16 +17,18 @@ import json
 import os
 import plistlib
 import re
-import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 SIM = Path("/.simulated_mac")
 NOT_SIMULATED = 70
 COMMAND_LINE_TOOLS = Path("/Library/Developer/CommandLineTools")
+SELECTED_TOOLS = Path("/private/var/db/xcode_select_link")
 RECEIPTS = Path("/private/var/db/receipts")
 ROSETTA = Path("/Library/Apple/usr/libexec/oah/libRosettaRuntime")
 ARCH_VARIABLE = "SIMULATED_MAC_ARCH"
@@ -37,9 +39,9 @@ NO_DEVELOPER_TOOLS = (
     "path/to/Xcode.app` to specify the Xcode that you wish to use for command line developer tools, and cancel the "
     "installation dialog.\nSee `man xcode-select` for more details.\n"
 )
-NO_DEVELOPER_FOLDER = (
-    "xcode-select: error: Unable to get active developer directory. Use `sudo xcode-select --switch path/to/Xcode.app` "
-    "to set one (or see `man xcode-select`)\n"
+LOST_DEVELOPER_TOOLS = (
+    f"xcrun: error: invalid active developer path ({COMMAND_LINE_TOOLS}), missing xcrun at: "
+    f"{COMMAND_LINE_TOOLS}/usr/bin/xcrun\n"
 )
 
 Answer = int | None  # an exit status, or None: not simulated
@@ -66,39 +68,22 @@ def options(args: list[str], known: str) -> tuple[dict[str, str], list[str]] | N
     return {name[1:]: value for name, value in found}, rest
 
 
-def sysctl(profile: Profile, args: list[str]) -> Answer:
-    """Names are answered in the order asked; known names without a value are left out silently, as on a Mac."""
-    parsed = options(args, "abinq")
-    values: dict[str, str | None] = profile["sysctl"]
-    if not parsed or ("b" in parsed[0] and parsed[1] != ["kern.boottime"]):
-        return None
-    flags, names = parsed
-    if "b" in flags:
-        sys.stdout.buffer.write(struct.pack("@qq", profile["boot_time"], 0))
-        return 0
-    if "sysctl.proc_translated" in values:
-        values["sysctl.proc_translated"] = "0" if own_arch(profile) == profile["arch"] else "1"
-    status = 0
-    for name in list(values) if "a" in flags else names:
-        found = [key for key in values if key == name or key.startswith(f"{name}.")]
-        if not found and not flags.keys() & {"i", "q"}:
-            status = fail(f"sysctl: unknown oid '{name}'\n")
-        for key in found:
-            if values[key] is not None:
-                print(values[key] if "n" in flags else f"{key}: {values[key]}")
-    return status
-
-
 def sw_vers(profile: Profile, args: list[str]) -> Answer:
     """ProductName, ProductVersion and BuildVersion: all, or the one asked for."""
     macos = profile["macos"]
-    fields = {"ProductName": "macOS", "ProductVersion": macos["version"]}
-    if macos.get("extra"):
-        fields["ProductVersionExtra"] = macos["extra"]
-    fields["BuildVersion"] = macos["build"]
+    if not macos["version"]:
+        return None
+    told = {
+        "ProductName": "macOS" if int(macos["version"].split(".")[0]) >= 11 else "Mac OS X",
+        "ProductVersion": macos["version"],
+        "ProductVersionExtra": macos["extra"],
+        "BuildVersion": macos["build"],
+    }
+    fields = {name: value for name, value in told.items() if value}
     if not args:
-        tabs = "\t\t" if int(macos["version"].split(".")[0]) >= 13 else "\t"
-        print("\n".join(f"{name}:{tabs}{value}" for name, value in fields.items()))
+        tabs = 2 if int(macos["version"].split(".")[0]) >= 13 else 1
+        for name, value in fields.items():
+            print(f"{name}:" + "\t" * (1 if len(name) > 16 else tabs) + value)
         return 0
     asked = [name for name in fields if len(args) == 1 and args[0].lstrip("-").lower() == name.lower()]
     if not asked:
@@ -142,7 +127,7 @@ def arch(profile: Profile, args: list[str]) -> Answer:
 
 
 def system_profiler(profile: Profile, args: list[str]) -> Answer:
-    """Data types as text or JSON. A translated system_profiler does not know the chip."""
+    """Data types as text or JSON, those left out of which this Mac's profile knows nothing."""
     as_json, detail, types, rest = False, "full", [], list(args)
     while rest:
         arg = rest.pop(0)
@@ -157,8 +142,11 @@ def system_profiler(profile: Profile, args: list[str]) -> Answer:
     known = profile["system_profiler"][own_arch(profile)]
     if not types or any(name not in known and re.fullmatch(r"SP\w+DataType", name) for name in types):
         return None
+    told = [name for name in types if known.get(name)]
+    if not told and known.keys() & set(types):
+        return None
     private = {"serial_number", "platform_UUID", "provisioning_UDID"} if detail == "mini" else set()
-    reports = {name: known[name] for name in types if name in known}
+    reports = {name: known[name] for name in told}
     if as_json:
         shown = {name: [without(item, private) for item in report["json"]] for name, report in reports.items()}
         print(json.dumps(shown, indent=2, separators=(",", " : "), sort_keys=True))
@@ -176,7 +164,7 @@ def without(item: dict[str, Any], keys: set[str]) -> dict[str, Any]:
 def ioreg(profile: Profile, args: list[str]) -> Answer:
     """-r -c CLASS, with -d, -w, -l and -a: the entries of that class, which may be an ancestor's name."""
     parsed = options(args, "rlac:d:w:")
-    if not parsed or parsed[1] or not {"r", "c"} <= parsed[0].keys():
+    if not parsed or parsed[1] or not {"r", "c"} <= parsed[0].keys() or profile["ioreg"] is None:
         return None
     wanted = parsed[0]["c"]
     entries = [entry for entry in profile["ioreg"] if wanted in (entry["class"], *entry["ancestors"])]
@@ -196,16 +184,6 @@ def registry_entry(entry: dict[str, Any]) -> str:
     return f"+-o {name}  <class {name}, id 0x100000365, {state}>\n    {{\n{properties}    }}\n    \n"
 
 
-def xcode_select(profile: Profile, args: list[str]) -> Answer:
-    """Where the developer tools are."""
-    if args not in (["-p"], ["--print-path"]):
-        return None
-    if not COMMAND_LINE_TOOLS.is_dir():
-        return fail(NO_DEVELOPER_FOLDER, 2)
-    print(COMMAND_LINE_TOOLS)
-    return 0
-
-
 def softwareupdate(profile: Profile, args: list[str]) -> Answer:
     """Installs Rosetta, and nothing else."""
     if sorted(args) != ["--agree-to-license", "--install-rosetta"] or profile["arch"] != "arm64":
@@ -217,7 +195,9 @@ def softwareupdate(profile: Profile, args: list[str]) -> Answer:
 
 
 def pkgutil(profile: Profile, args: list[str]) -> Answer:
-    """The receipts: --pkgs, --pkgs=REGEX, --pkg-info ID, --pkg-info=ID."""
+    """The receipts: --pkgs, --pkgs=REGEX, --pkg-info ID, --pkg-info=ID; and --check-signature PACKAGE."""
+    if len(args) == 2 and args[0] == "--check-signature":
+        return check_signature(Path(args[1]))
     match = re.fullmatch(r"--(pkgs|pkg-info)(?:[= ](.+))?", " ".join(args))
     if not match or (match[1] == "pkg-info" and not match[2]):
         return None
@@ -236,11 +216,61 @@ def pkgutil(profile: Profile, args: list[str]) -> Answer:
     return 0
 
 
+def package(path: Path) -> tuple[dict[str, Any], bytes] | None:
+    """What a package of the test bed (packages.py) says of itself, and its files as a tar archive."""
+    try:
+        magic, header, files = path.read_bytes().split(b"\n", 2)
+    except (OSError, ValueError):
+        return None
+    return (json.loads(header), files) if magic == b"xar!" else None
+
+
+def check_signature(path: Path) -> int:
+    """Who signed a package, in the words of macOS 13 and later; an unsigned one exits 1."""
+    opened = package(path)
+    if not opened:
+        return fail(f"Package does not exist: {path}\n")
+    signer = opened[0]["signer"]
+    print(f'Package "{path.name}":')
+    if not signer:
+        print("   Status: no signature")
+        return 1
+    print("   Status: signed by a developer certificate issued by Apple for distribution")
+    print("   Notarization: trusted by the Apple notary service")
+    print("   Signed with a trusted timestamp on: 2025-04-08 14:04:21 +0000")
+    print(f"   Certificate Chain:\n    1. Developer ID Installer: {signer}")
+    print("       Expires: 2027-02-01 22:12:15 +0000\n    2. Developer ID Certification Authority")
+    return 0
+
+
+def installer(profile: Profile, args: list[str]) -> Answer:
+    """-pkg PACKAGE -target /: put its files there and leave its receipts."""
+    if len(args) != 4 or args[::2] != ["-pkg", "-target"] or args[3] != "/":
+        return None
+    if os.getuid() != 0:
+        return fail("installer: Must be run as root to install this package.\n")
+    opened = package(Path(args[1]))
+    if not opened:
+        return fail(f"installer: Error - the package path specified was invalid: '{args[1]}'.\n")
+    about, files = opened
+    print("installer: Package name is Python\ninstaller: Installing at base path /")
+    subprocess.run(["/usr/bin/tar", "-xf", "-", "-C", "/"], input=files, check=True)
+    for receipt in about["receipts"]:
+        date = datetime.fromtimestamp(profile["boot_time"], UTC).replace(tzinfo=None)
+        values = {"PackageIdentifier": receipt, "PackageVersion": "0", "InstallPrefixPath": "", "InstallDate": date}
+        (RECEIPTS / f"{receipt}.plist").write_bytes(plistlib.dumps(values))
+    print("installer: The install was successful.")
+    return 0
+
+
 def brew(profile: Profile, args: list[str]) -> Answer:
-    """What is installed under this brew's own prefix."""
+    """What is installed under this brew's own prefix; ``install`` pours a formula that lies ready as a bottle."""
     prefix = Path(sys.argv[2]).parent.parent
     if os.getuid() == 0:
         return fail("Error: Running Homebrew as root is extremely dangerous and no longer supported.\n")
+    if not COMMAND_LINE_TOOLS.is_dir():  # brew's own git is the shim, then
+        subprocess.run(["/usr/bin/git", "--version"], check=False)
+        return fail("Error: Homebrew needs the Command Line Tools.\n")
     if args == ["--version"]:
         print("Homebrew 4.4.15")
     elif args == ["--prefix"]:
@@ -249,15 +279,35 @@ def brew(profile: Profile, args: list[str]) -> Answer:
         cellar = sorted((prefix / "Cellar").glob("*"))
         for formula in (path for path in cellar if path.name in args[2:] or not args[2:]):
             print(formula.name, *sorted(version.name for version in formula.iterdir()))
+    elif len(args) == 3 and args[:2] == ["install", "--quiet"]:
+        return pour(prefix, args[2])
     else:
         return None
+    return 0
+
+
+def pour(prefix: Path, formula: str) -> Answer:
+    """Put a formula from its bottle into the Cellar, with its links. Without a network no brew updates itself first."""
+    bottle = prefix / "bottles" / formula
+    if "HOMEBREW_NO_AUTO_UPDATE" not in os.environ or "NONINTERACTIVE" not in os.environ:
+        return None
+    if not bottle.is_dir():
+        return fail(f'Warning: No available formula with the name "{formula}".\n')
+    (prefix / "Cellar").mkdir(exist_ok=True)
+    (prefix / "opt").mkdir(exist_ok=True)
+    keg = next(bottle.rename(prefix / "Cellar" / formula).iterdir())
+    (prefix / "opt" / formula).symlink_to(f"../Cellar/{formula}/{keg.name}")
+    for program in (keg / "bin").iterdir():
+        (prefix / "bin" / program.name).symlink_to(f"../Cellar/{formula}/{keg.name}/bin/{program.name}")
     return 0
 
 
 def shim(profile: Profile, args: list[str]) -> Answer:
     """/usr/bin/python3, git, clang: hand over to the developer tools, or ask for them with a dialog."""
     tool = COMMAND_LINE_TOOLS / "usr/bin" / Path(sys.argv[2]).name
-    return become(str(tool), [str(tool), *args]) if tool.exists() else fail(NO_DEVELOPER_TOOLS)
+    if tool.exists():
+        become(str(tool), [str(tool), *args])
+    return fail(LOST_DEVELOPER_TOOLS if SELECTED_TOOLS.is_symlink() else NO_DEVELOPER_TOOLS)
 
 
 def developer_tool(profile: Profile, args: list[str]) -> Answer:
@@ -278,11 +328,10 @@ SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
     "/usr/bin/arch": arch,
     "/usr/bin/sw_vers": sw_vers,
     "/usr/bin/uname": uname,
-    "/usr/bin/xcode-select": xcode_select,
+    "/usr/sbin/installer": installer,
     "/usr/sbin/ioreg": ioreg,
     "/usr/sbin/pkgutil": pkgutil,
     "/usr/sbin/softwareupdate": softwareupdate,
-    "/usr/sbin/sysctl": sysctl,
     "/usr/sbin/system_profiler": system_profiler,
 }
 
@@ -292,15 +341,6 @@ def handler(role: str, program: Path) -> Callable[[Profile, list[str]], Answer] 
     if role != "system":
         return {"shim": shim, "tool": developer_tool}[role]
     return next((answer for path, answer in SIMULATED.items() if Path(path).name == program.name), None)
-
-
-def given(profile: Profile, program: str, args: list[str]) -> Answer:
-    """The verbatim answer that the profile gives to exactly this command line."""
-    answer = profile["answers"].get(" ".join([program, *args]))
-    if answer is None:
-        return None
-    sys.stdout.write(answer["stdout"])
-    return fail(answer["stderr"], answer["rc"])
 
 
 def note(status: int | None) -> None:
@@ -328,10 +368,8 @@ def main() -> int:
     """Answer one call."""
     role, program, args = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     profile: Profile = json.loads((SIM / "host/profile.json").read_text())
-    status = given(profile, program.name, args)
     answer = handler(role, program)
-    if status is None and answer:
-        status = answer(profile, args)
+    status = answer(profile, args) if answer else None
     if status is None:
         status = fail(f"simulated Mac: not simulated: {' '.join(sys.argv[2:])}\n", NOT_SIMULATED)
     sys.stdout.flush()

@@ -1,29 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Macs that are data: programs that answer from values, and files with the headers of Mach-O programs."""
+"""Macs that are data: programs that answer as a simulated Mac's do, and files with the headers of Mach-O programs."""
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import yaml
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon import Kernel
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_answers import Kernel
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
     CommandExited,
     CommandFailed,
     CommandNotFound,
     Commands,
     Completed,
+    Running,
 )
 
-MACHINES = sorted((Path(__file__).parent / "data/machines").glob("*.yml"))
+from tests.simulated_mac.inside import mac_programs
+from tests.simulated_mac.profile import FOLDER, Profile, sysctl_values
+
+RECORDED = sorted(path.stem for path in (FOLDER / "recorded").glob("*.yml"))
+"""The profiles of Macs whose answers somebody has recorded, with the facts that follow from those."""
+
+IOREG = "/usr/sbin/ioreg"
 
 CPU = {"x86_64": (0x01000007, 3), "arm64": (0x0100000C, 0), "arm64e": (0x0100000C, 0x80000002)}
 
 Answer = str | CommandFailed | Callable[[Sequence[str]], str]
+
+
+class Answered(Running):
+    """A program that is not run."""
+
+    def __init__(self, result: Callable[[], Completed]) -> None:
+        self.result = result  # type: ignore[method-assign]
 
 
 class FakeCommands(Commands):
@@ -33,8 +47,11 @@ class FakeCommands(Commands):
         self.answers = dict(answers or {})
         self.calls: list[tuple[str, ...]] = []
 
-    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+    def start(self, argv: Sequence[str], **_: Any) -> Running:
         """What the data says."""
+        return Answered(lambda: self._result(argv))
+
+    def _result(self, argv: Sequence[str]) -> Completed:
         self.calls.append(tuple(argv))
         program = argv[2] if argv[:2] == ("/usr/bin/arch", "-arm64") else argv[0]
         answer = self.answers.get(program, CommandNotFound(argv, "No such file or directory"))
@@ -53,62 +70,51 @@ def exited(rc: int, *, stdout: str = "", stderr: str = "") -> CommandExited:
     return CommandExited(Completed(("program",), rc, stdout, stderr))
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A machine's data."""
-    machine: dict[str, Any] = yaml.safe_load(path.read_text())
-    return machine
-
-
-def kernel(machine: Mapping[str, Any]) -> Kernel:
+def kernel(profile: Profile) -> Kernel:
     """What uname(2) says there."""
-    return Kernel("Darwin", **machine["kernel"])
+    return Kernel("Darwin", profile.macos.darwin, profile.kernel, process_architecture(profile))
 
 
-def commands(machine: Mapping[str, Any]) -> FakeCommands:
-    """The machine's programs, as far as the data tells what they say."""
-    answers: dict[str, Answer] = {}
-    if "sysctl" in machine:
-        answers["/usr/sbin/sysctl"] = sysctl(machine["sysctl"])
-    if "sw_vers" in machine:
-        answers["/usr/bin/sw_vers"] = sw_vers(machine["sw_vers"])
-    if "ioreg" in machine:
-        answers["/usr/sbin/ioreg"] = ioreg(machine["ioreg"])
-    if "system_profiler" in machine:
-        answers["/usr/sbin/system_profiler"] = json.dumps(machine["system_profiler"])
-    return FakeCommands(answers)
+def process_architecture(profile: Profile) -> str:
+    """What our process runs as."""
+    return "x86_64" if profile.facts.get("rosetta", {}).get("translated") else profile.arch
 
 
-def sysctl(values: Mapping[str, object]) -> Callable[[Sequence[str]], str]:
-    """Prints the names that it knows and, as the real one does, ends with 1 if there is one that it does not."""
+def commands(profile: Profile) -> FakeCommands:
+    """The Mac's programs, with the answers that a simulated Mac of this profile gives."""
+    values = sysctl_values(profile)
+    if process_architecture(profile) != profile.arch:
+        values["sysctl.proc_translated"] = "1"
+    rendered = profile.rendered()
+    programs = {path: simulated(path, rendered) for path in ("/usr/bin/sw_vers", IOREG, "/usr/sbin/system_profiler")}
+    return FakeCommands({"/usr/sbin/sysctl": sysctl(values), **programs})
+
+
+def simulated(path: str, rendered: dict[str, Any]) -> Callable[[Sequence[str]], str]:
+    """A program of the simulated Mac, run in this process."""
 
     def answer(argv: Sequence[str]) -> str:
-        known = "".join(f"{name}: {values[name]}\n" for name in argv[1:] if name in values)
-        unknown = "".join(f"sysctl: unknown oid '{name}'\n" for name in argv[1:] if name not in values)
-        if unknown:
-            raise CommandExited(Completed(tuple(argv), 1, known, unknown))
-        return known
+        arguments = argv[argv.index(path) + 1 :]
+        with redirect_stdout(StringIO()) as printed:
+            status = mac_programs.SIMULATED[path](rendered, list(arguments))
+        if status != 0:
+            raise CommandExited(Completed(tuple(argv), status or mac_programs.NOT_SIMULATED, printed.getvalue(), ""))
+        return printed.getvalue()
 
     return answer
 
 
-def sw_vers(fields: Mapping[str, str]) -> str:
-    """Two tabs from macOS 13 on, one after the long name; one before."""
-    tabs = "\t\t" if int(fields["ProductVersion"].split(".")[0]) >= 13 else "\t"
-    return "".join(f"{name}:{tabs if len(name) < 16 else chr(9)}{value}\n" for name, value in fields.items())
+def sysctl(values: Mapping[str, object]) -> Callable[[Sequence[str]], str]:
+    """Prints the names that have a value; like the real one, ends with 1 if there is a name that it does not know."""
 
+    def answer(argv: Sequence[str]) -> str:
+        told = "".join(f"{name}: {values[name]}\n" for name in argv[1:] if values.get(name) is not None)
+        unknown = "".join(f"sysctl: unknown oid '{name}'\n" for name in argv[1:] if name not in values)
+        if unknown:
+            raise CommandExited(Completed(tuple(argv), 1, told, unknown))
+        return told
 
-def ioreg(entries: Sequence[Mapping[str, str | int]]) -> str:
-    """Accelerators with their properties, among others that hold misleading words."""
-    text = ""
-    for entry in entries:
-        properties = "".join(f'      "{key}" = {json.dumps(value)}\n' for key, value in entry.items())
-        text += (
-            "+-o AGXAcceleratorG13X  <class AGXAcceleratorG13X, id 0x100000365, registered, matched, active>\n"
-            '    {\n      "IOClass" = "AGXAcceleratorG13X"\n'
-            '      "PerformanceStatistics" = {"model"="none","gpu-core-count"=999,"Device Utilization %"=22}\n'
-            f"{properties}    }}\n\n"
-        )
-    return text
+    return answer
 
 
 def thin(architecture: str) -> bytes:

@@ -112,5 +112,27 @@ def test_a_process_that_left_the_group_does_not_hold_us_up() -> None:
     assert time.monotonic() - started < 3
 
 
+def test_programs_that_run_at_the_same_time() -> None:
+    started = time.monotonic()
+    naps = [Commands().start(python(f"import time; time.sleep(0.5); print({number})")) for number in range(4)]
+    assert [nap.result().stdout for nap in naps] == ["0\n", "1\n", "2\n", "3\n"]
+    assert time.monotonic() - started < 1.9
+
+
+def test_who_asks_late_still_gets_the_answer() -> None:
+    running = Commands().start(python("print('done')"), timeout=2)
+    time.sleep(2.1)
+    assert running.result().stdout == "done\n"
+
+
+def test_the_time_limit_begins_with_the_program() -> None:
+    running = Commands().start(python("import time; time.sleep(30)"), timeout=0.2)
+    time.sleep(0.3)
+    asked = time.monotonic()
+    with pytest.raises(CommandTimedOut):
+        running.result()
+    assert time.monotonic() - asked < 2
+
+
 def test_all_failures_are_one_family() -> None:
     assert {CommandNotFound, CommandTimedOut, CommandExited} == set(CommandFailed.__subclasses__())

@@ -111,6 +111,19 @@ def test_several_versions_keep_their_order(tmp_path: Path) -> None:
     ]
 
 
+def test_managed_pythons_under_other_roots_come_first(tmp_path: Path) -> None:
+    for prefix in ("Users/admin/.local/share/metalfleet/python/3.12", "opt/ours/python/3.11", "data/python/3.11"):
+        fake_mac.python(tmp_path / prefix, f"{Path(prefix).name}.1", ARM64)
+    (tmp_path / "opt/linked").symlink_to(tmp_path / "data")
+    roots = ["/opt/ours", "/opt/linked", "/not/there"]
+    found = Search(FakeCommands(), MAC, home=HOME, roots=roots, filesystem=tmp_path).interpreters()
+    assert [(interpreter["path"], interpreter["source"]) for interpreter in found] == [
+        ("/opt/ours/python/3.11/bin/python3.11", "standalone"),
+        ("/opt/linked/python/3.11/bin/python3.11", "standalone"),
+        ("/Users/admin/.local/share/metalfleet/python/3.12/bin/python3.12", "standalone"),
+    ]
+
+
 # What is never run
 
 

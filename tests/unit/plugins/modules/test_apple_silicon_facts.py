@@ -13,10 +13,10 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _apple_silicon as engine
 from ansible_collections.metalfleet.tensorflow.plugins.modules import apple_silicon_facts as module
 
+from tests.simulated_mac.profile import Profile
 from tests.unit.plugins.module_utils import fake_mac
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs/apple_silicon_facts.schema.json").read_text())
-DATA = Path(fake_mac.__file__).parent / "data/machines"
 TYPES = {"str": "string", "bool": "boolean", "int": "integer", "list": "array", "dict": "object"}
 
 
@@ -33,10 +33,10 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make this host one of the machines that are data."""
 
     def become(name: str) -> fake_mac.FakeCommands:
-        machine = fake_mac.load(DATA / f"{name}.yml")
-        commands = fake_mac.commands(machine)
+        profile = Profile.load(name)
+        commands = fake_mac.commands(profile)
         monkeypatch.setattr(module, "Commands", lambda: commands)
-        monkeypatch.setattr(engine, "running_kernel", lambda: fake_mac.kernel(machine))
+        monkeypatch.setattr(engine, "running_kernel", lambda: fake_mac.kernel(profile))
         return commands
 
     return become
@@ -46,7 +46,7 @@ def test_the_real_host(capsys: pytest.CaptureFixture[str]) -> None:
     result = run(capsys)
     facts = result["ansible_facts"]["apple_silicon"]
     jsonschema.validate(facts, SCHEMA)
-    assert [entry["path"] for entry in facts["disk"]] == [str(Path.home())]
+    assert [entry["path"] for entry in facts["disk"]] == [str(Path.home() / ".local/share/metalfleet")]
     assert not result.get("changed")
     assert "warnings" not in result
 

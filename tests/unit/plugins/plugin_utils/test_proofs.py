@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._proofs import proofs, to_mend
 
 GOOD = {"ok": True, "verdict": "gpu-ok", "tensorflow": "2.18.1", "plugin": "1.2.0"}

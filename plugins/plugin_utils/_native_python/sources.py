@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""The ways to come to an interpreter: where it may be already, and what brings it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import (
+    HOMEBREW_PYTHON,
+    PYTHON_ORG_PYTHON,
+    standalone_python,
+    version_key,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import (
+    Host,
+    Judged,
+    NativePythonError,
+)
+
+TRIPLE = "aarch64-apple-darwin"
+
+
+class Artifact(NamedTuple):
+    """A pinned file: its place below a mirror, its digest, and the publisher whose layout mirrors keep."""
+
+    path: str
+    sha256: str
+    publisher: str
+
+    def url(self, mirror: str) -> str:
+        """Where a host gets it from."""
+        return f"{mirror.rstrip('/') or self.publisher}/{self.path}"
+
+
+class Step(NamedTuple):
+    """How a host comes to an interpreter that it does not have; `version` is the one that it will have."""
+
+    how: str
+    version: str
+    artifact: Artifact | None = None
+    formula: str = ""
+
+
+class Source:
+    """A way to come to an interpreter on a Mac."""
+
+    pins = ""
+    """The option that pins its versions, if any does."""
+
+    def places(self, declaration: Declaration) -> list[str]:
+        """Patterns of the paths at which an interpreter may be already."""
+        raise NotImplementedError
+
+    def step(self, host: Host, declaration: Declaration) -> Step:
+        """What brings the interpreter that is wanted. Raises NativePythonError where nothing does."""
+        raise NotImplementedError
+
+
+class Standalone(Source):
+    """A build of python-build-standalone, unpacked below the root.
+
+    Source: https://gregoryszorc.com/docs/python-build-standalone/main/distributions.html ("install_only_stripped").
+    """
+
+    pins = "archives"
+    publisher = "https://github.com/astral-sh/python-build-standalone/releases/download"
+
+    def places(self, declaration: Declaration) -> list[str]:
+        """Only what we have unpacked ourselves."""
+        pin = declaration.archives.get(declaration.version)
+        return [str(standalone_python(Path(declaration.root), pin["version"], str(pin["build"])))] if pin else []
+
+    def step(self, host: Host, declaration: Declaration) -> Step:  # noqa: ARG002 - any host can
+        """Unpack the archive."""
+        pin = pin_of(declaration, self.pins)
+        build, version = str(pin["build"]), pin["version"]
+        name = f"{build}/cpython-{version}+{build}-{TRIPLE}-install_only_stripped.tar.gz"
+        digest = checked_digest(pin.get("sha256", {}).get(TRIPLE), f"{version} has no sha256 for {TRIPLE}", self.pins)
+        return Step("unpack", version, Artifact(name, digest, self.publisher))
+
+
+class PythonOrg(Source):
+    """The Python Software Foundation's signed package.
+
+    Source: https://docs.python.org/3/using/mac.html.
+    """
+
+    publisher = "https://www.python.org/ftp/python"
+    pins = "packages"
+
+    def places(self, declaration: Declaration) -> list[str]:
+        """The one place that the installer knows."""
+        return [PYTHON_ORG_PYTHON.format(declaration.version)]
+
+    def step(self, host: Host, declaration: Declaration) -> Step:  # noqa: ARG002 - any host can
+        """Run the installer."""
+        pin = pin_of(declaration, self.pins)
+        version, file = pin["version"], pin["file"]
+        digest = checked_digest(pin.get("sha256"), f"{version} has no sha256", self.pins)
+        return Step("package", version, Artifact(f"{version}/{file}", digest, self.publisher))
+
+
+class Homebrew(Source):
+    """Homebrew's formula, from the native prefix.
+
+    Source: https://docs.brew.sh/Installation.
+    """
+
+    def places(self, declaration: Declaration) -> list[str]:
+        """The stable link, which goes along with upgrades."""
+        return [HOMEBREW_PYTHON.format(declaration.version)]
+
+    def step(self, host: Host, declaration: Declaration) -> Step:
+        """Let brew install the formula."""
+        if host.brew.startswith("/usr/local/"):
+            raise NativePythonError(
+                "The Homebrew of this Mac, in /usr/local, is the x86_64 one: what it installs runs translated by "
+                "Rosetta, without Metal. Install Homebrew for Apple Silicon (it goes to /opt/homebrew), or choose "
+                "native_python_source: standalone."
+            )
+        if not host.brew:
+            raise NativePythonError(
+                "There is no Homebrew in /opt/homebrew on this Mac. Install it, or choose native_python_source: "
+                "standalone, which needs nothing."
+            )
+        if host.uid == "0":
+            raise NativePythonError(
+                "Homebrew does not run as root, and this task does. Take `become` away, and connect as the user who "
+                "owns /opt/homebrew."
+            )
+        if not host.developer_tools:
+            raise NativePythonError(
+                "Homebrew needs the Command Line Tools, which this Mac does not have: running brew would open a dialog "
+                "on the user's screen. Install them, or choose native_python_source: standalone."
+            )
+        return Step("brew", declaration.version, formula=f"python@{declaration.version}")
+
+
+class Existing(Source):
+    """An interpreter that somebody else cares for: the named one, or the best that is found."""
+
+    on_mac = (
+        "/Library/Frameworks/Python.framework/Versions/{0}/bin/python{0}",
+        "/Library/ManagedFrameworks/Python/Python3.framework/Versions/{0}/bin/python{0}",
+        "/opt/homebrew/opt/python@{0}/bin/python{0}",
+        "~/.local/share/uv/python/cpython-{0}.*/bin/python{0}",
+        "~/.pyenv/versions/{0}.*/bin/python{0}",
+        "/opt/local/bin/python{0}",
+        "/usr/local/bin/python{0}",
+    )
+    elsewhere = (
+        "python{0}",
+        "/usr/local/bin/python{0}",
+        "~/.pyenv/versions/{0}.*/bin/python{0}",
+        "~/.local/share/uv/python/cpython-{0}.*/bin/python{0}",
+    )
+
+    def places(self, declaration: Declaration) -> list[str]:
+        """The named one, or where people install them on a Mac."""
+        return self._places(declaration, self.on_mac)
+
+    def places_elsewhere(self, declaration: Declaration) -> list[str]:
+        """The same for other systems."""
+        return self._places(declaration, self.elsewhere)
+
+    @staticmethod
+    def _places(declaration: Declaration, patterns: tuple[str, ...]) -> list[str]:
+        named = [declaration.existing] if declaration.existing else []
+        return named or [pattern.format(minor) for minor in declaration.minors for pattern in patterns]
+
+    def step(self, host: Host, declaration: Declaration) -> Step:
+        """Nothing brings it: raises NativePythonError with all that were looked at."""
+        if declaration.existing:
+            judged = next(iter(host.candidates), Judged())
+            raise NativePythonError(
+                f"{declaration.existing} cannot be used: {judged.objection}. Let native_python_existing name another "
+                "native Python with pip, or choose another native_python_source."
+            )
+        seen = "".join(f" {each.path}: {each.objection}." for each in host.candidates)
+        if host.is_mac:
+            raise NativePythonError(
+                f"No native Python {' or '.join(declaration.minors)} was found on this Mac.{seen} "
+                "Name one with native_python_existing, or choose native_python_source: standalone."
+            )
+        raise NativePythonError(
+            f"No Python of a version that TensorFlow has wheels for was found on this {host.system} host.{seen} "
+            f"Install Python {declaration.version} with pip (on Debian and Ubuntu: python{declaration.version} and "
+            "python3-pip)."
+        )
+
+
+EXISTING = Existing()
+SOURCES: dict[str, Source] = {
+    "standalone": Standalone(),
+    "python_org": PythonOrg(),
+    "homebrew": Homebrew(),
+    "existing": EXISTING,
+}
+
+
+def pin_of(declaration: Declaration, option: str) -> dict[str, Any]:
+    """What is pinned for the declared minor version."""
+    pins: dict[str, dict[str, Any]] = getattr(declaration, option)
+    if declaration.version not in pins:
+        known = ", ".join(sorted(pins, key=version_key)) or "none"
+        raise NativePythonError(f"native_python_{option} has no Python {declaration.version}; it has: {known}.")
+    return pins[declaration.version]
+
+
+def checked_digest(digest: Any, complaint: str, option: str) -> str:
+    """A SHA-256 as it was declared; without one nothing is installed."""
+    if not re.fullmatch(r"[0-9a-f]{64}", str(digest)):
+        raise NativePythonError(f"native_python_{option}: Python {complaint}.")
+    return str(digest)

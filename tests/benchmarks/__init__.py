@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""This collection beside what a user would pick instead: `make bench`. Figures are printed, never asserted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+CACHE = CHECKOUT / ".cache/benchmarks"
+LOCKS = CHECKOUT / "roles/tensorflow_metal/files/locks/tensorflow-2.18.1-metal-1.2.0"
+
+sys.path.append(str(CHECKOUT / ".collections"))  # the collection, by its name

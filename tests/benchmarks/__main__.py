@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command: python -m tests.benchmarks [steady-state | environments]."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from importlib.metadata import version
+
+from tests.benchmarks import environments, steady_state
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description="Measure this collection beside what a user would pick instead."
+    )
+    parser.add_argument("what", nargs="?", choices=["environments", "steady-state"], help="default: both")
+    parser.add_argument("--hosts", type=int, nargs="+", default=[1, 8], help="numbers of simulated Macs (1 8)")
+    parser.add_argument("--runs", type=int, default=3, help="interleaved runs of each side (3)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    options = arguments()
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{os.cpu_count()} cores, {platform.system()}, load {load}; ", end="")
+    print(f"ansible-core {version('ansible-core')}, uv {version('uv')}, Python {platform.python_version()}")
+    print("Hosts and controller share this machine. Sides take turns.")
+    if options.what != "steady-state":
+        environments.main(options.runs)
+    if options.what != "environments":
+        steady_state.main(options.hosts, options.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one command takes: `python -m tests.benchmarks.stopwatch LOG COMMAND...` prints seconds as JSON.
+
+Wall time ends with the command. CPU time is that of the command and of all processes that it started on this machine,
+also of those that left it behind, such as the masters of shared SSH connections: this process adopts them, ends them
+and waits for them. What runs in the simulated hosts was not started by the command and does not count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds."""
+
+    wall: float
+    cpu: float
+
+
+class CommandFailedError(Exception):
+    """A measured command failed; the message ends with what it said."""
+
+
+def measure(command: list[str], log: Path, env: dict[str, str] | None = None) -> Timing:
+    """Run a command, its output into `log`, and return what it took. Raises CommandFailedError."""
+    watch = [sys.executable, "-m", __name__, str(log), *command]
+    result = subprocess.run(watch, env=os.environ | (env or {}), stdout=subprocess.PIPE, text=True, check=False)
+    if result.returncode:
+        raise CommandFailedError(f"{' '.join(command)} failed:\n{log.read_text()[-3000:]}")
+    return Timing(**json.loads(result.stdout))
+
+
+def run(command: list[str], log: Path) -> Timing | None:
+    """Do the measuring, in a process that has no other children; None if the command failed."""
+    if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError("cannot adopt what the command leaves behind")
+    with log.open("w") as output:
+        begin = time.perf_counter()
+        status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        wall = time.perf_counter() - begin
+    end_children()
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return None if status else Timing(wall, usage.ru_utime + usage.ru_stime)
+
+
+def end_children() -> None:
+    """End what the command left behind. A child that ends may leave us children of its own."""
+    while children := Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        for pid in map(int, children):
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+
+
+if __name__ == "__main__":
+    timing = run(sys.argv[2:], Path(sys.argv[1]))
+    if timing is None:
+        sys.exit(1)
+    print(json.dumps(asdict(timing)))

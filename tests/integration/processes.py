@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes of a simulated Mac, seen and killed from outside, one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.simulated_mac.fleet import Mac
+
+PATIENCE = 60.0  # seconds
+
+
+def running(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
+    """Ids of the host's processes whose command line is wanted, without those of its sshd."""
+    commands = {pid: command_of(pid) for pid in descendants(mac.pid)}
+    return [pid for pid, line in commands.items() if line and not line.startswith("launchd") and wanted(line)]
+
+
+def wait_for(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
+    """Wait until there is such a process."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := running(mac, wanted)):
+        assert time.monotonic() < deadline, f"nothing of the kind was started on {mac.name}"
+        time.sleep(0.002)
+    return found
+
+
+def kill(mac: Mac, wanted: Callable[[str], bool]) -> None:
+    """Kill such processes with SIGKILL, until none is left."""
+    while found := running(mac, wanted):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Children, and theirs; whatever ends meanwhile has none."""
+    with contextlib.suppress(OSError):
+        for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            yield child
+            yield from descendants(child)
+
+
+def command_of(pid: int) -> str:
+    """A process's command line; empty if it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""

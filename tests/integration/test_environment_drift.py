@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drift of environments on simulated Macs, mended by the real module over SSH: each kind in four runs.
+
+Check must say what real then does, and change nothing; the next two runs must find nothing to do. Each drift has a Mac
+of its own, and all of them are in each run, which is how an administrator meets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.environments import Outcome, SmallEnvironment, SmallWheels, run_module
+from tests.integration.hosts import HOME, listing
+from tests.simulated_mac.fleet import Fleet
+
+USER_SITE = "Library/Python/3.12/lib/python/site-packages"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A shell line that makes it, the reasons that are found, and the generations that are there in the end."""
+
+    made_by: str
+    reasons: list[str]
+    generations: list[str] = field(default_factory=lambda: ["1", "2"])
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+DRIFTS = {
+    "nothing": Drift("true", [], ["1"]),
+    # What users do
+    "pip-install": Drift(
+        "$root/bin/uv pip install -q --no-index --find-links wheels --python $link/bin/python gamma", ["package-extra"]
+    ),
+    "pip-uninstall": Drift("$root/bin/uv pip uninstall -q --python $link/bin/python beta", ["package-missing"]),
+    "pip-upgrade": Drift(
+        "$root/bin/uv pip install -q --no-index --find-links wheels --python $link/bin/python beta==3.0",
+        ["package-version", "file-damaged"],
+    ),
+    "module": Drift("touch $packages/mine.py", ["package-extra"]),
+    # Files
+    "damaged": Drift("echo \"VERSION = '6.6'\" > $packages/alpha/__init__.py", ["file-damaged"]),
+    "damaged-unnoticed": Drift(
+        "cd $packages/alpha; touch -r __init__.py old; sed -i s/1.0/9.9/ __init__.py; touch -r old __init__.py; rm old",
+        ["file-damaged"],
+        options={"integrity": "full"},
+    ),
+    "damaged-cache": Drift(
+        "echo bad | tee $(find $root/cache -path '*/alpha/__init__.py'); rm $packages/alpha/part7.py",
+        ["file-missing"],
+    ),
+    "missing": Drift("rm $packages/alpha/part7.py", ["file-missing"]),
+    "several": Drift("rm $packages/alpha/part7.py; touch $packages/evil.pth", ["startup-file", "file-missing"]),
+    # Stands for a clock that was set back, too: a simulated host cannot have a time of its own.
+    "future": Drift("touch -t 203801010000 $packages/alpha/__init__.py $link/metalfleet-manifest.json", [], ["1"]),
+    "future-missing": Drift(
+        "rm $packages/alpha/part7.py; touch -t 203801010000 $packages/alpha/* $link/metalfleet-manifest.json $home",
+        ["file-missing"],
+    ),
+    "intel-library": Drift("cp wheels/intel.so $packages/alpha/native.so", ["wrong-architecture"]),
+    # What Python runs or loads on its own
+    "pth": Drift("echo 'import os' > $packages/evil.pth", ["startup-file"]),
+    "sitecustomize": Drift("touch $packages/sitecustomize.py", ["startup-file"]),
+    "usercustomize": Drift("cd $packages; mkdir usercustomize; touch usercustomize/__init__.py", ["startup-file"]),
+    "sitecustomize-of-the-interpreter": Drift(
+        "cd $root/python/*/lib/python3.12; echo 'mine = 1' > sitecustomize.py", ["startup-file"], ["1"]
+    ),
+    "system-packages": Drift("sed -i 's/false/true/' $link/pyvenv.cfg", ["startup-file"]),
+    "plugin": Drift(
+        "mkdir $packages/tensorflow-plugins; touch $packages/tensorflow-plugins/a.dylib", ["stray-plugin"]
+    ),
+    "plugin-of-the-user": Drift(
+        f"mkdir -p {USER_SITE}/tensorflow-plugins; echo mine > {USER_SITE}/tensorflow-plugins/a.dylib",
+        ["stray-plugin"],
+        ["1"],
+    ),
+    # The stable path
+    "link-gone": Drift("rm $link", ["absent"], ["1"]),
+    "link-elsewhere": Drift("mkdir mine; echo mine > mine/work; ln -sfn $HOME/mine $link", ["link-retargeted"], ["1"]),
+    "link-dangling": Drift("ln -sfn $home/9 $link", ["absent"], ["1"]),
+    "target-gone": Drift("rm -r $home/1", ["absent"], ["1"]),
+    "everything-gone": Drift("rm -r $home", ["absent"], ["1"]),
+    "half-built": Drift("mkdir -p $home/2/bin; touch $home/2/bin/activate", ["unfinished"], ["1"]),
+    # Manifests
+    "manifest-cut": Drift("cd $link; head -c 500 *-manifest.json > cut; mv cut *-manifest.json", ["unfinished"], ["2"]),
+    "manifest-empty": Drift(": > $link/metalfleet-manifest.json", ["unfinished"], ["2"]),
+    "manifest-edited": Drift("sed -i s/alpha/delta/ $link/metalfleet-manifest.json", ["unfinished"], ["2"]),
+    "manifest-gone": Drift("rm $link/metalfleet-manifest.json", ["unfinished"], ["2"]),
+    # Interpreters. Package managers make a new folder, point the link at it, and remove the old folder.
+    "interpreter-upgraded": Drift(
+        "cd $root/python; mv * cpython-3.12.99; ln -sfn $PWD/*/bin/python3.12 ../bin/python3", ["interpreter-missing"]
+    ),
+    "interpreter-exchanged": Drift(
+        "cd $root/python/*/bin; cp python3.12 new; echo >> new; mv new python3.12", ["interpreter-changed"]
+    ),
+    "intel-interpreter": Drift(
+        "cd $link/bin; cp ~/wheels/intel.so new; chmod +x new; mv new python",
+        ["wrong-architecture", "interpreter-changed"],
+    ),
+    "no-interpreter": Drift("rm $link/bin/python", ["interpreter-missing"]),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A host that drifted, and what each of the four runs said and left behind."""
+
+    environment: SmallEnvironment
+    runs: list[Outcome]
+    seen: list[set[str]]
+    """Every file of the user's home: at first, after the check, before the last check, and after it."""
+
+
+@pytest.fixture(scope="module")
+def mended(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> Iterator[dict[str, Mended]]:
+    """All drifts, each on its Mac, after check, real, again, and again in check."""
+    macs = fleet.up({f"drift-{name}": f"m1-fresh@{small_template}" for name in DRIFTS})
+    hosts = {name: SmallEnvironment(macs[f"drift-{name}"], small_wheels) for name in DRIFTS}
+    for name, drift in DRIFTS.items():
+        hosts[name].options |= drift.options
+        hosts[name].sh(drift.made_by)
+
+    def look() -> dict[str, set[str]]:
+        return {name: listing(host.mac, HOME) for name, host in hosts.items()}
+
+    looks, runs = [look()], [run_module(hosts, "--check")]
+    looks += [look()]
+    runs += [run_module(hosts), run_module(hosts)]
+    looks += [look()]
+    runs += [run_module(hosts, "--check")]
+    looks += [look()]
+    yield {
+        name: Mended(host, [outcomes[name] for outcomes in runs], [seen[name] for seen in looks])
+        for name, host in hosts.items()
+    }
+    for mac in macs.values():
+        mac.delete()
+
+
+@pytest.mark.parametrize(("name", "drift"), DRIFTS.items(), ids=DRIFTS)
+def test_each_drift_is_found_and_mended(mended: dict[str, Mended], name: str, drift: Drift) -> None:
+    host = mended[name]
+    assert [run.reasons for run in host.runs] == [drift.reasons, drift.reasons, [], []]
+    assert host.runs[0].answer["plan"] == host.runs[1].answer["plan"]
+    first, after_check, before_last_check, last = host.seen
+    assert first ^ after_check == set()
+    assert before_last_check ^ last == set()
+    assert drift.reasons or first ^ last == set()
+    host.environment.assert_in_order()
+    assert host.environment.generations() == drift.generations
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("sitecustomize-of-the-interpreter", "sed 's/ = 1//' $root/set-aside/*"),
+        ("plugin-of-the-user", f"ls {USER_SITE}; cat $root/set-aside/*/a.dylib"),
+        ("link-elsewhere", "cat mine/work"),
+    ],
+)
+def test_what_is_a_users_own_is_kept(mended: dict[str, Mended], name: str, command: str) -> None:
+    assert mended[name].environment.sh(command) == "mine\n"
+
+
+def test_a_damaged_cache_is_whole_again(mended: dict[str, Mended]) -> None:
+    cached = mended["damaged-cache"].environment.sh("cat $(find $root/cache -path '*/alpha/__init__.py')")
+    assert set(cached.splitlines()) == {"VERSION = '1.0'"}
+
+
+# --- declared changes -------------------------------------------------------------------------------------------------
+
+
+def test_another_lock_and_the_way_back(environment: SmallEnvironment, small_wheels: SmallWheels) -> None:
+    environment.options["lock"] = small_wheels.write_lock("other", small_wheels.alpha, small_wheels.beta_3)
+    assert environment.run().reasons == ["lock-changed"]
+    assert environment.says() == "1.0 3.0"
+    assert four_runs(environment, state="rolled_back") == [["rolled-back"], ["rolled-back"], [], []]
+    assert environment.says() == "1.0 2.0"
+    assert environment.run().reasons == ["link-retargeted"]
+    assert environment.says() == "1.0 3.0"
+    assert environment.generations() == ["1", "2"]
+
+
+def test_declared_absent(environment: SmallEnvironment) -> None:
+    """Only what is ours goes."""
+    before = paths(environment)
+    assert four_runs(environment, state="absent") == [["declared-absent"], ["declared-absent"], [], []]
+    assert before - paths(environment) == {path for path in before if "tf" in path.parts}
+
+
+def four_runs(environment: SmallEnvironment, **options: Any) -> list[list[str]]:
+    """Check, real, again, again in check: the reasons of each."""
+    return [environment.run(*check, **options).reasons for check in (["--check"], [], [], ["--check"])]
+
+
+def paths(environment: SmallEnvironment) -> set[Path]:
+    return set(map(Path, environment.sh("find $root/environments $root/bin $root/cache .virtualenvs wheels").split()))

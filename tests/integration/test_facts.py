@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What apple_silicon_facts says over SSH of every Mac that there is a profile of, and what it does to find out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.hosts import PLAYBOOKS, on_fleet
+from tests.simulated_mac.fleet import Fleet, Mac
+from tests.simulated_mac.profile import Profile
+
+PROFILES = {name: profile for name in Profile.names() if (profile := Profile.load(name)).facts}
+AT_ONCE = 16
+INTERPRETER = "/Users/admin/interpreter/bin/python3"  # in none of the places where people install Pythons
+INTEL_INTERPRETER = "/usr/local/bin/python3"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the module answered on a host, and the programs that ran there meanwhile."""
+
+    answer: dict[str, Any]
+    calls: list[dict[str, Any]]
+    left_behind: list[str]
+
+
+@pytest.fixture(scope="module")
+def template(fleet: Fleet) -> str:
+    """A universal Python for Ansible that the facts do not show."""
+    host = fleet.up({"interpreter": "every-python"})["interpreter"]
+    host.run("cp -R /Library/Frameworks/Python.framework/Versions/3.* ~/interpreter", check=True)
+    fleet.snapshot("interpreter", "interpreter")
+    host.delete()
+    return "interpreter"
+
+
+def ask(fleet: Fleet, hosts: dict[str, str], answers: Path, **options: Any) -> dict[str, Any]:
+    """The module's results by host, from one run for all; `hosts` maps their names to interpreters."""
+    on_fleet(
+        fleet,
+        PLAYBOOKS / "facts.yml",
+        "--limit",
+        ",".join(hosts),
+        interpreters=hosts,
+        answers=str(answers),
+        **options,
+    )
+    results: dict[str, Any] = json.loads(answers.read_text())
+    return results
+
+
+@pytest.fixture(scope="module")
+def visits(fleet: Fleet, template: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Visit]:
+    """One visit to a Mac of each profile, some at a time."""
+    answers = tmp_path_factory.mktemp("facts") / "answers.json"
+    batches = [list(PROFILES)[start : start + AT_ONCE] for start in range(0, len(PROFILES), AT_ONCE)]
+    return {name: visit for names in batches for name, visit in visited(fleet, template, names, answers)}
+
+
+def visited(fleet: Fleet, template: str, names: list[str], answers: Path) -> Iterator[tuple[str, Visit]]:
+    macs = fleet.up({host_name(name): f"{name}@{template}" for name in names})
+    results = ask(fleet, {host_name(name): interpreter(name) for name in names}, answers)
+    for name in names:
+        mac = macs[host_name(name)]
+        yield name, Visit(results[mac.name], mac.calls(), marks(mac))
+        mac.delete()
+
+
+def host_name(profile: str) -> str:
+    return f"facts-{profile.replace('.', '-').replace('_', '-')}"
+
+
+def interpreter(profile: str) -> str:
+    translated = PROFILES[profile].facts.get("rosetta", {}).get("translated")
+    return INTEL_INTERPRETER if translated else INTERPRETER
+
+
+def marks(mac: Mac) -> list[str]:
+    """What the shims of pyenv and wrappers leave in the home when they are run."""
+    return mac.run("ls -d ~/*-was-run").stdout.split()
+
+
+def in_full(facts: Any, python: str) -> Any:
+    """The facts of a profile, with the version of the Python that the test bed has."""
+    minor = python.rpartition(".")[0]
+    return json.loads(json.dumps(facts).replace("{version}", python).replace("{minor}", minor))
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_facts_are_those_of_the_machine(fleet: Fleet, visits: dict[str, Visit], name: str) -> None:
+    answer = visits[name].answer
+    assert "ansible_facts" in answer, answer
+    facts = answer["ansible_facts"]["apple_silicon"]
+    expected = in_full(PROFILES[name].facts, fleet.store.python.version)
+    assert {key: facts[key] for key in expected} == expected
+    assert facts["system"] == "Darwin"
+    assert [disk["path"] for disk in facts["disk"]] == ["/Users/admin/.local/share/metalfleet"]
+    assert facts["disk"][0]["free_bytes"] > 0
+    assert not answer.get("warnings")
+    assert answer["changed"] is False
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_nothing_is_run_that_could_open_a_dialog(visits: dict[str, Visit], name: str) -> None:
+    visit = visits[name]
+    assert [call["argv"] for call in visit.calls if call["shim"]] == []
+    assert visit.left_behind == []
+    asked = [Path(call["argv"][0]).name for call in visit.calls]
+    assert set(asked) <= {"arch", "ioreg", "sw_vers", "sysctl", "system_profiler", "xcode-select"}
+    assert len(asked) == len(set(asked))
+
+
+def test_what_was_not_recorded_is_not_known(visits: dict[str, Visit]) -> None:
+    facts = visits["m5-pro-15core-macos26.5.2"].answer["ansible_facts"]["apple_silicon"]
+    missing = {"sysctl hw.memsize": "no value", "sysctl hw.model": "no value"}
+    assert {entry["source"]: entry["reason"] for entry in facts["unknown"]} == missing
+
+
+def test_a_changed_root_is_searched_for_managed_pythons(fleet: Fleet, template: str, tmp_path: Path) -> None:
+    host = fleet.up({"roots": f"m1-fresh@{template}"})["roots"]
+    host.run("sudo mkdir -p /opt/ours/python && sudo cp -R ~/interpreter /opt/ours/python/3", check=True)
+    results = ask(fleet, {host.name: INTERPRETER}, tmp_path / "answers.json", roots=["/opt/ours"])
+    first = results[host.name]["ansible_facts"]["apple_silicon"]["pythons"][0]
+    host.delete()
+    assert first["path"].startswith("/opt/ours/python/3/bin/python3.")
+    assert (first["source"], first["universal2"], first["native"]) == ("standalone", True, True)
+
+
+def test_apple_silicon_can_be_required(fleet: Fleet, template: str, tmp_path: Path) -> None:
+    macs = fleet.up({"intel": f"intel@{template}", "silicon": f"m2-rosetta@{template}"})
+    hosts = {"intel": INTERPRETER, "silicon": INTEL_INTERPRETER}
+    results = ask(fleet, hosts, tmp_path / "answers.json", require="apple_silicon")
+    for mac in macs.values():
+        mac.delete()
+    assert "this Mac has an Intel processor (Intel(R) Core(TM) i7-9750H" in results["intel"]["msg"]
+    assert results["intel"]["apple_silicon"]["is_apple_silicon"] is False
+    assert results["silicon"]["ansible_facts"]["apple_silicon"]["rosetta"]["translated"] is True

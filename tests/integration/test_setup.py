@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole way: setup.yml over SSH, from a Mac that has nothing to TensorFlow on its GPU, and what stops it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.ansible_runner import CHECKOUT, playbook
+from tests.integration.hosts import HOME, LINKS, ROOT, SETUP, installed, listing, on, on_fleet, said
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import NewMac
+    from tests.simulated_mac.fleet import Fleet, Mac
+
+CONVERGED = "converged"
+TENSORFLOW = f"{LINKS}/tensorflow"
+LOCKS = CHECKOUT / "roles/tensorflow_metal/files/locks/tensorflow-2.18.1-metal-1.2.0"
+
+
+def changes(mac: Mac, *arguments: str) -> int:
+    """Run setup.yml and return the number of changed tasks."""
+    return on(mac, SETUP, *arguments).recap[mac.name]["changed"]
+
+
+@pytest.fixture(scope="session")
+def converged(fleet: Fleet) -> str:
+    """A template for ``mac``: a fresh M1 after setup.yml, made and judged in four runs."""
+    mac = fleet.up({CONVERGED: "m1-fresh"})[CONVERGED]
+    mac.metal("ok")
+    before = listing(mac, HOME)
+    foreseen = on(mac, SETUP, "--check", "--diff")
+    assert listing(mac, HOME) == before
+    assert foreseen.recap[mac.name]["changed"] == 2
+    for word in ("python3.12", "tensorflow-metal", "2.18.1", "absent"):
+        assert word in foreseen.output
+    assert [changes(mac), changes(mac), changes(mac, "--check")] == [2, 0, 0]
+    assert mac.shim_calls() == []
+    fleet.snapshot(CONVERGED, CONVERGED)
+    mac.delete()
+    return CONVERGED
+
+
+@pytest.fixture
+def ready(mac: NewMac, converged: str) -> Mac:
+    """A Mac on which everything is in order."""
+    host = mac(f"m1-fresh@{converged}")
+    host.metal("ok")
+    return host
+
+
+def test_the_environment_holds_what_the_lock_says_and_all_of_it_is_native(ready: Mac) -> None:
+    holds = installed(ready, TENSORFLOW)
+    lock = (LOCKS / "macos-arm64-py3.12.txt").read_text(encoding="utf-8")
+    pinned = {line.split()[0].replace("==", "-") for line in lock.splitlines() if not line.startswith(("#", " "))}
+    assert {name.lower().replace("_", "-") for name in holds["packages"]} == {name.lower() for name in pinned}
+    assert holds["wrong"] == []
+    assert holds["checked"] > 10_000
+    assert holds["libraries"] > 90
+    assert holds["foreign"] == []
+    assert holds["linked_elsewhere"] == []
+    for package in ("tensorflow", "tensorflow_metal"):
+        assert all(tag.endswith("_arm64") and "macosx" in tag for tag in holds["tags"][package])
+
+
+def test_what_is_in_order_costs_one_remote_task_and_leaves_no_trace(ready: Mac) -> None:
+    before = listing(ready, HOME)
+    result = on(ready, SETUP, "-vvv")
+    assert result.output.count("Using module file") == 1
+    assert result.output.count("SSH: EXEC ssh") == 1
+    assert result.recap[ready.name]["changed"] == 0
+    assert listing(ready, HOME) == before
+
+
+def test_drift_is_mended_and_proven_again(ready: Mac) -> None:
+    said(ready, f"rm {TENSORFLOW}/lib/python3.12/site-packages/six.py && rm {ROOT}/bin/uv")
+    assert [changes(ready, "--check"), changes(ready), changes(ready), changes(ready, "--check")] == [2, 2, 0, 0]
+    assert installed(ready, TENSORFLOW)["wrong"] == []
+
+
+@pytest.mark.parametrize(("variant", "verdict"), [("zero_devices", "gpu-missing"), ("wrong", "gpu-wrong-results")])
+def test_a_gpu_that_does_not_do_its_work_fails_the_last_task(ready: Mac, variant: str, verdict: str) -> None:
+    ready.metal(variant)
+    result = on(ready, SETUP, check=False)
+    assert result.rc != 0
+    last_task = result.stdout.rpartition("\nTASK [")[2]
+    assert "Assert that the GPU is visible, used, and right" in last_task
+    assert f"tensorflow: {verdict}" in last_task
+    assert "Remedy" in last_task
+    ready.metal("ok")
+    assert changes(ready) == 0
+
+
+def test_a_new_environment_that_fails_its_probe_is_not_activated(ready: Mac, tmp_path: Path) -> None:
+    lock = tmp_path / "lock.txt"
+    shutil.copy(LOCKS / "macos-arm64-py3.12.txt", lock)
+    with lock.open("a") as text:
+        text.write("# another lock\n")
+    before = said(ready, f"readlink {TENSORFLOW}")
+    ready.metal("zero_devices")
+    declared = [{"name": "tensorflow", "lock": str(lock)}]
+    result = on(ready, SETUP, check=False, tensorflow_environments=declared)
+    assert result.rc != 0
+    assert "tensorflow: gpu-missing" in result.stdout.rpartition("\nTASK [")[2]
+    assert said(ready, f"readlink {TENSORFLOW}") == before
+
+
+def test_audit_tells_drift_and_changes_nothing(ready: Mac) -> None:
+    audit = CHECKOUT / "playbooks/audit.yml"
+    assert on(ready, audit).rc == 0
+    said(ready, f"echo >> {TENSORFLOW}/lib/python3.12/site-packages/six.py")
+    before = listing(ready, HOME)
+    result = on(ready, audit, check=False)
+    assert result.rc != 0
+    assert "file-damaged: lib/python3.12/site-packages/six.py" in result.output
+    assert listing(ready, HOME) == before
+
+
+def test_drift_that_is_only_to_be_reported_is_left(ready: Mac) -> None:
+    said(ready, f"rm {TENSORFLOW}/lib/python3.12/site-packages/six.py")
+    declared = [{"name": "tensorflow", "on_drift": "report"}]
+    result = on(ready, SETUP, check=False, tensorflow_environments=declared)
+    assert result.rc != 0
+    assert "has drifted and was left as it is (file-missing" in result.output
+    assert result.recap[ready.name]["changed"] == 0
+
+
+def test_back_and_forward_and_gone(ready: Mac) -> None:
+    one = {"tensorflow_environment": "tensorflow"}
+    said(ready, f"rm {TENSORFLOW}/lib/python3.12/site-packages/six.py")
+    assert changes(ready) == 1
+    damaged = on(ready, CHECKOUT / "playbooks/rollback.yml", check=False, **one)
+    assert damaged.rc != 0
+    assert "not whole any more (lib/python3.12/site-packages/six.py)" in damaged.output
+    assert said(ready, f"readlink {TENSORFLOW}") == f"{ROOT}/environments/tensorflow/2\n"
+    removed = on(ready, CHECKOUT / "playbooks/remove.yml", **one)
+    assert removed.recap[ready.name]["changed"] == 1
+    assert said(ready, f"ls {LINKS}; ls {ROOT}/environments") == ""
+
+
+def test_tags_do_their_part_alone(ready: Mac, mac: NewMac) -> None:
+    proven = on(ready, SETUP, "--tags", "verify")
+    assert "gpu-ok" in proven.output
+    unproven = on(ready, SETUP, "--skip-tags", "verify")
+    assert "gpu-ok" not in unproven.output
+    fresh = mac("m1-fresh")
+    before = listing(fresh, HOME)
+    result = on(fresh, SETUP, "--tags", "verify", check=False)
+    assert result.rc != 0
+    assert "absent" in result.output
+    assert listing(fresh, HOME) == before
+
+
+def test_limit_touches_nobody_else(ready: Mac, mac: NewMac) -> None:
+    other = mac("m1-fresh")
+    result = on(ready, SETUP)
+    assert list(result.recap) == [ready.name]
+    assert [call for call in other.calls() if "sysctl" in call["argv"][0]] == []
+
+
+def test_a_damaged_archive_is_not_sent_and_a_whole_one_repairs(mac: NewMac, tmp_path: Path) -> None:
+    fresh = mac("m1-fresh")
+    mirror = tmp_path / "mirror"
+    shutil.copytree(fresh.fleet.store.archives, mirror)
+    archive = next(mirror.glob("*/*.tar.gz"))
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    before = listing(fresh, HOME)
+    result = on(fresh, SETUP, "--tags", "environments", check=False, native_python_mirror=str(mirror))
+    assert result.rc != 0
+    assert archive.name in result.output
+    assert "damaged" in result.output
+    assert listing(fresh, HOME) == before
+    on(fresh, CHECKOUT / "tests/integration/playbooks/native_python.yml")
+    assert said(fresh, f"{ROOT}/bin/python3 -c 'import platform; print(platform.machine())'") == "arm64\n"
+
+
+def test_several_macs_at_once(fleet: Fleet, mac: NewMac, converged: str) -> None:
+    names = [mac(f"m1-fresh@{converged}", f"several-{number}").name for number in range(3)]
+    for name in names:
+        fleet[name].metal("ok")
+    said(fleet[names[0]], f"rm {TENSORFLOW}/lib/python3.12/site-packages/six.py")
+    result = on_fleet(fleet, SETUP, "--limit", ",".join(names))
+    assert [result.recap[name]["changed"] for name in names] == [1, 0, 0]
+
+
+def test_this_machine(tmp_path: Path) -> None:
+    """What `make setup` does, with a home of its own: Linux's TensorFlow, which computes."""
+    home = {"HOME": str(tmp_path)}
+    first = playbook("-i", "inventory/local", SETUP, env=home)
+    assert "cpu-ok, TensorFlow 2.18.1" in first.output
+    assert first.recap["localhost"]["changed"] == 2
+    assert playbook("-i", "inventory/local", SETUP, env=home).recap["localhost"]["changed"] == 0
+    assert (tmp_path / ".virtualenvs/tensorflow/bin/python").exists()

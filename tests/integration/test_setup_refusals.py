@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What setup.yml refuses, foresees or survives on hosts that have no TensorFlow yet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.ansible_runner import Result, playbook
+from tests.integration.conftest import NewMac
+from tests.integration.hosts import HOME, LINKS, ROOT, SETUP, listing, on, said
+from tests.simulated_mac.fleet import Fleet
+
+QUESTIONS = {"sysctl", "sw_vers", "uname", "arch"}
+"""Programs that only answer."""
+
+
+def words(result: Result) -> str:
+    """What was said, without line breaks."""
+    return " ".join(result.output.split())
+
+
+def test_check_on_a_fresh_mac_leaves_no_trace_on_the_whole_host(mac: NewMac, fleet: Fleet) -> None:
+    fresh = mac("m1-fresh")
+    before = listing(fresh)
+    foreseen = on(fresh, SETUP, "--check", "--diff")
+    assert listing(fresh) == before
+    assert fresh.shim_calls() == []
+    assert foreseen.recap[fresh.name]["changed"] == 2
+    assert f'"python": "{ROOT}/python/cpython-{fleet.store.python.minor}' in words(foreseen)
+    assert "absent: ~/.virtualenvs/tensorflow does not exist" in words(foreseen)
+    assert all(pin in words(foreseen) for pin in ('"tensorflow": "2.18.1"', '"tensorflow-metal": "1.2.0"'))
+
+
+def test_an_intel_mac_is_refused_before_anything_is_done_but_asking(mac: NewMac) -> None:
+    intel = mac("intel")
+    before = listing(intel)
+    refused = on(intel, SETUP, check=False)
+    assert refused.rc != 0
+    assert "has no Apple Silicon (processor: Intel(R) Core(TM) i7-9750H" in words(refused)
+    assert listing(intel) == before
+    assert {Path(call["argv"][0]).name for call in intel.calls()} <= QUESTIONS
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"name": "tensorflow", "gpus": "none"}, {"name": "tensorflow", "gpu": "metal"}, {"lock": "x"}, "tensorflow"],
+    ids=["unknown-option", "unknown-choice", "no-name", "no-options"],
+)
+def test_a_mistake_in_the_declaration_is_found_without_any_host(environment: object) -> None:
+    declared = json.dumps({"tensorflow_environments": [environment]})
+    refused = playbook("-i", "nowhere.invalid,elsewhere.invalid", SETUP, "-e", declared, check=False)
+    assert refused.rc != 0
+    assert {(line["failed"], line["unreachable"]) for line in refused.recap.values()} == {(1, 0)}
+    assert "Validation of arguments failed" in words(refused)
+
+
+def test_a_wrong_hash_in_the_lock_of_a_new_environment(
+    mac: NewMac, managed_python_template: str, tmp_path: Path
+) -> None:
+    fresh = mac(f"m1-fresh@{managed_python_template}")
+    lock = tmp_path / "lock.txt"
+    lock.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    declared = [{"name": "tensorflow", "lock": str(lock)}]
+    refused = on(fresh, SETUP, check=False, tensorflow_environments=declared)
+    assert refused.rc != 0
+    assert "a wheel's hash is not the one in the lock" in words(refused)
+    assert "Hash mismatch for `six==1.17.0`" in words(refused)
+    assert "Nothing was activated" in words(refused)
+    assert said(fresh, f"ls -A {ROOT}/environments/tensorflow; [ ! -e {LINKS}/tensorflow ]") == ""
+
+
+def test_the_disk_is_full_when_python_is_unpacked(mac: NewMac) -> None:
+    fresh = mac("m1-fresh")
+    said(fresh, "mkdir .local")
+    fresh.limit_disk(f"{HOME}/.local", "20m")
+    full = on(fresh, SETUP, check=False)
+    assert full.rc != 0
+    assert "the disk is full" in words(full)
+    fresh.unlimit_disk(f"{HOME}/.local")
+    repaired = on(fresh, SETUP, tensorflow_environments=[])
+    assert repaired.recap[fresh.name]["changed"] == 1
+    assert said(fresh, f"{ROOT}/bin/python3 -c 'import ssl; print(1)'; {ROOT}/bin/uv --version").startswith("1\nuv ")
+    assert on(fresh, SETUP, tensorflow_environments=[]).recap[fresh.name]["changed"] == 0
