@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -129,7 +129,7 @@ def test_drift_that_is_only_to_be_reported_is_left(ready: Mac) -> None:
 
 
 def test_back_and_forward_and_gone(ready: Mac) -> None:
-    one = {"tensorflow_environment": "tensorflow"}
+    one: dict[str, Any] = {"tensorflow_environment": "tensorflow"}
     said(ready, f"rm {TENSORFLOW}/lib/python3.12/site-packages/six.py")
     assert changes(ready) == 1
     damaged = on(ready, CHECKOUT / "playbooks/rollback.yml", check=False, **one)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.conftest import NewMac
 from tests.simulated_mac import pythons
-from tests.simulated_mac.fleet import BANNER, Fleet, FleetError, Mac
+from tests.simulated_mac.fleet import BANNER, Fleet, FleetError, Mac, reserve_address, try_lock
 from tests.simulated_mac.macho import Kind, stub
 from tests.simulated_mac.profile import FOLDER, Profile, ProfileError
 from tests.simulated_mac.state import ssh_options
@@ -306,6 +306,20 @@ def test_inventory_lists_what_is_up(mac: NewMac, fleet: Fleet) -> None:
     assert shared["native_python_archives"][version]["version"] in archive.name
     host.stop()
     assert host.name not in fleet.inventory()["macs"]["hosts"]  # type: ignore[index]
+
+
+def test_an_address_is_kept_as_long_as_its_host_is_up(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    locks = host.fleet.store.home / "addresses"
+    host_lock = locks / f"{host.address}-{host.port}"
+    assert try_lock(host_lock) is None
+    other, lock = reserve_address(locks, host.port, host.address)
+    assert other != host.address
+    lock.close()
+    host.stop()
+    again, lock = reserve_address(locks, host.port, host.address)
+    assert again == host.address
+    lock.close()
 
 
 def test_unknown_key_in_a_profile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -37,14 +37,15 @@ def check() -> None:
         raise EngineError(f"cannot make namespaces: {tried.stderr.strip()}. Remedy: {remedy}.")
 
 
-def start(settings: Mapping[str, str], log: Path, keep_open: IO[str]) -> int:
+def start(settings: Mapping[str, str], log: Path, keep_open: Sequence[IO[str]]) -> int:
     """Start a host: start_host.sh with ``settings``, in namespaces of its own, detached from this process.
 
-    ``keep_open`` stays open as long as the host lives. Ending the process whose id is returned, with SIGKILL, ends the
-    host.
+    The files ``keep_open`` stay open as long as the host lives. Ending the process whose id is returned, with SIGKILL,
+    ends the host.
     """
     line = [*_unshare("--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"), "sh", str(START_HOST)]
-    os.set_inheritable(keep_open.fileno(), True)
+    for file in keep_open:
+        os.set_inheritable(file.fileno(), True)
     return os.posix_spawnp(
         line[0],
         line,

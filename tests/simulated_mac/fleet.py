@@ -13,6 +13,7 @@ hosts), what the profile has installed, and the base that all share. So a furthe
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import plistlib
@@ -25,7 +26,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.fake_metal import build as fake_metal
 from tests.simulated_mac import engine
@@ -187,9 +188,8 @@ class Fleet:
         for name, spec in hosts.items():
             self._make(name, *spec.partition("@")[::2])
         started = [mac for mac in macs.values() if not mac.is_up]
-        taken: set[str] = set()
         for mac in started:
-            self._start(mac, taken)
+            self._start(mac)
         for mac in started:
             self._wait(mac)
         return macs
@@ -261,7 +261,7 @@ class Fleet:
             raise FleetError(f"no template {template} in the fleet {self.name}")
         return [template, *json.loads(below.read_text())]
 
-    def _start(self, mac: Mac, taken: set[str]) -> None:
+    def _start(self, mac: Mac) -> None:
         state = mac.state
         profile = Profile.load(state.profile)
         profiles.write(profile, mac.folder / "host")
@@ -269,8 +269,7 @@ class Fleet:
         engine.remove(layer)
         self._host_layer(layer, mac.name, profile)
         state.port = self.default_port
-        state.address = free_address(state.port, state.address, taken)
-        taken.add(state.address)
+        state.address, lock = reserve_address(self.store.home / "addresses", state.port, state.address)
         layers = [layer, *(self.folder / "templates" / name / "upper" for name in state.templates)]
         layers += [*(self.store.layer(name) for name in layer_names(profile)), self.store.base / "root"]
         settings = {
@@ -285,8 +284,8 @@ class Fleet:
             "GROUP_ID": str(GROUP_ID),
             "ADDRESS": f"{state.address}:{state.port}",
         }
-        with self.store.in_use() as base:
-            state.pid = engine.start(settings, mac.folder / "log", base)
+        with self.store.in_use() as base, lock:
+            state.pid = engine.start(settings, mac.folder / "log", [base, lock])
         state.started = start_time(state.pid)
         state.write(mac.folder)
 
@@ -405,19 +404,40 @@ def sshd_config(profile: Profile, environment: Mapping[str, str]) -> str:
     )
 
 
-def free_address(port: int, wish: str, taken: set[str]) -> str:
-    """A loopback address on which nothing listens; the one from last time if possible."""
+def reserve_address(locks: Path, port: int, wish: str) -> tuple[str, IO[str]]:
+    """A loopback address on which nothing listens, the one from last time if possible, and the lock that keeps it.
+
+    Whoever starts hosts at the same time gets another one, as long as the lock's file is open.
+    """
+    locks.mkdir(exist_ok=True)
     for address in [wish, *(f"127.0.1.{number}" for number in range(FIRST_ADDRESS, LAST_ADDRESS + 1))]:
-        if not address or address in taken:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError:
-                continue
-            return address
+        if address and (lock := try_lock(locks / f"{address}-{port}")):
+            if is_free(address, port):
+                return address, lock
+            lock.close()
     raise FleetError(f"no free address from 127.0.1.{FIRST_ADDRESS} up, port {port}")
+
+
+def try_lock(path: Path) -> IO[str] | None:
+    """The file, locked; None if another process has it."""
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def is_free(address: str, port: int) -> bool:
+    """Whether nothing listens there; a host of another store, for one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
 
 
 def answers(address: str, port: int) -> bool:

@@ -51,14 +51,12 @@ def owner(file: Path) -> Owned:
 
 
 def names(record: Path, file: Path, site: Path) -> bool:
-    """Whether a RECORD lists ``file``: relative to site-packages, with ``../`` for what lies in bin/."""
-    up = ""
+    """Whether a RECORD lists ``file``. What lies in bin/ has ``../`` in front, with ``pip --target`` more than needed."""
     for folder in (site, *site.parents):
         with contextlib.suppress(ValueError):
-            wanted = up + file.relative_to(folder).as_posix()
+            wanted = file.relative_to(folder).as_posix()
             with record.open(newline="") as rows:
-                return any(row and row[0] == wanted for row in csv.reader(rows))
-        up += "../"
+                return any(row and re.sub(r"^(\.\./)+", "", row[0]) == wanted for row in csv.reader(rows))
     return False
 
 

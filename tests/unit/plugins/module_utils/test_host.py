@@ -84,7 +84,7 @@ def test_an_environment_that_shall_go_needs_no_lock() -> None:
 
 
 def test_of_a_host_without_python_everything_is_foreseen() -> None:
-    environments = [{"name": "tf", "lock_digests": {}}, {"name": "old", "state": "absent"}]
+    environments: list[dict[str, Any]] = [{"name": "tf", "lock_digests": {}}, {"name": "old", "state": "absent"}]
     foreseen = engine.foresee(engine.declare_all(environments, {}, None))
     assert foreseen["answered"] is False
     assert foreseen["native_python"] == ["absent"]
