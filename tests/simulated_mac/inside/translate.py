@@ -51,7 +51,7 @@ def owner(file: Path) -> Owned:
 
 
 def names(record: Path, file: Path, site: Path) -> bool:
-    """Whether a RECORD lists ``file``. What lies in bin/ has ``../`` in front, with ``pip --target`` more than needed."""
+    """Whether a RECORD lists ``file``. What lies in bin/ has ``../`` in front, too many after ``pip --target``."""
     for folder in (site, *site.parents):
         with contextlib.suppress(ValueError):
             wanted = file.relative_to(folder).as_posix()
