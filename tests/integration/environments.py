@@ -24,7 +24,10 @@ MANY = 400  # files, so that a build lasts long enough to be disturbed
 
 HOME = f"{ROOT}/environments/tf"
 LINK = f"{LINKS}/tf"
-PLACES = f"root={ROOT} home={HOME} link={LINK} packages=$(echo {LINK}/lib/python3.*/site-packages)"
+PLACES = (
+    f"root={ROOT} home={HOME} link={LINK} packages=$(echo {LINK}/lib/python3.*/site-packages) "
+    f"minor=$(ls {ROOT}/python | sed 's/cpython-\\(3[.][0-9]*\\).*/\\1/')"
+)
 """What shell lines on the host may call by name."""
 
 

@@ -18,7 +18,7 @@ from tests.integration.environments import Outcome, SmallEnvironment, SmallWheel
 from tests.integration.hosts import HOME, listing
 from tests.simulated_mac.fleet import Fleet
 
-USER_SITE = "Library/Python/3.12/lib/python/site-packages"
+USER_SITE = "Library/Python/$minor/lib/python/site-packages"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ DRIFTS = {
     "sitecustomize": Drift("touch $packages/sitecustomize.py", ["startup-file"]),
     "usercustomize": Drift("cd $packages; mkdir usercustomize; touch usercustomize/__init__.py", ["startup-file"]),
     "sitecustomize-of-the-interpreter": Drift(
-        "cd $root/python/*/lib/python3.12; echo 'mine = 1' > sitecustomize.py", ["startup-file"], ["1"]
+        "cd $root/python/*/lib/python$minor; echo 'mine = 1' > sitecustomize.py", ["startup-file"], ["1"]
     ),
     "system-packages": Drift("sed -i 's/false/true/' $link/pyvenv.cfg", ["startup-file"]),
     "plugin": Drift(
@@ -93,10 +93,10 @@ DRIFTS = {
     "manifest-gone": Drift("rm $link/metalfleet-manifest.json", ["unfinished"], ["2"]),
     # Interpreters. Package managers make a new folder, point the link at it, and remove the old folder.
     "interpreter-upgraded": Drift(
-        "cd $root/python; mv * cpython-3.12.99; ln -sfn $PWD/*/bin/python3.12 ../bin/python3", ["interpreter-missing"]
+        "cd $root/python; mv * cpython-3.99; ln -sfn $PWD/*/bin/python$minor ../bin/python3", ["interpreter-missing"]
     ),
     "interpreter-exchanged": Drift(
-        "cd $root/python/*/bin; cp python3.12 new; echo >> new; mv new python3.12", ["interpreter-changed"]
+        "cd $root/python/*/bin; cp python$minor new; echo >> new; mv new python$minor", ["interpreter-changed"]
     ),
     "intel-interpreter": Drift(
         "cd $link/bin; cp ~/wheels/intel.so new; chmod +x new; mv new python",
