@@ -54,7 +54,7 @@ development:
 
 .PHONY: test
 test: system-packages check # the cheap before the dear
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile # most of the time they wait for hosts; a file shares its hosts
 	$(ANSIBLE_ENV) molecule test --all
 
 # What travels to the hosts is checked once more, for the oldest Python that mypy knows.
