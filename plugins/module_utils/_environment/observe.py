@@ -117,8 +117,7 @@ def find_other(
 ) -> Generation | None:
     """A generation to switch to without a build: the one asked for, or the newest that is declared and whole."""
     if declaration.state == "rolled_back":
-        older = [number for number in numbers if number < max(numbers)]
-        wanted = declaration.generation or max(older, default=0)
+        wanted = rolled_back_to(declaration, numbers)
         return look_at(declaration, wanted) if wanted in numbers and not (active and active.number == wanted) else None
     if declaration.state == "absent" or (active and is_wanted(declaration, python, active)):
         return None
@@ -128,6 +127,11 @@ def find_other(
             if generation and is_wanted(declaration, python, generation):
                 return generation
     return None
+
+
+def rolled_back_to(declaration: Declaration, numbers: tuple[int, ...]) -> int | None:
+    """The generation to go back to: the declared one, or the one before the newest; None if there is none before it."""
+    return declaration.generation or max(numbers[:-1], default=None)
 
 
 def is_wanted(declaration: Declaration, python: Interpreter | None, generation: Generation) -> bool:

@@ -22,6 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     Generation,
     Observation,
     kernel_text,
+    rolled_back_to,
     runs_at_startup,
 )
 
@@ -82,8 +83,7 @@ def plan_removal(declaration: Declaration, seen: Observation) -> Iterator[Action
 def plan_rollback(declaration: Declaration, seen: Observation) -> Iterator[Action]:
     """Switch to an older generation that is whole."""
     if seen.other is None:
-        older = [number for number in seen.numbers if number < max(seen.numbers)]
-        wanted = declaration.generation or max(older, default=None)
+        wanted = rolled_back_to(declaration, seen.numbers)
         if seen.active and seen.active.number == wanted:
             return
         raise EnvironmentFailed(
