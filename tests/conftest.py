@@ -19,7 +19,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[1]
 CACHE = CHECKOUT / ".cache"
 ENVIRONMENTS = CACHE / "test" / "environments"
-LOCKS = CHECKOUT / "roles/tensorflow_metal/files/locks/tensorflow-2.18.1-metal-1.2.0"
+LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks/tensorflow-2.18.1-metal-1.2.0"
 
 MakeEnvironment = Callable[[str], Path]
 

@@ -4,8 +4,8 @@
 Reads `locks.yml` and `requirements/*.in`, asks the package index through uv, and writes
 
 * `requirements/*.txt` for the controller: one list for all of its Pythons and systems, by environment markers;
-* `roles/native_python/files/uv.txt`: the controller's release of uv for the hosts;
-* `roles/tensorflow_metal/files/locks/PAIR/PLATFORM-pyVERSION.txt`: the default lock of an environment.
+* `plugins/plugin_utils/_data/uv.txt`: the controller's release of uv for the hosts;
+* `plugins/plugin_utils/_data/locks/PAIR/PLATFORM-pyVERSION.txt`: the default lock of an environment.
 
 What goes to hosts holds the hashes of those wheels only that the platform can install, a twentieth of all hashes.
 """
@@ -28,8 +28,8 @@ from uv import find_uv_bin
 
 CHECKOUT = Path(__file__).parents[1]
 REQUIREMENTS = CHECKOUT / "requirements"
-LOCKS = CHECKOUT / "roles/tensorflow_metal/files/locks"
-HOSTS_UV = CHECKOUT / "roles/native_python/files/uv.txt"
+LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks"
+HOSTS_UV = CHECKOUT / "plugins/plugin_utils/_data/uv.txt"
 LEAST_CONTROLLER_PYTHON = "3.11"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import SOURCES
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import SOURCES
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import (
     Host,

@@ -31,10 +31,10 @@ class ActionModule(ActionBase):
     def _foresee(self, options: dict[str, Any]) -> dict[str, Any]:
         """What the host would answer if it could."""
         # Imported here because most runs, each in a process of its own for each host, have no need of the engine.
-        from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _host as engine  # noqa: PLC0415
         from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import (  # noqa: PLC0415
             declaration,
         )
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import answer as engine  # noqa: PLC0415
 
         try:
             return engine.foresee(engine.declare_all(options["environments"], self._places(options), None))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the role tensorflow_metal. Each is documented in the YAML file of its name beside this one."""
+"""Filters of the role tensorflow. Each is documented in the YAML file of its name beside this one."""
 
 from __future__ import annotations
 

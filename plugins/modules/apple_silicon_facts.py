@@ -49,7 +49,7 @@ options:
     default: none
   roots:
     description:
-      - Folders for environments and managed Pythons, such as C(tensorflow_root) of the role tensorflow_metal.
+      - Folders for environments and managed Pythons, such as C(tensorflow_root) of the role tensorflow.
       - Their free disk space is told. One that is not there yet counts as its nearest parent that is.
       - Pythons in their folder C(python) are told too, beside those in C(~/.local/share/metalfleet/python).
     type: list
@@ -337,8 +337,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon import collect, unmet_requirement
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect, unmet_requirement
 
 ARGUMENTS: dict[str, Any] = {
     "gather": {"type": "str", "choices": ["quick", "full"], "default": "quick"},

@@ -197,7 +197,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import ProbeError, probe, usual_demand
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeError, probe, usual_demand
 
 ARGUMENTS: dict[str, Any] = {
     "environment": {"type": "path", "required": True},

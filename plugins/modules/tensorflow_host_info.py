@@ -154,17 +154,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon import collect
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import run_probe
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import EnvironmentFailed
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import (
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import (
     declare_all,
     look,
     platform_name,
     summarise,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import (
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import (
     SOURCES,
     find_reasons,
     linked,

@@ -29,7 +29,7 @@ from tests.simulated_mac.fleet import Fleet, Mac
 from tests.simulated_mac.macho import Kind, stub
 
 ROLE = PLAYBOOKS / "native_python.yml"
-UV = CHECKOUT / "roles/native_python/files/uv.txt"
+UV = CHECKOUT / "plugins/plugin_utils/_data/uv.txt"
 UV_VERSION = re.findall(r"^uv==(\S+)", UV.read_text(), re.MULTILINE)[0]
 NOWHERE = "http://127.0.0.1:9"  # port "discard": nothing answers
 MOST_ROUND_TRIPS = 3

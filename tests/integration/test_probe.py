@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import ProbeResult, probe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult, probe
 
 from tests.fake_metal.build import VARIANTS, BuildError, compile_plugin
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CONVERGED = "converged"
 TENSORFLOW = f"{LINKS}/tensorflow"
-LOCKS = CHECKOUT / "roles/tensorflow_metal/files/locks/tensorflow-2.18.1-metal-1.2.0"
+LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks/tensorflow-2.18.1-metal-1.2.0"
 
 
 def lock_for(mac: Mac) -> Path:

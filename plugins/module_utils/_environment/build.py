@@ -21,7 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     startup_files_elsewhere,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import probe, usual_demand
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe, usual_demand
 
 TIMEOUT = 3600.0  # seconds; a slow index needs its time for hundreds of megabytes
 NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""

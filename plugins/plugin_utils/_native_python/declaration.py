@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import version_key
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import NativePythonError
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import Linked
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import Linked
 
 #: Why an interpreter cannot be linked, by the verdict of judge() in common.sh.
 OBJECTIONS = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import (
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import (
     find_reasons,
     minor_of,
     version_key,

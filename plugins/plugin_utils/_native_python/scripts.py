@@ -21,7 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import Plan
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact, Step
 
-SCRIPTS = Path(__file__).parents[1] / "native_python"
+SCRIPTS = Path(__file__).with_name("on_host")
 
 PYTHON_ORG_TEAM = "BMM5U3QVKW"
 """Of the Python Software Foundation, as its packages are signed."""
@@ -184,7 +184,7 @@ def local_wheel(mirror: str, uv: Uv, platform: str) -> dict[str, bytes]:
             damaged.append(str(path))
     if damaged:
         raise NativePythonError(
-            f"The wheel of uv is damaged: {', '.join(damaged)} has none of the hashes in files/uv.txt of the role. "
+            f"The wheel of uv is damaged: {', '.join(damaged)} has none of the hashes in the collection. "
             "Replace it, or remove it, so that the host takes uv from the index."
         )
     return {}

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import (
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import (
     HOMEBREW_PYTHON,
     PYTHON_ORG_PYTHON,
     standalone_python,

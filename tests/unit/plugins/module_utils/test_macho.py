@@ -15,7 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho impor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.fake_mac import fat, thin
+from tests.unit.plugins.module_utils.facts.fake_mac import fat, thin
 
 # The first 12 bytes of real files: a framework's bundle, an iPad's, a PowerPC program of 2004.
 HASWELL = bytes.fromhex("cffaedfe 07000001 08000080")

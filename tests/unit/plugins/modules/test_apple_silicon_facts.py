@@ -10,11 +10,11 @@ import jsonschema
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _apple_silicon as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts import collect as engine
 from ansible_collections.metalfleet.tensorflow.plugins.modules import apple_silicon_facts as module
 
 from tests.simulated_mac.profile import Profile
-from tests.unit.plugins.module_utils import fake_mac
+from tests.unit.plugins.module_utils.facts import fake_mac
 
 SCHEMA = json.loads((Path(__file__).parents[4] / "docs/apple_silicon_facts.schema.json").read_text())
 TYPES = {"str": "string", "bool": "boolean", "int": "integer", "list": "array", "dict": "object"}

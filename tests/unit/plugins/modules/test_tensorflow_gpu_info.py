@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _probe
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe_diagnosis import RULES, Diagnosis
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import RULES, Diagnosis
 from ansible_collections.metalfleet.tensorflow.plugins.modules import tensorflow_gpu_info
 
 MakeEnvironment = Callable[[str], Path]
@@ -86,16 +86,16 @@ def test_all_that_is_returned_is_documented() -> None:
     def names(part: type) -> set[str]:
         return {field.name for field in fields(part)}
 
-    assert RETURN.keys() == names(_probe.ProbeResult)
-    assert RETURN["stages"]["contains"].keys() == names(_probe.Stage)
-    assert RETURN["devices"]["contains"].keys() == names(_probe.Device)
+    assert RETURN.keys() == names(engine.ProbeResult)
+    assert RETURN["stages"]["contains"].keys() == names(engine.Stage)
+    assert RETURN["devices"]["contains"].keys() == names(engine.Device)
     assert RETURN["diagnosis"]["contains"].keys() == names(Diagnosis)
 
 
 def test_all_verdicts_and_demands_are_documented() -> None:
-    bad = {*_probe.VERDICT_OF_FAILED_STAGE.values(), *(verdict for rule in RULES for verdict in rule.verdicts)}
-    good = {verdict for verdicts in _probe.SATISFYING_VERDICTS.values() for verdict in verdicts}
+    bad = {*engine.VERDICT_OF_FAILED_STAGE.values(), *(verdict for rule in RULES for verdict in rule.verdicts)}
+    good = {verdict for verdicts in engine.SATISFYING_VERDICTS.values() for verdict in verdicts}
     documented = re.findall(r"^V\(([\w-]+)\):", "\n".join(RETURN["verdict"]["description"]), re.MULTILINE)
 
     assert set(documented) == bad | good
-    assert tensorflow_gpu_info.ARGUMENTS["gpu"]["choices"] == list(_probe.SATISFYING_VERDICTS)
+    assert tensorflow_gpu_info.ARGUMENTS["gpu"]["choices"] == list(engine.SATISFYING_VERDICTS)

@@ -564,6 +564,6 @@ class TestInstall:
 
 
 def test_every_source_is_documented() -> None:
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._native_python import SOURCES as NAMES
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import SOURCES as NAMES
 
     assert tuple(SOURCES) == NAMES

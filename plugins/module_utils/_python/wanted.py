@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._interpreters import version_in_header
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import version_in_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,7 @@
 """The probe: does TensorFlow compute in an environment, on the GPU, and right?
 
 PRIVATE to this collection. TensorFlow is never imported here: its import may crash, hang, or print what it likes. The
-program in `_probe_stages.py` does it in a process of its own, started with the environment's interpreter, and this
+programs in `programs` do it in a process of their own, started with the environment's interpreter, and this
 module turns whatever becomes of that process into a result.
 """
 
@@ -24,8 +24,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _probe_stages
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe_diagnosis import Diagnosis, Failure, diagnose
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis, Failure, diagnose
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import (
+    tensorflow as program_in_environment,
+)
 
 GPU_REQUIRED, GPU_PREFERRED, GPU_NONE = "required", "preferred", "none"
 
@@ -185,7 +187,7 @@ class _Ending:
     """All that is known of the process once it is gone."""
 
     records: list[dict[str, Any]]
-    """What it reported: see _probe_stages."""
+    """What it reported: see programs.tensorflow."""
     output: str
     """What it printed."""
     fate: _Fate
@@ -214,7 +216,7 @@ def _verdict(last: Stage, *, on_gpu: bool) -> str:
         return last.state
     if last.name == LAST_STAGE and not on_gpu:
         return "import-failed"  # TensorFlow as such does not work
-    if (last.error or "").startswith(_probe_stages.WrongResultsError.__name__):
+    if (last.error or "").startswith(program_in_environment.WrongResultsError.__name__):
         return "gpu-wrong-results"
     return VERDICT_OF_FAILED_STAGE[last.name]
 
@@ -268,7 +270,7 @@ def _run(interpreter: Path, gpu: str, timeout: float, *, keep_bytecode: bool) ->
     with os.fdopen(reports, "rb", buffering=0), output:
         # An interpreter that died at once does not read its program.
         with contextlib.suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as program:
-            program.write(inspect.getsource(_probe_stages).encode())
+            program.write(inspect.getsource(program_in_environment).encode())
         reported, printed, in_time = _listen(reports, output.fileno(), start + timeout)
         _end(process, in_time=in_time)
         with contextlib.suppress(BlockingIOError):

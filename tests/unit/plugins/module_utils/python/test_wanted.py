@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _native_python as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import wanted as engine
 
 IN_ORDER = engine.Linked("/p/python3.12", True, "3.12.16", "/r/uv/0.13.9/bin/uv", True)
 PINS: dict[str, dict[str, Any]] = {"3.12": {"version": "3.12.16", "build": 20261110}}

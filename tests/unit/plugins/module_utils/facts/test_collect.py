@@ -15,19 +15,19 @@ from typing import Any, cast
 
 import jsonschema
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _apple_silicon as engine
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_answers import Kernel
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_types import Facts
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands, CommandTimedOut
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts import collect as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import Kernel
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulated_mac.profile import Macos, Profile
-from tests.unit.plugins.module_utils import fake_mac
-from tests.unit.plugins.module_utils.any_text import TEXTS
-from tests.unit.plugins.module_utils.fake_mac import RECORDED, Answer, FakeCommands, exited
+from tests.unit.plugins.module_utils.facts import fake_mac
+from tests.unit.plugins.module_utils.facts.any_text import TEXTS
+from tests.unit.plugins.module_utils.facts.fake_mac import RECORDED, Answer, FakeCommands, exited
 
-SCHEMA = json.loads((Path(__file__).parents[4] / "docs/apple_silicon_facts.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[5] / "docs/apple_silicon_facts.schema.json").read_text())
 
 SYSCTL = "/usr/sbin/sysctl"
 SW_VERS = "/usr/bin/sw_vers"

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _probe, _probe_stages
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import ProbeError, ProbeResult, probe
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe_diagnosis import Failure, diagnose
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, diagnose
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import tensorflow as program_source
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeError, ProbeResult, probe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -229,7 +230,7 @@ def test_bytecode_is_written_only_where_it_is_wanted(make_environment: MakeEnvir
 def test_a_probe_whose_parent_is_gone_ends_itself(make_environment: MakeEnvironment) -> None:
     environment = make_environment("import time; time.sleep(60)")
     reports, reporting = os.pipe()
-    program = Path(str(_probe_stages.__file__))
+    program = Path(str(program_source.__file__))
     with program.open() as source, os.fdopen(reports):
         process = subprocess.Popen(
             [environment / "bin/python", "-I", "-B", "-", str(reporting), "required", "1"],
@@ -252,7 +253,7 @@ def test_a_flood_of_output_does_no_harm(make_environment: MakeEnvironment) -> No
 
     assert result.diagnosis
     assert result.diagnosis.evidence == "libmetal_plugin: already registered"
-    assert len(result.log) == _probe.MAX_LOG_LINES
+    assert len(result.log) == engine.MAX_LOG_LINES
 
 
 def test_of_much_output_the_beginning_and_the_end_are_kept(tmp_path: Path) -> None:
@@ -261,8 +262,8 @@ def test_of_much_output_the_beginning_and_the_end_are_kept(tmp_path: Path) -> No
     kept = bytearray()
 
     with output.open("rb") as source:
-        while _probe._read_some(source.fileno(), kept):
-            assert len(kept) <= _probe.MAX_OUTPUT_START + _probe.MAX_OUTPUT_END + len(b"\n[...]\n")
+        while engine._read_some(source.fileno(), kept):
+            assert len(kept) <= engine.MAX_OUTPUT_START + engine.MAX_OUTPUT_END + len(b"\n[...]\n")
 
     assert kept.startswith(b"first")
     assert kept.endswith(b"last")
@@ -273,13 +274,13 @@ def test_an_end_between_two_stages_is_laid_to_the_earlier() -> None:
         {"stage": "start", "state": "begun"},
         {"stage": "start", "state": "ok", "seconds": 0.1},
     ]
-    ending = _probe._Ending(records, "", _probe._Fate("crashed", "ended by SIGKILL", "SIGKILL"), 0.5)
+    ending = engine._Ending(records, "", engine._Fate("crashed", "ended by SIGKILL", "SIGKILL"), 0.5)
 
-    assert _probe._stages(ending) == [_probe.Stage("start", "crashed", 0.5, "ended by SIGKILL")]
+    assert engine._stages(ending) == [engine.Stage("start", "crashed", 0.5, "ended by SIGKILL")]
 
 
 def test_a_report_that_was_cut_off_is_left_out() -> None:
-    assert _probe._records(bytearray(b'{"stage": "start"}\n{"stage": "im')) == [{"stage": "start"}]
+    assert engine._records(bytearray(b'{"stage": "start"}\n{"stage": "im')) == [{"stage": "start"}]
 
 
 # --- What the environment may be -------------------------------------------------------------------------------------
@@ -397,7 +398,7 @@ def test_a_mac_must_use_its_gpu_unless_told_otherwise(
 ) -> None:
     monkeypatch.setattr("sys.platform", system)
 
-    assert _probe.usual_demand() == demand
+    assert engine.usual_demand() == demand
 
 
 def test_a_gpu_that_cannot_be_opened_is_unusable(make_environment: MakeEnvironment) -> None:
@@ -437,17 +438,17 @@ def test_a_gpu_that_does_not_answer_times_out_in_its_stage(make_environment: Mak
     ],
 )
 def test_the_gpu_is_described_in_the_plugins_words(printed: str, description: str | None) -> None:
-    device, second = _probe._described(["/physical_device:GPU:0", "/physical_device:GPU:1"], printed)
+    device, second = engine._described(["/physical_device:GPU:0", "/physical_device:GPU:1"], printed)
 
     assert (device.name, device.description) == ("/physical_device:GPU:0", description)
     assert second.description is None
 
 
 def test_wrong_results_of_the_cpu_are_not_laid_to_the_gpu() -> None:
-    last = _probe.Stage("exact", "failed", 0.1, "WrongResultsError: CPU:0: 1 of 1 elements are wrong")
+    last = engine.Stage("exact", "failed", 0.1, "WrongResultsError: CPU:0: 1 of 1 elements are wrong")
 
-    assert _probe._verdict(last, on_gpu=True) == "gpu-wrong-results"
-    assert _probe._verdict(last, on_gpu=False) == "import-failed"
+    assert engine._verdict(last, on_gpu=True) == "gpu-wrong-results"
+    assert engine._verdict(last, on_gpu=False) == "import-failed"
 
 
 # --- Diagnosis -------------------------------------------------------------------------------------------------------
@@ -457,7 +458,7 @@ def test_wrong_results_of_the_cpu_are_not_laid_to_the_gpu() -> None:
     verdict=st.sampled_from(
         ["gpu-wrong-results", "gpu-unusable", "gpu-missing", "import-failed", "crashed", "timed-out"]
     ),
-    stage=st.sampled_from([*_probe.VERDICT_OF_FAILED_STAGE]),
+    stage=st.sampled_from([*engine.VERDICT_OF_FAILED_STAGE]),
     text=st.text() | st.sampled_from([message for message, _, _ in IMPORT_ERRORS.values()]),
     signal_name=st.sampled_from(["", "SIGSEGV", "SIGKILL", "SIGILL", "signal 77"]),
     plugin=st.sampled_from([None, "1.2.0"]),
@@ -482,9 +483,9 @@ def test_the_plugin_is_not_blamed_where_there_is_none() -> None:
 
 @pytest.mark.parametrize("number", [9, 11, 4])
 def test_signals_have_names(number: int) -> None:
-    assert _probe._signal_name(number).startswith("SIG")
+    assert engine._signal_name(number).startswith("SIG")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="real-time signals")
 def test_a_signal_without_a_name_keeps_its_number() -> None:
-    assert _probe._signal_name(40) == "signal 40"
+    assert engine._signal_name(40) == "signal 40"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._interpreters import Interpreter
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import Interpreter
 
 
 class Chip(TypedDict):

@@ -8,14 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _interpreters as engine
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands, CommandTimedOut
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._interpreters import Interpreter, Machine, Search
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts import interpreters as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import (
+    Interpreter,
+    Machine,
+    Search,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils import fake_mac
-from tests.unit.plugins.module_utils.fake_mac import Answer, FakeCommands, fat, thin
+from tests.unit.plugins.module_utils.facts import fake_mac
+from tests.unit.plugins.module_utils.facts.fake_mac import Answer, FakeCommands, fat, thin
 
 ARM64, INTEL, UNIVERSAL2 = thin("arm64"), thin("x86_64"), fat("x86_64", "arm64")
 MAC = Machine("Darwin", "arm64")
@@ -294,6 +298,6 @@ def test_on_linux_elf_counts(tmp_path: Path) -> None:
 
 
 def test_the_sources_are_those_of_the_documentation() -> None:
-    documentation = Path(engine.__file__).parents[1] / "modules/apple_silicon_facts.py"
+    documentation = Path(engine.__file__).parents[2] / "modules/apple_silicon_facts.py"
     text = documentation.read_text()
     assert all(f"V({source})" in text for source in engine.SOURCES)

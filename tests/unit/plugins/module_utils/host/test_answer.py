@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _host as engine
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Builder, Source
@@ -16,6 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     Declaration,
     EnvironmentFailed,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import answer as engine
 
 from tests.wheels import lock_of, make_wheel
 

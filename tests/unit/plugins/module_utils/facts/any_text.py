@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_answers import SYSCTL_NAMES
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import SYSCTL_NAMES
 from hypothesis import strategies as st
 
 PROFILER_KEYS = st.sampled_from(

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _apple_silicon_answers as answers
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_answers import Kernel, Sysctl
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_types import VirtualMachine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts import answers
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import Kernel, Sysctl
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import VirtualMachine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.any_text import JSON, TEXTS
+from tests.unit.plugins.module_utils.facts.any_text import JSON, TEXTS
 
 
 def values(**named: object) -> Sysctl:

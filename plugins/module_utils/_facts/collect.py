@@ -15,7 +15,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_answers import (
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
+    CommandExited,
+    CommandFailed,
+    Completed,
+    Running,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import (
     SYSCTL_NAMES,
     GraphicsProcessor,
     Kernel,
@@ -38,19 +44,18 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silic
     parse_sw_vers,
     parse_sysctl,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
-    CommandExited,
-    CommandFailed,
-    Completed,
-    Running,
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import (
+    Interpreter,
+    Machine,
+    Search,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._interpreters import Interpreter, Machine, Search
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_types import (
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import (
         CommandLineTools,
         Facts,
         FreeDisk,
@@ -58,7 +63,6 @@ if TYPE_CHECKING:
         MacOS,
         Unknown,
     )
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 
 
 def running_kernel() -> Kernel:

@@ -10,7 +10,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_answers import Kernel
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
     CommandExited,
     CommandFailed,
@@ -19,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
     Completed,
     Running,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import Kernel
 
 from tests.simulated_mac.inside import mac_programs
 from tests.simulated_mac.profile import FOLDER, Profile, sysctl_values

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._apple_silicon_types import (
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import (
         Chip,
         CoreLevel,
         Gpu,
