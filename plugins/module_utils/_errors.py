@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What we tell a person who cannot have what was asked for: cause, evidence, remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something is not as it should be, how that is known, and what helps.
+
+    Each part is one or more sentences; a part that says nothing is empty.
+    """
+
+    cause: str
+    evidence: str = ""
+    remedy: str = ""
+
+    @property
+    def text(self) -> str:
+        """One paragraph, with a full stop between its parts."""
+        return " ".join(as_sentence(part) for part in (self.cause, self.evidence, self.remedy) if part.strip())
+
+
+class MetalfleetError(Exception):
+    """The one family of errors that users see: a host or a declaration cannot be worked on, and `problem` says why."""
+
+    def __init__(self, cause: str, *, evidence: str = "", remedy: str = "") -> None:
+        super().__init__(cause)
+        self.problem = Problem(cause, evidence, remedy)
+
+    def __str__(self) -> str:
+        return self.problem.text
+
+
+def as_sentence(part: str) -> str:
+    """The text without white space around it, and with an end that a reader sees."""
+    part = part.strip()
+    return part if part.endswith((".", "!", "?")) else f"{part}."
