@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the lock along with the module, and plan for a host on which no module can run yet."""
+"""Send the lock along with the module."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import foresee
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    EnvironmentFailed,
-    declare,
-)
 
 NO_INTERPRETER = 127  # what a shell exits with when it cannot find the program
 
@@ -24,20 +19,14 @@ class ActionModule(ActionBase):
     _requires_connection = True
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module on the host; where that has no Python yet, check mode answers for a host with nothing."""
+        """Run the module on the host, with the text of the lock."""
         super().run(tmp, task_vars)
         options = dict(self._task.args)
         if options.get("lock"):
             options["lock_text"] = self._read_lock(options["lock"])
-        try:
-            declaration = declare(options)
-        except EnvironmentFailed as failure:
-            raise AnsibleActionFail(str(failure)) from failure
         result: dict[str, Any] = self._execute_module(module_args=options, task_vars=task_vars)
         if result.get("rc") != NO_INTERPRETER:
             return result
-        if self._task.check_mode:
-            return foresee(declaration)
         raise AnsibleActionFail(
             "The host has no managed Python yet. Run the role metalfleet.tensorflow.native_python before this task, "
             "or set ansible_python_interpreter to a Python 3.9 or newer that is there."
