@@ -54,6 +54,14 @@ BUILD: Spec = {
     "probe_timeout": {"type": "int", "default": 120},
 }
 
+DECLARATION: Spec = {
+    "environments": {"type": "list", "elements": "dict", "default": [{"name": "tensorflow"}], "options": ENVIRONMENT},
+    **PLACES,
+    **NETWORK,
+    **BUILD,
+}
+"""What a host must have: the role's variables `tensorflow_*`, and options of the modules that work on all of it."""
+
 NATIVE_PYTHON: Spec = {
     "source": {"type": "str", "choices": SOURCES, "default": "standalone"},
     "version": {"type": "str", "default": "3.12"},
@@ -64,3 +72,49 @@ NATIVE_PYTHON: Spec = {
     "minimum_macos": {"type": "str", "default": "11.0"},
 }
 """Where a Mac's Python comes from."""
+
+WANTED_PYTHON: Spec = {name: NATIVE_PYTHON[name] for name in ("source", "version", "existing", "archives", "packages")}
+"""What tells which Python must be linked; where it comes from is native_python's matter."""
+
+ENVIRONMENTS: Spec = {
+    **DECLARATION,
+    "python": {"type": "dict", "default": {}, "options": WANTED_PYTHON},
+    "on_failure": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
+}
+"""What the modules for all environments of a host take from a playbook."""
+
+DOCUMENT: Spec = {
+    **DECLARATION,
+    "environments": {
+        **DECLARATION["environments"],
+        "options": {**ENVIRONMENT, "lock_digests": {"type": "dict", "default": {}}},
+    },
+    "python": {"type": "dict", "default": {}},
+    "lock_texts": {"type": "dict", "default": {}},
+    "ca_certificates": {"type": "str", "default": ""},
+}
+"""What they are handed on the host: the same as their actions send it, with the locks and what is pinned."""
+
+FACTS: Spec = {
+    "gather": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
+    "require": {"type": "str", "choices": ["none", "apple_silicon"], "default": "none"},
+    "roots": {"type": "list", "elements": "path", "default": [DEFAULT_ROOT]},
+}
+"""What apple_silicon_facts takes."""
+
+PROBE: Spec = {
+    "environment": {"type": "path", "required": True},
+    "gpu": ENVIRONMENT["gpu"],
+    "level": {"type": "str", "choices": GPU_CHECKS[1:], "default": "quick"},
+    "timeout": BUILD["probe_timeout"],
+}
+"""What tensorflow_gpu_info takes."""
+
+PLAYBOOK_VARIABLES = ("tensorflow_hosts", "tensorflow_name", "tensorflow_generation")
+"""What is of one run by nature, given with -e."""
+
+
+def variables() -> list[str]:
+    """The names of all variables that a user may set for our playbooks and roles."""
+    shared = [f"native_python_{name}" for name in ("root", *NETWORK, *NATIVE_PYTHON)]
+    return [*(f"tensorflow_{name}" for name in DECLARATION), *shared, *PLAYBOOK_VARIABLES]

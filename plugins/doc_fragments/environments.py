@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of an environment, said once: for the module of one environment, and nested in a list of them."""
+
+from __future__ import annotations
+
+from textwrap import indent
+
+ENVIRONMENT = r"""
+name:
+  description: Name of the environment, and of its link in O(links). Letters, digits, and after the first C(._-) too.
+  type: str
+  required: true
+state:
+  description: Whether the environment must be there. V(absent) removes its link and every generation.
+  type: str
+  choices: [present, absent]
+  default: present
+lock:
+  description:
+    - Path on the controller of a lock of your own, used as it is.
+    - It is a requirements file that pins everything with C(==) and C(--hash), as C(uv pip compile --generate-hashes)
+      makes it.
+    - A relative path is looked for beside the inventory, then beside the playbook.
+    - The default is the collection's lock for the host's platform and Python.
+  type: path
+gpu:
+  description:
+    - What the probe must find. V(required) asks for a GPU that computes right. V(preferred) accepts the CPU where
+      TensorFlow lists no GPU. V(none) hides the GPU, and has TensorFlow compute on the CPU.
+    - The default is V(required) on a Mac, V(preferred) in a virtual machine, and V(none) on Linux.
+  type: str
+  choices: [required, preferred, none]
+gpu_check:
+  description:
+    - How much TensorFlow has to compute on every run. V(quick) goes from its import to exact products of matrices,
+      V(standard) also imports Keras and computes with it. After a build it is V(standard).
+    - V(none) leaves the probe out, after a build too.
+  type: str
+  choices: [none, quick, standard]
+  default: quick
+on_drift:
+  description:
+    - What to do when an environment that was built differs from its declaration.
+    - V(report) leaves it alone and says the reasons.
+  type: str
+  choices: [repair, report]
+  default: repair
+jupyter_kernel:
+  description: Register the environment with Jupyter, by its stable path. The lock must have ipykernel.
+  type: bool
+  default: false
+integrity:
+  description:
+    - V(quick) compares size and time of every file with those at the build, and hashes the files that differ.
+    - V(full) hashes every file, on every run.
+  type: str
+  choices: [quick, full]
+  default: quick
+keep:
+  description: Number of generations to keep, the active one included; at least 1. One that is in use always stays.
+  type: int
+  default: 2
+startup_files_of:
+  description:
+    - Packages whose wheels may bring files that run whenever Python starts (C(.pth), C(sitecustomize)).
+    - A wheel of any other package that brings one is refused.
+  type: list
+  elements: str
+  default: [setuptools]
+"""
+
+
+class ModuleDocFragment:
+    """Documentation that modules name under extends_documentation_fragment."""
+
+    ONE = f"options:\n{indent(ENVIRONMENT, '  ')}"
+
+    DOCUMENTATION = f"""
+options:
+  environments:
+    description: The environments that the host must have.
+    type: list
+    elements: dict
+    default:
+      - name: tensorflow
+    suboptions:
+{indent(ENVIRONMENT, "      ")}
+"""
+
+    PLACES = r"""
+options:
+  root:
+    description:
+      - Folder on the host below which everything is put. It belongs to this collection alone.
+      - A leading C(~) is the home of the user that the task runs as.
+    type: path
+    default: ~/.local/share/metalfleet
+  links:
+    description: Folder of the stable paths, one link for each environment. Editors look for them in the default.
+    type: path
+    default: ~/.virtualenvs
+"""
+
+    NETWORK = r"""
+options:
+  index_url:
+    description: Package index. Empty means that of the user's pip, else the public one.
+    type: str
+    default: ""
+  extra_index_urls:
+    description: Further package indexes. They may have what O(index_url) has not.
+    type: list
+    elements: str
+    default: []
+  proxy:
+    description: URL of the proxy for what the host downloads. Empty means what the host's own environment says.
+    type: str
+    default: ""
+  ca:
+    description: File on the controller with certificates (PEM) that the host accepts for downloads, beside its own.
+    type: path
+    default: ""
+  username:
+    description: User name for the index and the mirror. It may be in their URLs instead.
+    type: str
+    default: ""
+  password:
+    description: Password for O(username). Keep it in a vault.
+    type: str
+    default: ""
+"""
+
+    BUILD = r"""
+options:
+  wheels:
+    description: Folder on the host, or URL of a page, that has the wheels. No index is asked then.
+    type: str
+    default: ""
+  free_mb:
+    description: Megabytes that must be free before a build. TensorFlow takes 1500, and its wheels are kept beside it.
+    type: int
+    default: 3500
+  probe_timeout:
+    description: Seconds after which a probe is ended.
+    type: int
+    default: 120
+"""
+
+    PYTHON = r"""
+options:
+  python:
+    description: The Python that the host must have, as the options of M(metalfleet.tensorflow.native_python) say it.
+    type: dict
+    default: {}
+    suboptions:
+      source:
+        description: Where a Mac's Python comes from.
+        type: str
+        choices: [standalone, python_org, homebrew, existing]
+        default: standalone
+      version:
+        description: Minor version of Python. Quote it.
+        type: str
+        default: "3.12"
+      existing:
+        description: With O(python.source=existing), the interpreter's path. Empty means that any will do.
+        type: str
+        default: ""
+      archives:
+        description: Your own pins for V(standalone), by minor version.
+        type: dict
+        default: {}
+      packages:
+        description: Your own pins for V(python_org), by minor version.
+        type: dict
+        default: {}
+  on_failure:
+    description:
+      - V(fail) fails where anything is not as declared.
+      - V(report) returns the report all the same, for a playbook that asserts by itself.
+    type: str
+    choices: [fail, report]
+    default: fail
+"""

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What every action of this collection shares.
+
+Options are checked before a host is touched, and there is one way to run a module: by the managed Python of the user
+that the task really runs as.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import variables
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._spelling import find_slip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import Spec
+
+STAND_IN = "/metalfleet/managed/python3"
+"""What Ansible is told that the interpreter is. Ansible quotes it, so that a home could not be named: see `start`."""
+NO_PYTHON, NOTHING = "metalfleet: no managed Python", "metalfleet: nothing of ours"
+SHIMS = ("/usr/bin/python3", "/usr/bin/python", "python3", "python")
+NOT_SET = "/set/ansible_python_interpreter"
+"""What our ansible.cfg says, so that nothing is discovered."""
+LAST_WORDS = 1500  # characters of what a host said
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The module ran and returned this."""
+
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NoPython:
+    """There is no managed Python yet; `blank` says that there is nothing else of ours either."""
+
+    blank: bool
+
+
+@dataclass(frozen=True)
+class EndedBadly:
+    """The interpreter ended without an answer: its exit status, and its own last words."""
+
+    status: int
+    words: str
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        words = f" and said: {self.words}" if self.words else " and said nothing"
+        return f"The managed Python ended with status {self.status}{words}"
+
+
+Answer = Answered | NoPython | EndedBadly
+
+
+class FleetAction(ActionBase):  # type: ignore[misc] # Ansible brings no types
+    """The base of all actions: `spec` is what it takes, `act` what it does."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+    _requires_connection = True
+
+    spec: Spec
+
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Work with options that were checked; returns the task's result. Raises MetalfleetError."""
+        raise NotImplementedError
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Refuse what cannot be meant, before the host is touched, then act."""
+        super().run(tmp, task_vars)
+        known = task_vars or {}
+        try:
+            self._refuse_slips(known)
+            self._refuse_shim()
+            options = self._checked_options()
+            self._refuse_home_of_root(options)
+            return self.act(options, known)
+        except MetalfleetError as error:
+            return {"failed": True, "changed": False, "msg": str(error)}
+
+    # ---------------------------------------------------------------------------------------------- what is refused
+
+    def _checked_options(self) -> dict[str, Any]:
+        """The task's options with their defaults, of the types that the spec names."""
+        given = self._task.args.copy()
+        numbers = list(find_floats(given, self.spec))
+        if numbers:
+            raise MetalfleetError("; ".join(numbers), remedy='Put it between quotes, such as "3.10".')
+        checked = ArgumentSpecValidator(self.spec).validate(given)
+        if checked.error_messages:
+            raise MetalfleetError(
+                "The declaration is not valid: " + "; ".join(dict.fromkeys(checked.error_messages)),
+                remedy="All options: ansible-doc -t role metalfleet.tensorflow.tensorflow",
+            )
+        return dict(checked.validated_parameters)
+
+    @staticmethod
+    def _refuse_slips(task_vars: Mapping[str, Any]) -> None:
+        slip = find_slip(task_vars, variables())
+        if slip:
+            raise MetalfleetError(
+                f"The variable {slip[0]} is set, but no playbook or role of this collection takes it. Probably "
+                f"{slip[1]} is meant",
+                remedy=f"Rename {slip[0]} in the inventory to {slip[1]}, or to something that is less like it.",
+            )
+
+    def _refuse_shim(self) -> None:
+        """An interpreter that was given with -e outranks what we say, for Ansible's own modules too."""
+        given = load_extra_vars(self._loader).get("ansible_python_interpreter")
+        if given in SHIMS and not self._is_this_linux:
+            raise MetalfleetError(
+                f"ansible_python_interpreter={given} was given with -e. On a Mac without developer tools {given} is a "
+                "shim: to run it opens a dialog on the user's screen",
+                remedy="Leave it out. The collection brings its own Python to each host and uses that.",
+            )
+
+    @property
+    def _is_this_linux(self) -> bool:
+        return bool(self._connection.transport == "local" and sys.platform != "darwin")
+
+    def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
+        become = self._connection.become
+        if become is None or (become.get_option("become_user") or "root") != "root" or self._logs_in_as_root:
+            return
+        in_home = [name for name in ("root", "links") if str(options.get(name) or "").startswith("~")]
+        if in_home:
+            places = " and ".join(f"tensorflow_{name} ({options[name]})" for name in in_home)
+            raise MetalfleetError(
+                f"The tasks run as root, by become, so that {places} would lie in root's home, where no user of the "
+                "host finds anything",
+                remedy="Either set ansible_become: false for the group tensorflow: nothing here needs root. Or install "
+                "for all users of the host: set tensorflow_root: /opt/metalfleet and tensorflow_links: "
+                "/opt/metalfleet/envs.",
+            )
+
+    @property
+    def _logs_in_as_root(self) -> bool:
+        return bool((self._get_remote_user() or "") == "root")
+
+    # ------------------------------------------------------------------------------------------------ the remote call
+
+    def ask(self, module: str, options: dict[str, Any], task_vars: Mapping[str, Any]) -> Answer:
+        """Run a module by the managed Python, in one remote command."""
+        self._start = start(self._root(options, task_vars))
+        self._said: Mapping[str, Any] = {}
+        result = self._run_by(STAND_IN, module, options, task_vars)
+        if "module_stdout" not in result:
+            result.pop("invocation", None)
+            return Answered(result)
+        said = str(self._said.get("stderr") or "") + str(self._said.get("stdout") or "")
+        if NO_PYTHON in said:
+            return NoPython(blank=NOTHING in said)
+        return EndedBadly(int(self._said.get("rc") or 0), said.strip()[-LAST_WORDS:])
+
+    def _root(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
+        """The folder below which the managed Python is."""
+        return str(options.get("root") or self._templar.template(task_vars.get("tensorflow_root")) or DEFAULT_ROOT)
+
+    def _run_by(
+        self, interpreter: str, module: str, options: dict[str, Any], task_vars: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        result = self._execute_module(
+            module_name=f"metalfleet.tensorflow.{module}",
+            module_args=options,
+            task_vars={**task_vars, "ansible_python_interpreter": interpreter},
+        )
+        return dict(result)
+
+    def _low_level_execute_command(self, cmd: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As Ansible does it; where the interpreter's stand-in is to be started, start the managed Python instead."""
+        if STAND_IN not in cmd:
+            return dict(super()._low_level_execute_command(cmd, *args, **kwargs))
+        # Whoever is sent a module and does not read it breaks the pipe, which Ansible takes for a lost connection.
+        read_all = "/bin/cat >/dev/null; " if kwargs.get("in_data") else ""
+        command = self._start.replace(READ_ALL, read_all) + cmd.replace(STAND_IN, '"$python" -I')
+        self._said = super()._low_level_execute_command(command, *args, **kwargs)
+        return {**self._said, "stdout": last_object(str(self._said.get("stdout") or ""))}
+
+
+class ModuleAction(FleetAction):
+    """The action of a module that a playbook uses alone: what the module answers is the task's result."""
+
+    module: str
+
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module by the managed Python; where there is none yet, by one that the user has set for the host."""
+        answer = self.ask(self.module, options, task_vars)
+        if isinstance(answer, Answered):
+            return answer.result
+        own = str(self._templar.template(task_vars.get("ansible_python_interpreter")) or "")
+        if isinstance(answer, NoPython) and own.startswith("/") and own not in (*SHIMS, NOT_SET):
+            return self._run_by(own, self.module, options, task_vars)
+        if isinstance(answer, NoPython):
+            raise MetalfleetError(
+                "There is no managed Python on this host yet",
+                remedy="Run setup.yml, or the role metalfleet.tensorflow.native_python, before this task.",
+            )
+        raise MetalfleetError(
+            answer.text, remedy="Run the role metalfleet.tensorflow.native_python, which repairs the managed Python."
+        )
+
+
+READ_ALL = "@read-all@"
+
+
+def start(root: str) -> str:
+    """Shell text that sets `python` to the managed one below a root folder, or says that there is none, and ends.
+
+    A leading "~" is the home of the user that this shell runs as. With -I what is in PYTHON* does not count.
+    """
+    folder = '"$HOME"' + shlex.quote(root[1:]) if root.startswith("~") else shlex.quote(root)
+    return (
+        f'root={folder}; python="$root/bin/python3"; '
+        f'[ -x "$python" ] || {{ {READ_ALL}echo {shlex.quote(NO_PYTHON)} >&2; '
+        f'[ -e "$root" ] || echo {shlex.quote(NOTHING)} >&2; exit 127; }}; '
+    )
+
+
+def last_object(text: str) -> str:
+    """The last line that is a JSON object, as a module's answer is, without what start-up files print around it."""
+    lines = [line for line in text.splitlines() if line.startswith("{") and line.rstrip().endswith("}")]
+    return lines[-1] if lines else text
+
+
+def find_floats(given: Any, spec: Spec, where: str = "") -> Iterator[str]:
+    """What is said of each number with a point where a text is wanted: YAML has made 3.1 of 3.10 already."""
+    for name, value in given.items() if isinstance(given, dict) else ():
+        option = spec.get(name, {})
+        if isinstance(value, float) and option.get("type") in ("str", "path"):
+            yield f"{where}{name} is the number {value}, not a text"
+        elements = value if isinstance(value, list) else [value]
+        for element in elements if option.get("options") else ():
+            yield from find_floats(element, option["options"], f"{where}{name}: ")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""Locks on the controller: the collection's own, and those that users name."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+DEFAULT_LOCKS = Path(__file__).with_name("_data") / "locks" / "tensorflow-2.18.1-metal-1.2.0"
+"""One lock for each platform and Python, made by tools/locks.py."""
+
+Digests = dict[str, str]
+"""SHA-256 of each lock that an environment may have, by platform; "any" for one that is used as it is."""
+
+
+class Locks:
+    """The locks of one host's environments. `find` turns the path that a user wrote into one that is there."""
+
+    def __init__(self, find: Callable[[str], Path]) -> None:
+        self._find = find
+        self.texts: dict[str, str] = {}
+        """Each lock by its SHA-256."""
+
+    def with_digests(self, environments: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The declared environments, each with the digests of its locks."""
+        return [{**each, "lock_digests": self._digests(each.get("lock"))} for each in environments]
+
+    def _digests(self, lock: str | None) -> Digests:
+        if lock:
+            return {"any": self._read(self._find(lock))}
+        return {path.stem: self._read(path) for path in sorted(DEFAULT_LOCKS.glob("*.txt"))}
+
+    def _read(self, path: Path) -> str:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise MetalfleetError(
+                f"The lock {path} cannot be read", evidence=str(error), remedy="Correct the environment's option lock."
+            ) from error
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.texts[digest] = text
+        return digest
+
+
+def find_lock(lock: str, folders: Iterable[Path]) -> Path:
+    """A lock by the path that a user wrote: absolute, or relative to the first of the folders that has it."""
+    written = Path(lock).expanduser()
+    looked = [written] if written.is_absolute() else [folder / written for folder in folders]
+    for path in looked:
+        if path.is_file():
+            return path.resolve()
+    raise MetalfleetError(
+        f"The lock {lock} is not there",
+        evidence="Looked for " + ", ".join(dict.fromkeys(map(str, looked))),
+        remedy="Put it beside the inventory, or name it by an absolute path in the environment's option lock.",
+    )
