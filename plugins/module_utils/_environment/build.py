@@ -35,9 +35,21 @@ class Probe(Protocol):
     """Lets TensorFlow compute in an environment; returns a result as data, with `ok`, `verdict` and `text`."""
 
     def __call__(
-        self, environment: Path, /, *, gpu: str | None, level: str, timeout: float, first: bool
+        self,
+        environment: Path,
+        /,
+        *,
+        gpu: str | None,
+        level: str,
+        timeout: float,
+        passed_on: str | None = None,
+        first: bool = False,
     ) -> dict[str, Any]:
-        """With `first`, what Python compiles on the way is kept: it makes every later probe faster."""
+        """Probe an environment.
+
+        `passed_on` is the version of macOS on which it was probed when it was built. With `first`, what Python compiles
+        on the way is kept: it makes every later probe faster.
+        """
 
 
 class ProbeFailed(MetalfleetError):
@@ -104,7 +116,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> dict[str,
         packages=contents.packages,
         startup_elsewhere=startup_files_elsewhere(python),
         shared=checked.shared,
-        probe={key: probe[key] for key in ("verdict", "duration")} if probe else None,
+        probe={key: probe[key] for key in ("verdict", "duration", "macos")} if probe else None,
     )
     manifest.write(generation, complete, checked.tree, checked.owned)
     return probe

@@ -1,27 +1,52 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""The probe as environments need it."""
+"""The probe as environments need it: it knows the host that it runs on."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe, usual_demand
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import usual_gpu
 
 
-def run_probe(environment: Path, *, gpu: str | None, level: str, timeout: float, first: bool) -> dict[str, Any]:
-    """Let TensorFlow compute in an environment; see _environment.build.Probe."""
-    del level  # there is one so far
-    result = asdict(probe(environment, gpu or usual_demand(), timeout, keep_bytecode=first))
-    return {**result, "text": describe(result)}
+class Prober:
+    """Probes environments of this host, see _environment.build.Probe. Facts are collected once, if at all."""
 
+    def __init__(self, root: Path, commands: Commands) -> None:
+        self._root, self._commands = root, commands
 
-def describe(result: dict[str, Any]) -> str:
-    """The verdict, with what was used or, if it is not what was demanded, why."""
-    if result["ok"]:
-        plugin = f", plug-in {result['plugin']}" if result["plugin"] else ""
-        return f"{result['verdict']}, TensorFlow {result['tensorflow']}{plugin}."
-    return f"{result['verdict']}. {Problem(**result['diagnosis']).text}"
+    @cached_property
+    def facts(self) -> Facts:
+        """What this host is."""
+        return collect(self._commands, home=Path.home(), roots=[str(self._root)])
+
+    def __call__(
+        self,
+        environment: Path,
+        /,
+        *,
+        gpu: str | None,
+        level: str,
+        timeout: float,
+        passed_on: str | None = None,
+        first: bool = False,
+    ) -> dict[str, Any]:
+        """The result as data, with the version of macOS that it holds for."""
+        demand = gpu or usual_gpu(self.facts)
+        result = probe(
+            environment,
+            gpu=demand,
+            level=level,
+            timeout=timeout,
+            facts=self.facts,
+            passed_on=passed_on,
+            keep_bytecode=first,
+        )
+        return {**asdict(result), "macos": self.facts["macos"]["version"]}
