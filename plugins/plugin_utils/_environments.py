@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What the two actions share that work on all environments of a host: the document goes out, the report comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
+    Answer,
+    Answered,
+    EndedBadly,
+    FleetAction,
+    NoPython,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, find_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class EnvironmentsAction(FleetAction):
+    """The base of both: `module` is what runs on the host."""
+
+    module: str
+    sends_locks: bool
+    """Whether the module installs from the locks, or only compares their digests."""
+    spec = ENVIRONMENTS
+
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Send the document, and return the report."""
+        fails = options.pop("on_failure") == "fail"
+        document = self._document(options, task_vars)
+        report = self._report(self.ask(self.module, document, task_vars), document)
+        if fails and not report["ok"]:
+            return {**report, "failed": True, "msg": " ".join(report["text"])}
+        return report
+
+    def _document(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """All that is declared for the host, with what only the controller knows."""
+        locks = Locks(lambda lock: find_lock(lock, folders_of_locks(task_vars)))
+        document = {
+            **options,
+            "environments": locks.with_digests(options["environments"]),
+            "python": wanted_python(options["python"]),
+        }
+        if self.sends_locks:
+            document["lock_texts"] = locks.texts
+        return dict(without_none(document))
+
+    def _report(self, answer: Answer, document: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(answer, Answered):
+            return answer.result
+        return self._report_without_answer(answer, document)
+
+    def _report_without_answer(self, answer: NoPython | EndedBadly, document: dict[str, Any]) -> dict[str, Any]:
+        """What is known of a host whose managed Python did not answer."""
+        # Imported here because most runs, each in a process of its own for each host, have no need of the engine.
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import (  # noqa: PLC0415
+            report,
+        )
+
+        if isinstance(answer, EndedBadly):
+            return report.without_python(answer.text)
+        if answer.blank:
+            return report.foresee(document)
+        return report.without_python("The managed Python is missing, so that nothing else could be looked at")
+
+
+def folders_of_locks(task_vars: Mapping[str, Any]) -> Iterator[Path]:
+    """Where a relative path of a lock begins: the inventory, the folder that it is in, the playbook, its files."""
+    for source in task_vars.get("ansible_inventory_sources") or ():
+        path = Path(str(source))
+        yield path if path.is_dir() else path.parent
+        yield path.parent if path.is_dir() else path.parent / "metalfleet"
+    for folder in (task_vars.get("playbook_dir"), task_vars.get("role_path")):
+        if folder:
+            yield Path(str(folder))
+            yield Path(str(folder)) / "files"
+    yield Path.cwd()
+
+
+def without_none(value: Any) -> Any:
+    """Data without what was not given: a module takes a null for a value."""
+    if isinstance(value, dict):
+        return {name: without_none(each) for name, each in value.items() if each is not None}
+    return [without_none(each) for each in value] if isinstance(value, list) else value
