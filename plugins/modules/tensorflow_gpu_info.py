@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tensorflow_gpu_info
-short_description: Prove that TensorFlow computes on the GPU, and computes right
+short_description: Find out whether TensorFlow computes on the GPU, and computes right
 version_added: 0.1.0
 description:
   - Imports TensorFlow in a process of its own, with the interpreter of an environment, lists the GPUs, opens them,
@@ -13,7 +13,7 @@ description:
   - That TensorFlow lists a GPU proves little. It may be impossible to open, lack operations, or compute wrong numbers.
   - A crash, a hang or a failed import of TensorFlow is a result, too. The module fails only if there is no environment
     to look at; whether a verdict is acceptable is for the playbook to decide, by RV(ok).
-  - Needs no privileges, writes nothing into the environment, and takes little longer than C(import tensorflow).
+  - Needs no privileges, leaves nothing behind, and takes little longer than C(import tensorflow).
 author: metalfleet maintainers (@metalfleet)
 attributes:
   check_mode:
@@ -44,9 +44,17 @@ options:
       - V(preferred) accepts the CPU where TensorFlow lists no GPU. A GPU that is listed must compute right all the
         same, for TensorFlow would use it.
       - V(none) hides GPUs from TensorFlow and asks for a CPU that computes right.
-      - The default is V(required) on a Mac and V(none) elsewhere.
+      - The default is V(required) on a Mac, V(preferred) in a virtual Mac, and V(none) elsewhere.
     type: str
     choices: [required, preferred, none]
+  gpu_check:
+    description:
+      - How much is probed.
+      - V(quick) has TensorFlow multiply small matrices, and takes little longer than its import.
+      - V(standard) also imports the Keras that users import, and has a tiny model compute.
+    type: str
+    choices: [quick, standard]
+    default: quick
   timeout:
     description:
       - Seconds that all of it may take; after them the process is killed.
@@ -61,19 +69,24 @@ seealso:
 EXAMPLES = r"""
 - name: Look what TensorFlow does with the GPU
   metalfleet.tensorflow.tensorflow_gpu_info:
-    environment: ~/.virtualenvs/metal
+    environment: ~/.virtualenvs/tensorflow
   register: probe
 
 - name: Insist that the GPU computes, and computes right
   ansible.builtin.assert:
     that: probe.ok
-    fail_msg: "{{ probe.verdict }}: {{ probe.diagnosis }}"
+    fail_msg: "{{ probe.text }}"
 
-- name: Prove that an environment without a GPU works, too
+- name: Look whether an environment without a GPU works, too
   metalfleet.tensorflow.tensorflow_gpu_info:
-    environment: /opt/metalfleet/batch
+    environment: ~/.virtualenvs/batch
     gpu: none
     timeout: 300
+
+- name: After packages were changed, look whether Keras works, too
+  metalfleet.tensorflow.tensorflow_gpu_info:
+    environment: ~/.virtualenvs/tensorflow
+    gpu_check: standard
 """
 
 RETURN = r"""
@@ -85,6 +98,7 @@ verdict:
     - "V(gpu-unusable): TensorFlow lists a GPU that cannot be opened, or has no code for a basic operation."
     - "V(gpu-missing): TensorFlow lists no GPU."
     - "V(cpu-ok): the CPU computes, and right; no GPU was demanded or there."
+    - "V(keras-failed): TensorFlow computes, but Keras cannot be imported, or does not compute right."
     - "V(import-failed): TensorFlow cannot be imported, or does not compute even on the CPU."
     - "V(crashed): a signal ended the process."
     - "V(timed-out): the process was killed after O(timeout)."
@@ -96,6 +110,11 @@ ok:
   returned: success
   type: bool
   sample: true
+text:
+  description: The verdict for a person. A line, or where it is not RV(ok) a paragraph with RV(diagnosis).
+  returned: success
+  type: str
+  sample: gpu-ok, TensorFlow 2.18.1, plug-in 1.2.0.
 gpu_visible:
   description: Whether TensorFlow lists a GPU. Always V(false) with O(gpu=none).
   returned: success
@@ -141,6 +160,7 @@ stages:
         - "V(create): it opens them."
         - "V(placement): it computes on the first of them and nowhere else."
         - "V(exact): computations whose results are exact on any correct device; on the CPU if there is no GPU."
+        - "V(keras): a model of Keras computes; only with O(gpu_check=standard)."
       returned: success
       type: str
       sample: import
@@ -168,17 +188,17 @@ diagnosis:
       description: The cause, in a sentence.
       returned: success
       type: str
-      sample: The plug-in was loaded, but offers no GPU.
+      sample: "The plug-in 1.2.0 is there, but offers no GPU: this is a virtual machine."
     evidence:
       description: The line that shows it.
       returned: success
       type: str
-      sample: "stage list failed: NoGpuError: TensorFlow lists no GPU"
+      sample: "Stage list failed: NoGpuError: TensorFlow lists no GPU"
     remedy:
       description: What to declare or to type.
       returned: success
       type: str
-      sample: "In a virtual machine declare `gpu: preferred`."
+      sample: "Declare `gpu: preferred` for virtual machines."
 log:
   description: The last lines that the process printed. Empty if the verdict is what O(gpu) asks for.
   returned: success
@@ -194,14 +214,19 @@ duration:
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeError, probe, usual_demand
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import GPU, GPU_CHECKS, Spec
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import usual_gpu
 
-ARGUMENTS: dict[str, Any] = {
+ARGUMENTS: Spec = {
     "environment": {"type": "path", "required": True},
-    "gpu": {"type": "str", "choices": ["required", "preferred", "none"]},
+    "gpu": {"type": "str", "choices": GPU},
+    "gpu_check": {"type": "str", "choices": [check for check in GPU_CHECKS if check != "none"], "default": "quick"},
     "timeout": {"type": "int", "default": 120},
 }
 
@@ -210,9 +235,16 @@ def main() -> None:
     """Probe the environment and return what was found."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     options = module.params
+    facts = collect(Commands(), home=Path.home())
     try:
-        result = probe(Path(options["environment"]), options["gpu"] or usual_demand(), options["timeout"])
-    except ProbeError as error:
+        result = probe(
+            Path(options["environment"]),
+            gpu=options["gpu"] or usual_gpu(facts),
+            level=options["gpu_check"],
+            timeout=options["timeout"],
+            facts=facts,
+        )
+    except MetalfleetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **asdict(result))
 

@@ -11,15 +11,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult, probe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
 
 from tests.fake_metal.build import VARIANTS, BuildError, compile_plugin
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in is for Linux")
 
 MakeEnvironment = Callable[[str], Path]
+
+
+def probe(environment: Path, gpu: str = "required", timeout: float = 120, **options: Any) -> ProbeResult:
+    return engine.probe(environment, gpu=gpu, timeout=timeout, **options)
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,9 @@ EXPECTED = {
     "slow": Expected("gpu-ok"),
     "missing_symbol": Expected("import-failed", "import", "does not link with TensorFlow 2.18.1", "undefined symbol"),
     "abi": Expected("crashed", "import", "TensorFlow 2.18.1 refuse each other", "incompatible StreamExecutor"),
-    "crash": Expected("crashed", "import", "made for another TensorFlow", "SIGSEGV"),
+    "crash": Expected("crashed", "import", "are known to work together", "SIGSEGV"),
     "hang_init": Expected("timed-out", "import", "could not be imported in time", "not ended after"),
-    "zero_devices": Expected("gpu-missing", "list", "loaded, but offers no GPU", "lists no GPU"),
+    "zero_devices": Expected("gpu-missing", "list", "is there, but offers no GPU", "lists no GPU"),
     "no_create": Expected("gpu-unusable", "create", "cannot be opened", "the device cannot be created"),
     "no_kernels": Expected(
         "gpu-unusable", "placement", "no code for a basic operation", "Supported device types [CPU]"

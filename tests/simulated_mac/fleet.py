@@ -20,25 +20,25 @@ import plistlib
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tests.fake_metal import build as fake_metal
-from tests.simulated_mac import engine
+from tests.simulated_mac import addresses, engine
 from tests.simulated_mac import profile as profiles
 from tests.simulated_mac.inside.mac_programs import COMMAND_LINE_TOOLS, ROSETTA, SELECTED_TOOLS
 from tests.simulated_mac.profile import Profile
 from tests.simulated_mac.state import State, inventory, ssh_options, start_time
-from tests.simulated_mac.store import GROUP_ID, SIM, USER_ID, Store, link, write
+from tests.simulated_mac.store import GROUP_ID, SIM, USER_ID, Store, is_locked, link, read_by_zsh, write
 
-FIRST_ADDRESS, LAST_ADDRESS = 10, 254  # of 127.0.1.0/24
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
+OWNER = "owner"  # locked as long as the process lives to which a temporary fleet belongs
 BANNER = "This is a simulated Mac: Linux programs that answer like a Mac's, made for tests. It is not a Mac."
 # Settings of this machine's network that hosts need too.
 NETWORK = [name for word in ("http_proxy", "https_proxy", "no_proxy") for name in (word, word.upper())]
@@ -218,7 +218,7 @@ class Fleet:
         state.templates.insert(0, template)
         state.write(mac.folder)
 
-    def inventory(self) -> dict[str, object]:
+    def inventory(self) -> dict[str, Any]:
         """The hosts that are up, as a dynamic inventory of Ansible."""
         return inventory(self.store.home, self.name)
 
@@ -269,7 +269,10 @@ class Fleet:
         engine.remove(layer)
         self._host_layer(layer, mac.name, profile)
         state.port = self.default_port
-        state.address, lock = reserve_address(self.store.home / "addresses", state.port, state.address)
+        reserved = addresses.reserve(state.port, state.address)
+        if reserved is None:
+            raise FleetError(f"no free address from 127.0.1.{addresses.FIRST} up, port {state.port}")
+        state.address, claim = reserved
         layers = [layer, *(self.folder / "templates" / name / "upper" for name in state.templates)]
         layers += [*(self.store.layer(name) for name in layer_names(profile)), self.store.base / "root"]
         settings = {
@@ -284,8 +287,8 @@ class Fleet:
             "GROUP_ID": str(GROUP_ID),
             "ADDRESS": f"{state.address}:{state.port}",
         }
-        with self.store.in_use() as base, lock:
-            state.pid = engine.start(settings, mac.folder / "log", [base, lock])
+        with self.store.in_use() as base, claim:
+            state.pid = engine.start(settings, mac.folder / "log", [base, claim])
         state.started = start_time(state.pid)
         state.write(mac.folder)
 
@@ -294,7 +297,7 @@ class Fleet:
 
     def _wait(self, mac: Mac) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while not answers(mac.address, mac.port):
+        while not addresses.answers(mac.address, mac.port):
             reap(mac.state.pid)
             if not mac.is_up or time.monotonic() > deadline:
                 tail = "".join((mac.folder / "log").read_text(errors="replace").splitlines(keepends=True)[-5:])
@@ -318,7 +321,9 @@ class Fleet:
         write(etc / "ssh/authorized_keys", (self.store.home / "id_ed25519.pub").read_text())
         write(etc / "ssh/host_key", (self.store.home / "host_key").read_text(), 0o600)
         write(etc / "ssh/sshd_config", sshd_config(profile, network_settings()))
-        write(etc / "zsh/zshenv", f"OSTYPE=darwin{profile.macos.darwin.split('.')[0]}.0 MACHTYPE={profile.arch}\n")
+        said = f"OSTYPE=darwin{profile.macos.darwin.split('.')[0]}.0 MACHTYPE={profile.arch}\n"
+        write(etc / "zsh/zshenv", said + read_by_zsh("/etc/zshenv"))
+        write(etc / "csh.cshrc", "setenv OSTYPE darwin\n")
         for kept in ("resolv.conf", "localtime"):
             if Path("/etc", kept).exists():
                 shutil.copy(Path("/etc", kept), etc / kept)
@@ -343,6 +348,24 @@ class Fleet:
         if home.exists():
             home.chmod(0o750)
             engine.give(home, USER_ID, GROUP_ID)
+
+
+@contextmanager
+def temporary_fleet(prefix: str, store: Store | None = None) -> Iterator[Fleet]:
+    """A fleet of this process's own, which ends with the block. Those of processes that were killed end first."""
+    fleet = Fleet(f"{prefix}-{os.getpid()}", store)
+    with fleet.store.locked("fleets"):
+        for owner in fleet.folder.parent.glob(f"*/{OWNER}"):
+            if not is_locked(owner):
+                Fleet(owner.parent.name, fleet.store).delete()
+        fleet.folder.mkdir(parents=True)
+        owned = (fleet.folder / OWNER).open("w")
+        fcntl.flock(owned, fcntl.LOCK_EX)
+    with owned:
+        try:
+            yield fleet
+        finally:
+            fleet.delete()
 
 
 def layer_names(profile: Profile) -> list[str]:
@@ -402,48 +425,3 @@ def sshd_config(profile: Profile, environment: Mapping[str, str]) -> str:
         "MaxStartups 100\nMaxSessions 100\nAcceptEnv LANG LC_*\nSubsystem sftp internal-sftp\n"
         f"AllowUsers {profile.user}\nSetEnv {quoted}\n"
     )
-
-
-def reserve_address(locks: Path, port: int, wish: str) -> tuple[str, IO[str]]:
-    """A loopback address on which nothing listens, the one from last time if possible, and the lock that keeps it.
-
-    Whoever starts hosts at the same time gets another one, as long as the lock's file is open.
-    """
-    locks.mkdir(exist_ok=True)
-    for address in [wish, *(f"127.0.1.{number}" for number in range(FIRST_ADDRESS, LAST_ADDRESS + 1))]:
-        if address and (lock := try_lock(locks / f"{address}-{port}")):
-            if is_free(address, port):
-                return address, lock
-            lock.close()
-    raise FleetError(f"no free address from 127.0.1.{FIRST_ADDRESS} up, port {port}")
-
-
-def try_lock(path: Path) -> IO[str] | None:
-    """The file, locked; None if another process has it."""
-    file = path.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
-
-
-def is_free(address: str, port: int) -> bool:
-    """Whether nothing listens there; a host of another store, for one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-    return True
-
-
-def answers(address: str, port: int) -> bool:
-    """Whether an SSH server greets there."""
-    try:
-        with socket.create_connection((address, port), timeout=5) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False

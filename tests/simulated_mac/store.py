@@ -40,6 +40,16 @@ HOME = "Users/admin"  # for layers with files of the user
 PYENV_SHIM = '#!/bin/sh\ntouch ~/shim-was-run\nexec pyenv exec python3 "$@"\n'
 
 
+# As on a Mac, HOME stays the caller's unless sudo is asked for another (-H).
+SUDOERS = """\
+Defaults !admin_flag
+Defaults env_keep += "HOME MAIL LANG LC_ALL LC_COLLATE LC_CTYPE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME TZ"
+Defaults env_keep += "COLORTERM LINES COLUMNS LSCOLORS SSH_AUTH_SOCK EDITOR VISUAL"
+root ALL=(ALL) ALL
+%admin ALL=(ALL) NOPASSWD: ALL
+"""
+
+
 class StoreError(Exception):
     """The test bed cannot be made on this machine; the message names the remedy."""
 
@@ -109,8 +119,7 @@ class Store:
             packages = "openssh-server openssh-client sudo zsh gcc libc6-dev util-linux"
             raise StoreError(f"missing programs: {', '.join(missing)}. Remedy: apt-get install {packages}")
         engine.check()
-        self.home.mkdir(parents=True, exist_ok=True)
-        with self._locked("building"):
+        with self.locked("building"):
             self._make(self.base, self._build_base)
             for name in ("host_key", "id_ed25519"):
                 if not (self.home / name).exists():
@@ -124,7 +133,7 @@ class Store:
     def layer(self, name: str) -> Path:
         """A layer by the name of its maker in ``LAYERS``."""
         path = self.base / "layers" / name
-        with self._locked("building"):
+        with self.locked("building"):
             self._make(path, lambda folder: LAYERS[name](self, folder))
         return path
 
@@ -135,7 +144,9 @@ class Store:
         return file
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str) -> Iterator[None]:
+        """One process at a time is in such a block."""
+        self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -227,11 +238,13 @@ class Store:
         etc = root / "private/etc"
         write(etc / "ld.so.preload", f"/{SIM}/tools/shim.so\n")
         write(etc / "nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
-        write(etc / "sudoers", "Defaults !admin_flag\nroot ALL=(ALL) ALL\n%admin ALL=(ALL) NOPASSWD: ALL\n", 0o440)
+        write(etc / "sudoers", SUDOERS, 0o440)
         for service in ("sudo", "sudo-i", "su", "other"):
             permit = "".join(f"{kind} sufficient pam_permit.so\n" for kind in ("auth", "account", "session"))
             write(etc / "pam.d" / service, permit)
-        write(etc / "zsh/zshrc", "PS1='%n@%m %1~ %# '\n")
+        for name in ("zprofile", "zshrc", "zlogin"):  # where Debian's zsh looks for what a Mac's has in /etc
+            write(etc / "zsh" / name, read_by_zsh(f"/etc/{name}"))
+        write(etc / "zshrc", "PS1='%n@%m %1~ %# '\n")
 
     def _sudo(self, root: Path) -> None:
         """Setuid programs and what they load must be owned by the host's own root: copies."""
@@ -254,6 +267,7 @@ def homebrew(store: Store, layer: Path, prefix: str, archs: list[str], *, poured
     pythons.mac_tree(python, f"/{SIM}/cpython", archs, tree)
     managed = "[externally-managed]\nError=This environment is managed by Homebrew.\n"
     write(tree / f"lib/python{python.minor}/EXTERNALLY-MANAGED", managed)
+    shutil.copy(PACKAGE / "inside/homebrew/sitecustomize.py", tree / f"lib/python{python.minor}")
     for name in (f"python{python.minor}", "python3"):
         link(root / keg / "bin" / name, f"../{framework}/bin/{name}")
         if poured:
@@ -352,6 +366,11 @@ def link(path: Path, target: str) -> None:
     """A symbolic link with its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)
+
+
+def read_by_zsh(path: str) -> str:
+    """A line that lets zsh read a start-up file, if it is there."""
+    return f"if [[ -r {path} ]]; then source {path}; fi\n"
 
 
 def hard_link(existing: Path, path: Path) -> None:

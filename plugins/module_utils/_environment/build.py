@@ -21,7 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     startup_files_elsewhere,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe, usual_demand
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
 
 TIMEOUT = 3600.0  # seconds; a slow index needs its time for hundreds of megabytes
 NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""
@@ -70,13 +70,17 @@ class Checked:
 
 def run_probe(declaration: Declaration, environment: Path) -> dict[str, Any]:
     """Let TensorFlow compute in an environment that is in order."""
-    return asdict(probe(environment, declaration.gpu or usual_demand(), declaration.probe_timeout))
+    return asdict(probe(environment, gpu=demand_of(declaration), timeout=declaration.probe_timeout))
 
 
 def run_first_probe(declaration: Declaration, environment: Path) -> dict[str, Any]:
     """Let TensorFlow compute in a new generation; what Python compiles on the way makes every later probe faster."""
-    demand = declaration.gpu or usual_demand()
-    return asdict(probe(environment, demand, declaration.probe_timeout, keep_bytecode=True))
+    return asdict(probe(environment, gpu=demand_of(declaration), timeout=declaration.probe_timeout, keep_bytecode=True))
+
+
+def demand_of(declaration: Declaration) -> str:
+    """What is demanded of the GPU: on a Mac, unless something else is declared, that it computes."""
+    return declaration.gpu or ("required" if sys.platform == "darwin" else "none")
 
 
 def packages_of(generation: Path) -> Path:

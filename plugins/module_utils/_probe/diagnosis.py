@@ -1,50 +1,80 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a failed probe means: its cause, the line that shows it, and what to type or declare.
-
-PRIVATE to this collection. The knowledge is the table RULES, read from top to bottom; the first rule that fits is the
-answer, and the last rules fit every failure. To teach it another failure, add a rule, and to its test the text that was
-seen. The wordings of macOS's loader differ between its releases, so patterns hold only what all of them have in common.
-"""
+# PRIVATE: for this collection only, may change in any release.
+"""How a failed probe is explained: what a rule gets to know, and what it says. The knowledge itself is in `rules`."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 
 MAX_EVIDENCE_LENGTH = 500
+LAST_LINES = 3
 
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Why a verdict is bad, how that is known, and what helps."""
-
-    cause: str
-    evidence: str
-    remedy: str
+_PLUGIN_FILE = re.compile(r"(/[^\n,:()'\"]*/tensorflow-plugins)/[^\s,:()'\"]+")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What there is to judge by."""
+    """What there is to judge by. What is not known is None, or empty."""
 
     verdict: str
     stage: str
     """The stage in which the probe ended."""
     summary: str
-    """How it ended, in one line: the evidence if no line of `text` is better."""
-    text: str = ""
-    """The error, then everything that was printed."""
+    """How it ended, in one line."""
+    environment: Path
+    interpreter: Path
+    error: str = ""
+    """What the program raised; empty where a signal or the time limit ended it."""
+    printed: str = ""
+    """Everything that the process printed."""
     signal: str = ""
     """Name of the signal that ended the process, such as SIGSEGV."""
+    tensorflow: str | None = None
     plugin: str | None = None
     """Version of the installed Metal plug-in."""
-    words: dict[str, str] = field(default_factory=dict)
-    """What else the rules' texts may name in braces: environment, interpreter, machine, tensorflow."""
+    plugin_files: Sequence[str] = ()
+    """The plug-ins' libraries on the interpreter's path."""
+    machine: str | None = None
+    """What the interpreter runs as: x86_64 under Rosetta."""
+    facts: Facts | None = None
+    passed_on: str | None = None
+    """The version of macOS on which this very environment passed its probe when it was built."""
+
+    @property
+    def stray_plugins(self) -> str | None:
+        """The folder of a plug-in that is named in the error or the output, and is not this environment's."""
+        own = (f"{self.environment}/", f"{self.environment.resolve()}/")
+        for match in _PLUGIN_FILE.finditer(f"{self.error}\n{self.printed}"):
+            if not match[0].startswith(own):
+                return match[1]
+        return None
+
+    @property
+    def last_lines(self) -> str:
+        """The last words of the process, in one line."""
+        lines = [line.strip() for line in self.printed.splitlines() if line.strip()]
+        return " / ".join(lines[-LAST_LINES:])
+
+
+Condition = Callable[[Failure], bool]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A known failure. It fits when all that it asks for is so; its texts may name words and groups of its pattern."""
+    """A known failure. It fits when all that it asks for is so.
+
+    Its texts may name, in braces, groups of its pattern and the words that `rules` has.
+    """
 
     cause: str
     remedy: str
@@ -52,27 +82,47 @@ class Rule:
     stages: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
     pattern: str = ""
-    """Searched in the text. The evidence is the group of that name, if there is one, else the line of the match."""
-    with_plugin: bool | None = None
+    """Searched in what the program raised, then in what was printed. The evidence is the group `evidence`, if there is
+    one, else the line where the match begins."""
+    when: tuple[Condition, ...] = ()
 
-    def explain(self, failure: Failure) -> Diagnosis | None:
-        """The diagnosis if this rule fits, else nothing."""
-        if not self._asks_for(failure):
-            return None
-        match = re.search(self.pattern, failure.text, re.MULTILINE)
-        if match is None:
-            return None
-        evidence = _evidence(match) if self.pattern else failure.summary
-        words = {**failure.words, "stage": failure.stage, "signal": failure.signal, **match.groupdict()}
-        return Diagnosis(self.cause.format(**words), evidence[:MAX_EVIDENCE_LENGTH], self.remedy.format(**words))
-
-    def _asks_for(self, failure: Failure) -> bool:
+    def asks_for(self, failure: Failure) -> bool:
+        """Whether all is so but for the pattern."""
         return (
             (not self.verdicts or failure.verdict in self.verdicts)
             and (not self.stages or failure.stage in self.stages)
             and (not self.signals or failure.signal in self.signals)
-            and self.with_plugin in (None, failure.plugin is not None)
+            and all(condition(failure) for condition in self.when)
         )
+
+
+def diagnose(failure: Failure, rules: Sequence[Rule], words: Mapping[str, str]) -> Problem:
+    """Find out what a failure means.
+
+    What the program raised says more than what was printed before, which may be an old warning; and either says more
+    than the stage alone. Among rules that are equal in this, the first of the table is taken.
+
+    Args:
+        failure: How a probe ended that did not end well.
+        rules: The table; one of its rules without a pattern must fit every failure.
+        words: What the rules' texts may name.
+    """
+    fitting = [rule for rule in rules if rule.asks_for(failure)]
+    for text in (failure.error, failure.printed):
+        for rule in fitting:
+            match = re.search(rule.pattern, text, re.MULTILINE) if rule.pattern else None
+            if match:
+                return _explain(rule, _evidence(match), {**words, **_groups(match)})
+    rule = next(rule for rule in fitting if not rule.pattern)
+    return _explain(rule, _last_words(failure), words)
+
+
+def _explain(rule: Rule, evidence: str, words: Mapping[str, str]) -> Problem:
+    return Problem(rule.cause.format(**words), evidence[:MAX_EVIDENCE_LENGTH], rule.remedy.format(**words))
+
+
+def _groups(match: re.Match[str]) -> dict[str, str]:
+    return {name: text for name, text in match.groupdict().items() if text is not None}
 
 
 def _evidence(match: re.Match[str]) -> str:
@@ -84,181 +134,7 @@ def _evidence(match: re.Match[str]) -> str:
     return text[start : end if end >= 0 else len(text)].strip()
 
 
-def diagnose(failure: Failure) -> Diagnosis:
-    """Find out what a failure means.
-
-    Args:
-        failure: How a probe ended that did not end well.
-
-    Returns:
-        The diagnosis of the first rule that fits; there always is one.
-    """
-    return next(filter(None, (rule.explain(failure) for rule in RULES)))
-
-
-_PAIR = "Declare a TensorFlow and a plug-in that go together, such as `tensorflow: 2.18.1` with `metal: 1.2.0`."
-_REBUILD = "Build the environment again."
-_NATIVE = "Build the environment again with a native arm64 Python: `file -L {interpreter}` must say arm64."
-_WITHOUT_GPU = "declare `metal: false` and `gpu: none` to compute on the CPU"
-_NO_GPU_IN_SESSION = (
-    "On a Mac with a GPU, log in at its screen and run again: some releases of macOS offer Metal only then. "
-    "In a virtual machine declare `gpu: preferred`."
-)
-
-RULES: tuple[Rule, ...] = (
-    # --- native code that does not fit the machine
-    Rule(
-        verdicts=("import-failed", "crashed"),
-        pattern=r"incompatible architecture|wrong architecture|Bad CPU type|Exec format error|wrong ELF class",
-        cause="The environment holds native code for another processor, as when Python was installed under Rosetta.",
-        remedy=_NATIVE,
-    ),
-    Rule(
-        signals=("SIGILL",),
-        cause="TensorFlow uses an instruction that the processor does not have. The interpreter runs as {machine}; "
-        "the x86_64 build of TensorFlow needs AVX, which Rosetta does not offer.",
-        remedy=_NATIVE,
-    ),
-    # --- the plug-in and TensorFlow
-    Rule(
-        verdicts=("import-failed",),
-        pattern=r"(?P<library>/[^\n,:(]*tensorflow-plugins/[^\s,:)]+).*"
-        r"([Ss]ymbol not found|undefined symbol|Library not loaded)",
-        cause="The plug-in {library} does not link with TensorFlow {tensorflow}.",
-        remedy=_PAIR + " If that file is not inside {environment}, it is a stray one: remove it.",
-    ),
-    Rule(
-        verdicts=("import-failed", "crashed"),
-        pattern=r"already registered",
-        cause="Two plug-ins register the same device.",
-        remedy="Keep one: remove tensorflow-metal or tensorflow-metal-plugin, "
-        "and any `tensorflow-plugins` folder in the user's own site-packages.",
-    ),
-    Rule(
-        verdicts=("crashed",),
-        pattern=r"RegisterPluggableDevicePlugin.*(\n(?P<evidence>Status: .*))?",
-        cause="The plug-in and TensorFlow {tensorflow} refuse each other.",
-        remedy=_PAIR,
-    ),
-    # --- TensorFlow's own import
-    Rule(
-        verdicts=("import-failed",),
-        pattern=r"No module named 'tensorflow'",
-        cause="TensorFlow is not installed in {environment}.",
-        remedy=_REBUILD,
-    ),
-    Rule(
-        pattern=r"compiled using NumPy 1\.x|numpy\.core\.multiarray failed to import|numpy\.dtype size changed",
-        cause="The installed NumPy is not of the release that TensorFlow {tensorflow} was compiled for.",
-        remedy="Remove NumPy from the environment's `packages`, so that TensorFlow's own requirement decides, "
-        "or name a release that it allows.",
-    ),
-    Rule(
-        verdicts=("import-failed",),
-        pattern=r"No module named '(?P<package>[\w.]+)'",
-        cause="The Python module {package}, which TensorFlow needs, is missing.",
-        remedy=_REBUILD,
-    ),
-    Rule(
-        verdicts=("import-failed", "crashed"),
-        pattern=r"file too short|invalid ELF header|not valid mach-o|truncated|code signature",
-        cause="A native library of the environment is damaged.",
-        remedy=_REBUILD,
-    ),
-    # --- no GPU
-    Rule(
-        pattern=r"No supported GPU was found|VisibleDeviceCount\(\)",
-        cause="Metal offers no GPU to this session.",
-        remedy=_NO_GPU_IN_SESSION,
-    ),
-    Rule(
-        verdicts=("gpu-missing",),
-        with_plugin=False,
-        cause="tensorflow-metal is not installed in this environment.",
-        remedy="Declare `metal` with a version that goes with TensorFlow {tensorflow}, or " + _WITHOUT_GPU + ".",
-    ),
-    Rule(
-        verdicts=("gpu-missing",),
-        cause="The plug-in was loaded, but offers no GPU.",
-        remedy=_NO_GPU_IN_SESSION,
-    ),
-    # --- a GPU that is there
-    Rule(
-        verdicts=("gpu-unusable",),
-        pattern=r"Could not satisfy device specification|No OpKernel was registered|No registered '\w+' OpKernel",
-        cause="The GPU is listed, but the plug-in has no code for a basic operation on it.",
-        remedy=_PAIR,
-    ),
-    Rule(
-        verdicts=("gpu-unusable",),
-        stages=("create",),
-        cause="The GPU is listed, but cannot be opened.",
-        remedy="Restart the Mac, or log in at its screen, and run again; if that does not help, " + _WITHOUT_GPU + ".",
-    ),
-    Rule(
-        verdicts=("gpu-unusable",),
-        cause="The GPU is listed and can be opened, but does not compute.",
-        remedy=_PAIR + " If that does not help, " + _WITHOUT_GPU + ".",
-    ),
-    Rule(
-        verdicts=("gpu-wrong-results",),
-        cause="The GPU computes wrong numbers where only one result is correct. No training on it can be trusted.",
-        remedy="Declare another pair of TensorFlow and plug-in, update macOS, or " + _WITHOUT_GPU + ".",
-    ),
-    # --- crashes
-    Rule(
-        signals=("SIGKILL",),
-        stages=("start",),
-        cause="The interpreter was killed as it started. macOS does so to one whose code signature it does not accept, "
-        "which happens to freshly unpacked ones.",
-        remedy="codesign --force --sign - {interpreter}",
-    ),
-    Rule(
-        signals=("SIGKILL",),
-        cause="The process was killed from outside, as systems do when memory runs short.",
-        remedy="Free some memory and run again. On a Mac, a JetsamEvent in Console's reports names what was killed.",
-    ),
-    Rule(
-        verdicts=("crashed", "timed-out"),
-        pattern=r"mutex lock failed|mutex\.cc.*Lock blocking",
-        cause="TensorFlow waits for a lock that another library in the same process has broken.",
-        remedy="Remove packages that bring a copy of the same native code, often pyarrow, torch or onnxruntime, "
-        "from the environment's `packages`, or declare an older TensorFlow.",
-    ),
-    Rule(
-        verdicts=("crashed",),
-        pattern=r"^(?P<evidence>(F\d{4} |.*: F |Fatal Python error|libc\+\+abi|dyld).*)",
-        cause="Native code gave up in stage {stage} ({signal}).",
-        remedy=_REBUILD + " If that does not help: " + _PAIR,
-    ),
-    Rule(
-        verdicts=("crashed",),
-        with_plugin=True,
-        cause="Native code crashed in stage {stage} ({signal}); most often it is a plug-in "
-        "that was made for another TensorFlow.",
-        remedy=_PAIR,
-    ),
-    Rule(
-        verdicts=("crashed",),
-        cause="Native code crashed in stage {stage} ({signal}).",
-        remedy=_REBUILD,
-    ),
-    # --- time
-    Rule(
-        verdicts=("timed-out",),
-        stages=("start", "import"),
-        cause="TensorFlow could not be imported in time.",
-        remedy="Run again, or with a longer timeout: macOS examines new libraries once, which can take minutes. "
-        "If it never ends, the plug-in hangs. " + _PAIR,
-    ),
-    Rule(
-        verdicts=("timed-out",),
-        cause="The computation in stage {stage} did not end in time.",
-        remedy="Restart the Mac and run again; if that does not help, " + _WITHOUT_GPU + ".",
-    ),
-    # --- whatever else kept TensorFlow from being imported, or from computing even on the CPU
-    Rule(
-        cause="TensorFlow does not work in {environment}.",
-        remedy=_REBUILD,
-    ),
-)
+def _last_words(failure: Failure) -> str:
+    if failure.error or not failure.last_lines:
+        return failure.summary
+    return f"{failure.summary}; its last words: {failure.last_lines}"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The probe: does TensorFlow compute in an environment, on the GPU, and right?
+# PRIVATE: for this collection only, may change in any release.
+"""The probe's process: a program of ours, run by an environment's interpreter, and what becomes of it.
 
-PRIVATE to this collection. TensorFlow is never imported here: its import may crash, hang, or print what it likes. The
-programs in `programs` do it in a process of their own, started with the environment's interpreter, and this
-module turns whatever becomes of that process into a result.
+TensorFlow is never imported here: its import may crash, hang, or print what it likes. The programs in `programs` do it
+in a process of their own, and this module turns whatever becomes of that process into a result.
 """
 
 from __future__ import annotations
@@ -11,43 +11,37 @@ from __future__ import annotations
 import contextlib
 import inspect
 import itertools
-import json
 import math
 import os
 import re
 import selectors
 import signal
 import subprocess
-import sys
+import tempfile
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, Any, cast
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, cast
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis, Failure, diagnose
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import (
-    tensorflow as program_in_environment,
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import reporter, tensorflow
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import explain
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
+    QUICK,
+    SATISFYING,
+    Fate,
+    Stage,
+    Told,
+    conclude,
+    read_reports,
 )
 
-GPU_REQUIRED, GPU_PREFERRED, GPU_NONE = "required", "preferred", "none"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import ModuleType
 
-SATISFYING_VERDICTS: dict[str, tuple[str, ...]] = {
-    GPU_REQUIRED: ("gpu-ok",),
-    GPU_PREFERRED: ("gpu-ok", "cpu-ok"),
-    GPU_NONE: ("cpu-ok",),
-}
-"""The demands that can be made on the GPU, each with the verdicts that meet it."""
-
-FIRST_STAGE, LAST_STAGE = "start", "exact"
-
-VERDICT_OF_FAILED_STAGE = {
-    "start": "import-failed",
-    "import": "import-failed",
-    "list": "gpu-missing",
-    "create": "gpu-unusable",
-    "placement": "gpu-unusable",
-    "exact": "gpu-unusable",
-}
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 
 # Of what the process prints, the beginning and the end are kept: a fatal message is in the one or the other.
 MAX_OUTPUT_START = 32 * 1024
@@ -55,21 +49,10 @@ MAX_OUTPUT_END = 64 * 1024
 MAX_LOG_LINES = 40
 
 SECONDS_TO_DIE = 5
+SECONDS_BETWEEN_LOOKS = 0.1
 
-
-class ProbeError(Exception):
-    """There is nothing that could be probed; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage that the probe entered."""
-
-    name: str
-    state: str
-    """`ok`, `failed`, `crashed` or `timed-out`; after any but the first there is no further stage."""
-    seconds: float
-    error: str | None = None
+NOWHERE = f"{os.devnull}/nowhere"
+"""A folder that nobody can make."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +72,14 @@ class ProbeResult:
     verdict: str
     ok: bool
     """Whether the verdict meets the demand on the GPU."""
+    text: str
+    """The verdict for a person: a line, or where it is not ok a paragraph with the diagnosis."""
     gpu_visible: bool
     devices: list[Device]
     tensorflow: str | None
     plugin: str | None
     stages: list[Stage]
-    diagnosis: Diagnosis | None
+    diagnosis: Problem | None
     """Of a verdict that is not ok."""
     log: list[str]
     """The last lines that the process printed, of a verdict that is not ok."""
@@ -102,123 +87,101 @@ class ProbeResult:
     """Seconds, the interpreter's start included."""
 
 
-def usual_demand() -> str:
-    """What is demanded of the GPU where nobody says it: a Mac must use it, anything else has none."""
-    return GPU_REQUIRED if sys.platform == "darwin" else GPU_NONE
-
-
 def probe(
-    environment: Path, gpu: str = GPU_REQUIRED, timeout: float = 120, *, keep_bytecode: bool = False
+    environment: Path,
+    *,
+    gpu: str,
+    level: str = QUICK,
+    timeout: float,
+    facts: Facts | None = None,
+    passed_on: str | None = None,
+    keep_bytecode: bool = False,
 ) -> ProbeResult:
     """Find out whether TensorFlow computes in an environment.
 
     Args:
         environment: The environment's folder, or a link to it.
-        gpu: What is demanded: a key of SATISFYING_VERDICTS. With `none`, GPUs are hidden from TensorFlow. With
-            `preferred`, the CPU is probed where there is no GPU; a GPU that is there must work all the same.
+        gpu: What is demanded: a key of SATISFYING. With `none`, GPUs are hidden from TensorFlow. With `preferred`, the
+            CPU is probed where there is no GPU; a GPU that is there must work all the same.
+        level: How much is probed: `quick`, or `standard`, which also lets Keras compute.
         timeout: Seconds after which the process is killed.
+        facts: Of this host, for the diagnosis.
+        passed_on: The version of macOS on which this environment passed its probe when it was built, for the diagnosis.
         keep_bytecode: Whether Python may write what it compiles into the environment: it is the next probe's time.
 
     Returns:
         The result, whatever becomes of the process.
 
     Raises:
-        ProbeError: There is no environment in that place, or it has no interpreter.
+        MetalfleetError: There is no environment in that place, or it has no interpreter.
     """
     interpreter = _interpreter_of(environment)
-    ending = _run(interpreter, gpu, timeout, keep_bytecode=keep_bytecode)
-    stages = _stages(ending)
-    facts: dict[str, Any] = {key: value for record in ending.records for key, value in record.items()}
-    devices = facts.get("devices", [])
-    verdict = _verdict(stages[-1], on_gpu=bool(devices))
-    ok = verdict in SATISFYING_VERDICTS[gpu]
-    result = ProbeResult(
+    ending = _run(interpreter, [gpu, level], timeout, keep_bytecode=keep_bytecode)
+    told = ending.told
+    verdict, stages = conclude(told, ending.fate, ending.duration)
+    ok = verdict in SATISFYING[gpu]
+    last = stages[-1]
+    problem = (
+        None
+        if ok
+        else explain(
+            Failure(
+                verdict=verdict,
+                stage=last.name,
+                summary=f"Stage {last.name} {last.state}: {(last.error or '').partition(chr(10))[0]}",
+                environment=environment,
+                interpreter=interpreter,
+                error=(last.error or "") if last.state == "failed" else "",
+                printed=ending.output,
+                signal=ending.fate.signal,
+                tensorflow=told.text("tensorflow"),
+                plugin=told.text("plugin"),
+                plugin_files=told.texts("plugin_files"),
+                machine=told.text("machine"),
+                facts=facts,
+                passed_on=passed_on,
+            )
+        )
+    )
+    return ProbeResult(
         verdict=verdict,
         ok=ok,
-        gpu_visible=bool(devices),
-        devices=_described(devices, ending.output),
-        tensorflow=facts.get("tensorflow"),
-        plugin=facts.get("plugin"),
+        text=f"{verdict}. {problem.text}" if problem else _praise(verdict, told),
+        gpu_visible=bool(told.texts("devices")),
+        devices=_described(told.texts("devices"), ending.output),
+        tensorflow=told.text("tensorflow"),
+        plugin=told.text("plugin"),
         stages=stages,
-        diagnosis=None,
-        log=[],
+        diagnosis=problem,
+        log=[] if ok else ending.output.splitlines()[-MAX_LOG_LINES:],
         duration=ending.duration,
     )
-    if ok:
-        return result
-    words = {
-        "environment": str(environment),
-        "interpreter": str(interpreter),
-        "machine": str(facts.get("machine", "(unknown)")),
-        "tensorflow": result.tensorflow or "(of unknown version)",
-    }
-    failure = _failure(result, ending, words)
-    return replace(result, diagnosis=diagnose(failure), log=ending.output.splitlines()[-MAX_LOG_LINES:])
 
 
 def _interpreter_of(environment: Path) -> Path:
     """The path by which an environment's Python is started: not resolved, or it would not be the environment's."""
     if not environment.is_dir():
-        raise ProbeError(f"there is no environment {environment}; name the folder of one, such as ~/.virtualenvs/metal")
+        raise MetalfleetError(
+            f"There is no environment {environment}",
+            remedy="Name the folder of one, such as ~/.virtualenvs/tensorflow, or run setup.yml to get one",
+        )
     interpreter = environment / "bin" / "python"
     if interpreter.exists():
         return interpreter
     if interpreter.is_symlink():
-        problem = f"its interpreter {interpreter} is a link to {interpreter.readlink()}, which is gone"
+        evidence = f"{interpreter} is a link to {interpreter.readlink()}, which is gone"
     else:
-        problem = f"it has no {interpreter}"
-    raise ProbeError(f"{environment} is not a usable environment: {problem}; build the environment again")
+        evidence = f"It has no {interpreter}"
+    raise MetalfleetError(
+        f"{environment} is not a usable environment",
+        evidence=evidence,
+        remedy="Run setup.yml: it rebuilds the environment",
+    )
 
 
-# --- what the process tells
-
-
-@dataclass(frozen=True)
-class _Fate:
-    """How the process ended, and with it the stage in which it was."""
-
-    state: str
-    reason: str
-    signal: str = ""
-
-
-@dataclass(frozen=True)
-class _Ending:
-    """All that is known of the process once it is gone."""
-
-    records: list[dict[str, Any]]
-    """What it reported: see programs.tensorflow."""
-    output: str
-    """What it printed."""
-    fate: _Fate
-    duration: float
-
-
-def _stages(ending: _Ending) -> list[Stage]:
-    """The stages it entered; the last one tells how it ended."""
-    stages = [
-        Stage(r["stage"], r["state"], r["seconds"], f"{r['kind']}: {r['error']}" if r["state"] == "failed" else None)
-        for r in ending.records
-        if r["state"] != "begun"
-    ]
-    if stages and (stages[-1].state == "failed" or stages[-1].name == LAST_STAGE):
-        return stages
-    current = ending.records[-1]["stage"] if ending.records else FIRST_STAGE
-    done = [stage for stage in stages if stage.name != current]
-    seconds = round(ending.duration - sum(stage.seconds for stage in done), 3)
-    return [*done, Stage(current, ending.fate.state, seconds, ending.fate.reason)]
-
-
-def _verdict(last: Stage, *, on_gpu: bool) -> str:
-    if last.state == "ok":
-        return "gpu-ok" if on_gpu else "cpu-ok"
-    if last.state != "failed":
-        return last.state
-    if last.name == LAST_STAGE and not on_gpu:
-        return "import-failed"  # TensorFlow as such does not work
-    if (last.error or "").startswith(program_in_environment.WrongResultsError.__name__):
-        return "gpu-wrong-results"
-    return VERDICT_OF_FAILED_STAGE[last.name]
+def _praise(verdict: str, told: Told) -> str:
+    plugin = told.text("plugin")
+    return f"{verdict}, TensorFlow {told.text('tensorflow')}{f', plug-in {plugin}' if plugin else ''}."
 
 
 def _described(devices: list[str], output: str) -> list[Device]:
@@ -228,94 +191,123 @@ def _described(devices: list[str], output: str) -> list[Device]:
     return [Device(*both) for both in itertools.zip_longest(devices, descriptions[: len(devices)])]
 
 
-def _failure(result: ProbeResult, ending: _Ending, words: dict[str, str]) -> Failure:
-    last = result.stages[-1]
-    error = last.error or ""
-    return Failure(
-        verdict=result.verdict,
-        stage=last.name,
-        summary=f"stage {last.name} {last.state}: {error.partition(chr(10))[0]}",
-        text=f"{error}\n{ending.output}",
-        signal=ending.fate.signal,
-        plugin=result.plugin,
-        words=words,
-    )
-
-
 # --- the process
 
 
-def _run(interpreter: Path, gpu: str, timeout: float, *, keep_bytecode: bool) -> _Ending:
-    """Run the stages in a process of their own, and wait until it is gone."""
+@dataclass(frozen=True)
+class _Ending:
+    """All that is known of the process once it is gone."""
+
+    told: Told
+    output: str
+    """What it printed."""
+    fate: Fate
+    duration: float
+
+
+def _run(interpreter: Path, arguments: Sequence[str], timeout: float, *, keep_bytecode: bool) -> _Ending:
+    """Run the program in a process of its own, and wait until that is gone with all that it started."""
     start = time.monotonic()
     reports, reporting = os.pipe()
     own_limit = str(math.ceil(timeout) + SECONDS_TO_DIE)
     try:
-        process = subprocess.Popen(
-            [str(interpreter), "-I", *([] if keep_bytecode else ["-B"]), "-", str(reporting), gpu, own_limit],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=(reporting,),
-            start_new_session=True,  # a process group of its own, to be killed as a whole
-            env=_variables(),
-        )
+        # From a file, for a pipe would block us where an interpreter hangs at its start.
+        with tempfile.TemporaryFile() as source:
+            source.write(_source_of(reporter, tensorflow).encode())
+            source.seek(0)
+            process = subprocess.Popen(
+                [interpreter, "-I", *([] if keep_bytecode else ["-B"]), "-", str(reporting), *arguments, own_limit],
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(reporting,),
+                start_new_session=True,  # a process group of its own, to be killed as a whole
+                env=_variables(*arguments),
+            )
     except OSError as error:
         os.close(reports)
-        fate = _Fate("failed", f"{interpreter} cannot be started: {error.strerror}")
-        return _Ending([], "", fate, _seconds_since(start))
+        fate = Fate("failed", f"{interpreter} cannot be started: {error.strerror}")
+        return _Ending(Told(), "", fate, _seconds_since(start))
     finally:
         os.close(reporting)
     output = cast("IO[bytes]", process.stdout)
     with os.fdopen(reports, "rb", buffering=0), output:
-        # An interpreter that died at once does not read its program.
-        with contextlib.suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as program:
-            program.write(inspect.getsource(program_in_environment).encode())
-        reported, printed, in_time = _listen(reports, output.fileno(), start + timeout)
-        _end(process, in_time=in_time)
-        with contextlib.suppress(BlockingIOError):
-            _read_some(output.fileno(), printed)
+        reported, printed, in_time = _listen(process, reports, output.fileno(), start + timeout)
     return _Ending(
-        records=_records(reported),
+        told=read_reports(reported),
         output=printed.decode(errors="replace"),
-        fate=_fate(process.returncode) if in_time else _Fate("timed-out", f"not ended after {timeout:g} s"),
+        fate=_fate(process.returncode) if in_time else Fate("timed-out", f"not ended after {timeout:g} s"),
         duration=_seconds_since(start),
     )
 
 
-def _variables() -> dict[str, str]:
+def _source_of(*modules: ModuleType) -> str:
+    """A Python program that holds the modules under their own names, so that they can import each other.
+
+    It ends with a call of the last one's main() with its arguments.
+    """
+    sources = {module.__name__: inspect.getsource(module) for module in modules}
+    return f"""\
+import sys, types
+for name, source in {sources!r}.items():
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compile(source, name.rpartition(".")[2] + ".py", "exec"), module.__dict__)
+module.main(*sys.argv[1:])
+"""
+
+
+def _variables(_gpu: str, level: str) -> dict[str, str]:
     """The environment variables of the process: ours without any that change what Python or TensorFlow do."""
     # -I makes Python ignore PYTHON*, but site and sysconfig read PYTHONUSERBASE all the same; a framework build of
     # Python hands __PYVENV_LAUNCHER__ to its children, who then take themselves for another interpreter.
     # TensorFlow 2.19 and later look for plug-ins in the folders of all installation schemes of sysconfig, the user's
     # own too, whatever site.ENABLE_USER_SITE says (see the end of tensorflow/__init__.py). No option of Python stops
     # that, and none should: a stray plug-in there breaks the user's imports, so the probe has to meet it.
-    dropped = ("PYTHON", "__PYVENV", "TF_", "KERAS_")
+    dropped = ("PYTHON", "__PYVENV", "TF_", "KERAS_", "XLA_", "PROTOCOL_BUFFERS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return {
+    variables = {
         **kept,
         "LC_ALL": "C",  # the loader's messages are matched by their words
         "TF_CPP_MIN_LOG_LEVEL": "0",  # the plug-in names the GPU at the lowest level
-        "TF_USE_LEGACY_KERAS": "1",  # else `import tensorflow` imports Keras, a tenth of its time, not needed here
+        "KERAS_HOME": NOWHERE,  # else Keras writes its settings into the user's home
     }
+    if level == QUICK:
+        variables["TF_USE_LEGACY_KERAS"] = "1"  # else the import of Keras, not needed here, costs a tenth of the time
+    return variables
 
 
-def _listen(reports: int, output: int, deadline: float) -> tuple[bytearray, bytearray, bool]:
+def _listen(
+    process: subprocess.Popen[bytes], reports: int, output: int, deadline: float
+) -> tuple[bytearray, bytearray, bool]:
     """Read what the process reports and prints until it ends; the last value says whether it did before the deadline.
 
-    The reports end with the process itself; what it prints can be held open by a process that it has left behind.
+    Afterwards it is gone, with its process group. What counts is the process itself: its descriptors can be held open
+    by others that it has left behind, and can be closed while it goes on.
     """
     read = {reports: bytearray(), output: bytearray()}
-    os.set_blocking(output, False)
     with selectors.DefaultSelector() as selector:
         for source in read:
+            os.set_blocking(source, False)
             selector.register(source, selectors.EVENT_READ)
-        while reports in selector.get_map() and time.monotonic() < deadline:
-            for key, _ in selector.select(deadline - time.monotonic()):
+        while process.poll() is None and time.monotonic() < deadline:
+            if not selector.get_map():
+                _wait(process, deadline - time.monotonic())
+            for key, _ in selector.select(min(SECONDS_BETWEEN_LOOKS, max(0, deadline - time.monotonic()))):
                 if not _read_some(key.fd, read[key.fd]):
                     selector.unregister(key.fd)
-        in_time = reports not in selector.get_map()
+    in_time = process.poll() is not None
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
+        os.killpg(process.pid, signal.SIGKILL)
+    _wait(process, SECONDS_TO_DIE)  # nothing ends one that is stuck in a driver
+    for source, buffer in read.items():
+        with contextlib.suppress(BlockingIOError):
+            _read_some(source, buffer)
     return read[reports], read[output], in_time
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
 
 
 def _read_some(source: int, buffer: bytearray) -> bool:
@@ -327,32 +319,12 @@ def _read_some(source: int, buffer: bytearray) -> bool:
     return bool(chunk)
 
 
-def _end(process: subprocess.Popen[bytes], *, in_time: bool) -> None:
-    """Make sure that the process is gone, with its group if it was not in time."""
-    if in_time:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS_TO_DIE)
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
-            os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # nothing ends one that is stuck in a driver
-            process.wait(SECONDS_TO_DIE)
-
-
-def _records(reported: bytearray) -> list[dict[str, Any]]:
-    records = []
-    for line in reported.splitlines():
-        with contextlib.suppress(ValueError):  # the last line of a killed process may be cut off
-            records.append(json.loads(line))
-    return records
-
-
-def _fate(returncode: int) -> _Fate:
+def _fate(returncode: int) -> Fate:
     """What a return code, as subprocess has it, means for a process that ended in the middle of a stage."""
     if returncode >= 0:
-        return _Fate("failed", f"the interpreter ended with status {returncode}")
+        return Fate("failed", f"the interpreter ended with status {returncode}")
     name = _signal_name(-returncode)
-    return _Fate("crashed", f"ended by {name}", name)
+    return Fate("crashed", f"ended by {name}", name)
 
 
 def _signal_name(number: int) -> str:

@@ -29,6 +29,7 @@ SIM = Path("/.simulated_mac")
 NOT_SIMULATED = 70
 COMMAND_LINE_TOOLS = Path("/Library/Developer/CommandLineTools")
 SELECTED_TOOLS = Path("/private/var/db/xcode_select_link")
+PASSWD, GROUP = Path("/private/etc/passwd"), Path("/private/etc/group")  # in place of a Mac's directory of users
 RECEIPTS = Path("/private/var/db/receipts")
 ROSETTA = Path("/Library/Apple/usr/libexec/oah/libRosettaRuntime")
 ARCH_VARIABLE = "SIMULATED_MAC_ARCH"
@@ -302,6 +303,58 @@ def pour(prefix: Path, formula: str) -> Answer:
     return 0
 
 
+def sysadminctl(profile: Profile, args: list[str]) -> Answer:
+    """-addUser NAME, with -fullName, -shell, -password and -admin: an account with its home, of the group staff."""
+    asked, values = iter(args), {}
+    for option in asked:
+        if option not in ("-addUser", "-fullName", "-shell", "-password", "-admin"):
+            return None
+        values[option] = "" if option == "-admin" else next(asked, "")
+    name = values.get("-addUser")
+    if not name:
+        return None
+    if os.getuid() != 0:
+        return fail("sysadminctl: only root can add a user.\n")
+    users = [line.split(":") for line in PASSWD.read_text().splitlines()]
+    if name in [user[0] for user in users]:
+        return fail(f"sysadminctl: there is a user {name} already.\n")
+    number = max(int(user[2]) for user in users if int(user[2]) < 60000) + 1
+    home = Path("/Users", name)
+    account = [name, "x", str(number), "20", values.get("-fullName", ""), str(home), values.get("-shell", "/bin/zsh")]
+    PASSWD.write_text("".join(":".join(user) + "\n" for user in [*users, account]))
+    groups = {"staff", "admin"} if "-admin" in values else {"staff"}
+    lines = [line.split(":") for line in GROUP.read_text().splitlines()]
+    joined = [[*rest, f"{members},{name}" if rest[0] in groups else members] for *rest, members in lines]
+    GROUP.write_text("".join(":".join(line) + "\n" for line in joined))
+    home.mkdir(mode=0o750)
+    os.chown(home, number, 20)
+    return fail(f"Creating user record.\nAssigning UID: {number} GID: 20\nCreating home directory at {home}\n", 0)
+
+
+def dscl(profile: Profile, args: list[str]) -> Answer:
+    """. -read /Users/NAME KEY and . -create /Users/NAME UserShell PATH: the local directory of users."""
+    keys = {"UniqueID": 2, "PrimaryGroupID": 3, "NFSHomeDirectory": 5, "UserShell": 6}
+    match = re.fullmatch(r"\. -(?:(read)|create) /Users/(\w+) (\w+)(?: (\S+))?", " ".join(args))
+    if not match or match[3] not in keys or bool(match[1]) == bool(match[4]):
+        return None
+    users = [line.split(":") for line in PASSWD.read_text().splitlines()]
+    found = next((user for user in users if user[0] == match[2]), None)
+    if not found:
+        return fail("<dscl_cmd> DS Error: -14136 (eDSRecordNotFound)\n", 56)
+    if match[1]:
+        print(f"{match[3]}: {found[keys[match[3]]]}")
+        return 0
+    if match[3] != "UserShell":
+        return None
+    if os.getuid() != 0:
+        return fail(
+            "<main> attribute status: eDSPermissionError\n<dscl_cmd> DS Error: -14120 (eDSPermissionError)\n", 40
+        )
+    found[keys[match[3]]] = match[4]
+    PASSWD.write_text("".join(":".join(user) + "\n" for user in users))
+    return 0
+
+
 def shim(profile: Profile, args: list[str]) -> Answer:
     """/usr/bin/python3, git, clang: hand over to the developer tools, or ask for them with a dialog."""
     tool = COMMAND_LINE_TOOLS / "usr/bin" / Path(sys.argv[2]).name
@@ -326,12 +379,14 @@ def become(program: str, argv: list[str]) -> NoReturn:
 SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
     "/opt/homebrew/bin/brew": brew,
     "/usr/bin/arch": arch,
+    "/usr/bin/dscl": dscl,
     "/usr/bin/sw_vers": sw_vers,
     "/usr/bin/uname": uname,
     "/usr/sbin/installer": installer,
     "/usr/sbin/ioreg": ioreg,
     "/usr/sbin/pkgutil": pkgutil,
     "/usr/sbin/softwareupdate": softwareupdate,
+    "/usr/sbin/sysadminctl": sysadminctl,
     "/usr/sbin/system_profiler": system_profiler,
 }
 

@@ -1,20 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The probe's program: stage by stage, does TensorFlow compute in this environment, on the GPU, and right?
+# PRIVATE: for this collection only, may change in any release.
+"""The probe's program for TensorFlow: stage by stage, does it compute in this environment, on the GPU, and right?
 
-PRIVATE to this collection. Nothing here is called: `_probe.py` feeds this file's source to the environment's own
-interpreter,
-
-    ENVIRONMENT/bin/python -I -B - FD GPU SECONDS
-
-so it may use the standard library, and of the environment `tensorflow` and `numpy`.
-
-FD is an inherited file descriptor. Each stage writes a line of JSON to it before it begins and another after it, so
-that the parent knows where a process was that crashed or hung:
-
-    {"stage": NAME, "state": "begun" | "ok" | "failed", ...}
-
-GPU is `required`, `preferred` or `none`. After SECONDS the process ends itself: the parent, which also keeps the time,
-may have been cut off with its connection.
+Nothing here is called by the engine, which feeds the sources of this module and of `reporter` to the environment's own
+interpreter. So it may use the standard library, and of the environment `tensorflow` and `numpy`.
 """
 
 from __future__ import annotations
@@ -24,23 +13,36 @@ import gc
 import importlib
 import importlib.metadata
 import itertools
-import json
 import os
 import platform
 import resource
 import signal
 import sys
-import time
 import traceback
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from pathlib import Path
+from typing import Any, NoReturn
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import (
+    Reporter,
+    StageFailed,
+)
+
+STAGES = {
+    "start": "import-failed",
+    "import": "import-failed",
+    "list": "gpu-missing",
+    "create": "gpu-unusable",
+    "placement": "gpu-unusable",
+    "exact": "gpu-unusable",
+    "keras": "keras-failed",
+}
+"""The stages in their order, each with the verdict that it ends in if it fails."""
+
+CPU_FAILED = "import-failed"
+"""The verdict where TensorFlow does not even compute on the CPU."""
 
 TENSORFLOW_PACKAGES = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
 PLUGIN_PACKAGES = ("tensorflow-metal",)
-
-MAX_ERROR_LENGTH = 4000
 
 # Rows, inner dimension and columns. The last are not multiples of any tile size, where kernels err first.
 MATRIX_SIZES = ((1, 1, 1), (3, 5, 7), (127, 255, 33))
@@ -54,46 +56,18 @@ class PlacementError(Exception):
     """TensorFlow computed elsewhere than it was told."""
 
 
-class WrongResultsError(Exception):
+class WrongResultsError(StageFailed):
     """A result differs from the only correct one."""
 
 
-class Reporter:
-    """Tells the parent what happens, a line of JSON each time."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Frame a stage; what its body puts into the dictionary is reported with its success."""
-        found: dict[str, Any] = {}
-        self._tell(stage=name, state="begun")
-        start = time.monotonic()
-        try:
-            yield found
-        except BaseException as error:
-            kind, message = type(error).__name__, str(error)[:MAX_ERROR_LENGTH]
-            self._tell(stage=name, state="failed", seconds=_seconds_since(start), kind=kind, error=message)
-            raise
-        self._tell(stage=name, state="ok", seconds=_seconds_since(start), **found)
-
-    def _tell(self, **record: Any) -> None:
-        self._stream.write(json.dumps(record) + "\n")
-        self._stream.flush()
-
-
-def _seconds_since(start: float) -> float:
-    return round(time.monotonic() - start, 3)
-
-
-def run_stages(reporter: Reporter, gpu: str) -> None:
-    """Run the stages in order; the first that fails raises."""
+def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
+    """Run the stages of a level in their order; the first that fails raises."""
     with reporter.stage("start") as found:
         found["python"] = platform.python_version()
         found["machine"] = os.uname().machine  # of this process: x86_64 under Rosetta
         found["tensorflow"] = _version_of(TENSORFLOW_PACKAGES)
         found["plugin"] = _version_of(PLUGIN_PACKAGES)
+        found["plugin_files"] = _plugin_files()
 
     with reporter.stage("import") as found:
         tensorflow = importlib.import_module("tensorflow")
@@ -103,16 +77,22 @@ def run_stages(reporter: Reporter, gpu: str) -> None:
         if gpu == "none":
             tensorflow.config.set_visible_devices([], "GPU")
 
-    device = "CPU:0"
-    if gpu != "none" and _list_gpus(reporter, tensorflow, gpu):
-        device = "GPU:0"
+    on_gpu = gpu != "none" and _list_gpus(reporter, tensorflow, gpu)
+    device = "GPU:0" if on_gpu else "CPU:0"
+    if on_gpu:
         with reporter.stage("create"):
             tensorflow.config.list_logical_devices("GPU")
         with reporter.stage("placement"):
             matrix_product(tensorflow, device, [[1.0]], [[1.0]])
 
-    with reporter.stage("exact"):
+    with reporter.stage("exact", verdict="" if on_gpu else CPU_FAILED):
         check_matrix_products(tensorflow, device)
+
+    if level == "standard":
+        with reporter.stage("keras"):
+            check_keras(tensorflow)
+
+    reporter.end("gpu-ok" if on_gpu else "cpu-ok")
 
 
 def _version_of(packages: tuple[str, ...]) -> str | None:
@@ -120,6 +100,12 @@ def _version_of(packages: tuple[str, ...]) -> str | None:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(package)
     return None
+
+
+def _plugin_files() -> list[str]:
+    """The libraries that TensorFlow takes for plug-ins, as far as they are on this interpreter's own path."""
+    folders = (Path(entry, "tensorflow-plugins") for entry in sys.path)
+    return [str(file) for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
 
 
 def _list_gpus(reporter: Reporter, tensorflow: Any, gpu: str) -> bool:
@@ -167,27 +153,44 @@ def check_matrix_products(tensorflow: Any, device: str) -> None:
             if wrong:
                 raise WrongResultsError(
                     f"{device}: {wrong} of {expected.size} elements are wrong in a {rows}x{inner} by {inner}x{columns} "
-                    f"matrix product (transposed: left {transpose_left}, right {transpose_right})"
+                    f"matrix product (transposed: left {transpose_left}, right {transpose_right})",
+                    verdict="gpu-wrong-results" if device.startswith("GPU") else CPU_FAILED,
                 )
 
 
-def main(descriptor: str, gpu: str, seconds: str) -> NoReturn:
-    """Run the stages and end this process: status 0 when all went well, otherwise 1."""
+def check_keras(tensorflow: Any) -> None:
+    """Let a tiny model of the Keras that users import compute once, with the placement of operations that they have."""
+    numpy = importlib.import_module("numpy")
+    tensorflow.config.set_soft_device_placement(enabled=True)
+    keras = tensorflow.keras
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
+    kernel, bias = numpy.array([[1.0, -2.0], [3.0, 4.0], [5.0, -6.0]]), numpy.array([7.0, 8.0])
+    model.set_weights([kernel, bias])
+    inputs = numpy.array([[1.0, 2.0, 3.0], [-4.0, -5.0, -6.0]])
+    result = numpy.asarray(model(inputs))
+    expected = numpy.maximum(inputs @ kernel + bias, 0)
+    if not numpy.array_equal(result, expected):
+        raise WrongResultsError(f"Keras: {result.tolist()} instead of {expected.tolist()}", verdict=STAGES["keras"])
+
+
+def main(descriptor: str, gpu: str, level: str, seconds: str) -> NoReturn:
+    """Run the stages and end this process: status 0 when all went well, otherwise 1.
+
+    `descriptor` is an inherited one, to report on. `gpu` is `required`, `preferred` or `none`, `level` is `quick` or
+    `standard`. After `seconds` the process ends itself: the parent, which also keeps the time, may have been cut off
+    with its connection.
+    """
     signal.alarm(int(seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected here; its gigabyte on the disk is of no use
     gc.disable()  # importing TensorFlow takes a fifth less time without it
-    os.set_inheritable(int(descriptor), False)  # its end of file tells the parent that this very process ended
+    os.set_inheritable(int(descriptor), False)
     status = 1
     with os.fdopen(int(descriptor), "w", encoding="utf-8") as stream:
         try:
-            run_stages(Reporter(stream), gpu)
+            run_stages(Reporter(stream, STAGES), gpu, level)
             status = 0
         except BaseException:  # noqa: BLE001 - whatever it was, it has been reported, and ends this process
             traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)  # TensorFlow's own shutdown costs a second, and may hang
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import GPU
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import RULES, Diagnosis
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow import STAGES
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import RULES
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import SATISFYING, Stage
 from ansible_collections.metalfleet.tensorflow.plugins.modules import tensorflow_gpu_info
 
 MakeEnvironment = Callable[[str], Path]
@@ -79,7 +83,7 @@ def test_where_there_is_no_environment_it_fails(run: Callable[..., dict[str, Any
     answer = run(environment=str(tmp_path / "none"))
 
     assert (answer["rc"], answer["failed"]) == (1, True)
-    assert f"there is no environment {tmp_path}/none; name the folder of one" in answer["msg"]
+    assert f"There is no environment {tmp_path}/none. Name the folder of one" in answer["msg"]
 
 
 def test_all_that_is_returned_is_documented() -> None:
@@ -87,15 +91,23 @@ def test_all_that_is_returned_is_documented() -> None:
         return {field.name for field in fields(part)}
 
     assert RETURN.keys() == names(engine.ProbeResult)
-    assert RETURN["stages"]["contains"].keys() == names(engine.Stage)
+    assert RETURN["stages"]["contains"].keys() == names(Stage)
     assert RETURN["devices"]["contains"].keys() == names(engine.Device)
-    assert RETURN["diagnosis"]["contains"].keys() == names(Diagnosis)
+    assert RETURN["diagnosis"]["contains"].keys() == names(Problem)
 
 
 def test_all_verdicts_and_demands_are_documented() -> None:
-    bad = {*engine.VERDICT_OF_FAILED_STAGE.values(), *(verdict for rule in RULES for verdict in rule.verdicts)}
-    good = {verdict for verdicts in engine.SATISFYING_VERDICTS.values() for verdict in verdicts}
+    bad = {*STAGES.values(), *(verdict for rule in RULES for verdict in rule.verdicts)}
+    good = {verdict for verdicts in SATISFYING.values() for verdict in verdicts}
     documented = re.findall(r"^V\(([\w-]+)\):", "\n".join(RETURN["verdict"]["description"]), re.MULTILINE)
 
     assert set(documented) == bad | good
-    assert tensorflow_gpu_info.ARGUMENTS["gpu"]["choices"] == list(engine.SATISFYING_VERDICTS)
+    assert list(SATISFYING) == GPU
+
+
+def test_all_stages_are_documented() -> None:
+    documented = re.findall(
+        r"^V\(([\w-]+)\):", "\n".join(RETURN["stages"]["contains"]["name"]["description"]), re.MULTILINE
+    )
+
+    assert documented == list(STAGES)

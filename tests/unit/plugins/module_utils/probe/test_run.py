@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, diagnose
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import tensorflow as program_source
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeError, ProbeResult, probe
-from hypothesis import given
-from hypothesis import strategies as st
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import reporter, tensorflow
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
 
 MakeEnvironment = Callable[[str], Path]
 
@@ -38,6 +37,10 @@ WITH_ONE_GPU = """
         list_logical_devices=lambda kind: list_logical_devices(kind),
     )
 """
+
+
+def probe(environment: Path, gpu: str = "required", timeout: float = 60, **options: Any) -> ProbeResult:
+    return engine.probe(environment, gpu=gpu, timeout=timeout, **options)
 
 
 def can_lock(path: Path) -> bool:
@@ -60,111 +63,16 @@ def states(result: ProbeResult) -> dict[str, str]:
     return {stage.name: stage.state for stage in result.stages}
 
 
-# --- What the import may do ------------------------------------------------------------------------------------------
-
-# As the loaders of macOS and Linux and TensorFlow's own code word them.
-PLUGIN = "/Users/ann/.virtualenvs/metal/lib/python3.12/site-packages/tensorflow-plugins/libmetal_plugin.dylib"
-IMPORT_ERRORS = {
-    "symbol-not-found": (
-        (
-            f"dlopen({PLUGIN}, 0x0006): Symbol not found: __ZN3tsl8internal10LogMessageC1EPKcii\n"
-            f"  Referenced from: <0000> {PLUGIN}\n  Expected in:     <0000> /x/_pywrap_tensorflow_internal.so"
-        ),
-        f"The plug-in {PLUGIN} does not link",
-        "Symbol not found: __ZN3tsl8internal10LogMessageC1EPKcii",
-    ),
-    "flat-namespace": (
-        f"dlopen({PLUGIN}, 0x0006): symbol not found in flat namespace '_TF_GetInputPropertiesList'",
-        f"The plug-in {PLUGIN} does not link",
-        "_TF_GetInputPropertiesList",
-    ),
-    "library-not-loaded": (
-        (
-            f"dlopen({PLUGIN}, 0x0006): Library not loaded: @rpath/_pywrap_tensorflow_internal.so\n"
-            f"  Referenced from: <0000> {PLUGIN}\n  Reason: tried: '/x/_pywrap_tensorflow_internal.so' (no such file)"
-        ),
-        f"The plug-in {PLUGIN} does not link",
-        "@rpath/_pywrap_tensorflow_internal.so",
-    ),
-    "architecture": (
-        (
-            "dlopen(/x/_pywrap_tensorflow_internal.so, 0x0002): tried: '/x/_pywrap_tensorflow_internal.so' "
-            "(mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64'))"
-        ),
-        "native code for another processor",
-        "have 'x86_64', need 'arm64'",
-    ),
-    "architecture-macos-11": (
-        "dlopen(/x/_a.so, 6): no suitable image found.  Did find:\n\t/x/_a.so: mach-o, but wrong architecture",
-        "native code for another processor",
-        "/x/_a.so: mach-o, but wrong architecture",
-    ),
-    "plugin-of-another-architecture": (
-        (
-            f"dlopen({PLUGIN}, 0x0006): tried: '{PLUGIN}' (mach-o file, but is an incompatible architecture "
-            "(have (x86_64), need (arm64e)))"
-        ),
-        "native code for another processor",
-        "have (x86_64), need (arm64e)",
-    ),
-    "two-plugins": (
-        "INTERNAL: platform is already registered with name: METAL",
-        "Two plug-ins register the same device",
-        "already registered with name: METAL",
-    ),
-    "numpy": (
-        "A module that was compiled using NumPy 1.x cannot be run in\nNumPy 2.1.0 as it may crash.",
-        "NumPy is not of the release",
-        "compiled using NumPy 1.x",
-    ),
-    "no-tensorflow": ("No module named 'tensorflow'", "TensorFlow is not installed", "No module named 'tensorflow'"),
-    "dependency": ("No module named 'opt_einsum'", "module opt_einsum", "No module named 'opt_einsum'"),
-    "damaged": ("/x/_pywrap_tensorflow_internal.so: file too short", "is damaged", "file too short"),
-    "whatever": ("the moon is full", "TensorFlow does not work", "RuntimeError: the moon is full"),
-}
+@pytest.fixture
+def enough(make_environment: MakeEnvironment) -> float:
+    """Seconds in which this machine, as busy as it is, surely gets to where a process hangs."""
+    environment = make_environment("raise RuntimeError")
+    duration = probe(environment).duration
+    shutil.rmtree(environment)
+    return 1 + 5 * duration
 
 
-@pytest.mark.parametrize(("message", "cause", "evidence"), IMPORT_ERRORS.values(), ids=IMPORT_ERRORS.keys())
-def test_a_failed_import_is_explained(
-    make_environment: MakeEnvironment, message: str, cause: str, evidence: str
-) -> None:
-    result = probe(make_environment(f"raise RuntimeError({message!r})"))
-
-    assert (result.verdict, result.ok, states(result)) == ("import-failed", False, {"start": "ok", "import": "failed"})
-    assert result.diagnosis
-    assert cause in result.diagnosis.cause
-    assert evidence in result.diagnosis.evidence
-    assert "\n" not in result.diagnosis.evidence
-    assert result.diagnosis.remedy
-
-
-@pytest.mark.parametrize(
-    ("name", "printed", "cause"),
-    [
-        ("SIGILL", "", "an instruction that the processor does not have"),
-        ("SIGKILL", "", "killed from outside"),
-        ("SIGSEGV", "", "crashed in stage import (SIGSEGV)"),
-        ("SIGABRT", "libc++abi: terminating due to uncaught exception: mutex lock failed: Invalid", "waits for a lock"),
-        ("SIGABRT", "No supported GPU was found.", "Metal offers no GPU to this session"),
-        ("SIGABRT", "F0000 00:00:17 1 x.cc:3] Check failed: a == b", "gave up in stage import (SIGABRT)"),
-        (
-            "SIGABRT",
-            "F0000 0:0 1 x.cc:746] Check failed: tensorflow::RegisterPluggableDevicePlugin(h) is OK (INTERNAL: old)",
-            "refuse each other",
-        ),
-    ],
-)
-def test_a_crash_is_named_by_its_signal(make_environment: MakeEnvironment, name: str, printed: str, cause: str) -> None:
-    result = probe(
-        make_environment(f"import os, signal; print({printed!r}, flush=True); os.kill(os.getpid(), signal.{name})")
-    )
-
-    assert result.verdict == "crashed"
-    assert result.stages[-1].name == "import"
-    assert result.stages[-1].error == f"ended by {name}"
-    assert result.diagnosis
-    assert cause in result.diagnosis.cause
-    assert (printed or name) in result.diagnosis.evidence
+# --- How the process may end ------------------------------------------------------------------------------------------
 
 
 def test_an_exit_in_the_middle_is_a_failure_of_its_stage(make_environment: MakeEnvironment) -> None:
@@ -174,9 +82,9 @@ def test_an_exit_in_the_middle_is_a_failure_of_its_stage(make_environment: MakeE
     assert result.stages[-1].error == "the interpreter ended with status 0"
 
 
-def test_a_broken_lock_is_recognised_in_what_hangs(make_environment: MakeEnvironment) -> None:
+def test_a_broken_lock_is_recognised_in_what_hangs(make_environment: MakeEnvironment, enough: float) -> None:
     blocking = "[mutex.cc : 452] RAW: Lock blocking 0x145bdfb18"
-    result = probe(make_environment(f"import time; print({blocking!r}, flush=True); time.sleep(60)"), timeout=1)
+    result = probe(make_environment(f"import time; print({blocking!r}, flush=True); time.sleep(60)"), timeout=enough)
 
     assert result.verdict == "timed-out"
     assert result.diagnosis
@@ -184,7 +92,9 @@ def test_a_broken_lock_is_recognised_in_what_hangs(make_environment: MakeEnviron
     assert result.diagnosis.evidence == blocking
 
 
-def test_what_hangs_is_killed_with_all_that_it_started(make_environment: MakeEnvironment, tmp_path: Path) -> None:
+def test_what_hangs_is_killed_with_all_that_it_started(
+    make_environment: MakeEnvironment, tmp_path: Path, enough: float
+) -> None:
     held_by_all = tmp_path / "lock"
     environment = make_environment(f"""
         import fcntl, os, subprocess, time
@@ -195,13 +105,12 @@ def test_what_hangs_is_killed_with_all_that_it_started(make_environment: MakeEnv
         time.sleep(60)
     """)
 
-    result = probe(environment, timeout=1)
+    result = probe(environment, timeout=enough)
 
     assert result.verdict == "timed-out"
     assert states(result) == {"start": "ok", "import": "timed-out"}
-    assert 1 <= result.duration < 3
     assert result.diagnosis
-    assert result.diagnosis.evidence == "stage import timed-out: not ended after 1 s"
+    assert result.diagnosis.evidence == f"Stage import timed-out: not ended after {enough:g} s"
     assert wait_until(lambda: can_lock(held_by_all))
 
 
@@ -230,14 +139,17 @@ def test_bytecode_is_written_only_where_it_is_wanted(make_environment: MakeEnvir
 def test_a_probe_whose_parent_is_gone_ends_itself(make_environment: MakeEnvironment) -> None:
     environment = make_environment("import time; time.sleep(60)")
     reports, reporting = os.pipe()
-    program = Path(str(program_source.__file__))
-    with program.open() as source, os.fdopen(reports):
+    program = engine._source_of(reporter, tensorflow)
+    with os.fdopen(reports):
         process = subprocess.Popen(
-            [environment / "bin/python", "-I", "-B", "-", str(reporting), "required", "1"],
-            stdin=source,
+            [environment / "bin/python", "-I", "-B", "-", str(reporting), "required", "quick", "1"],
+            stdin=subprocess.PIPE,
             pass_fds=[reporting],
         )
         os.close(reporting)
+        assert process.stdin
+        with process.stdin as source:
+            source.write(program.encode())
         assert process.wait(timeout=10) == -signal.SIGALRM
 
 
@@ -269,20 +181,6 @@ def test_of_much_output_the_beginning_and_the_end_are_kept(tmp_path: Path) -> No
     assert kept.endswith(b"last")
 
 
-def test_an_end_between_two_stages_is_laid_to_the_earlier() -> None:
-    records: list[dict[str, Any]] = [
-        {"stage": "start", "state": "begun"},
-        {"stage": "start", "state": "ok", "seconds": 0.1},
-    ]
-    ending = engine._Ending(records, "", engine._Fate("crashed", "ended by SIGKILL", "SIGKILL"), 0.5)
-
-    assert engine._stages(ending) == [engine.Stage("start", "crashed", 0.5, "ended by SIGKILL")]
-
-
-def test_a_report_that_was_cut_off_is_left_out() -> None:
-    assert engine._records(bytearray(b'{"stage": "start"}\n{"stage": "im')) == [{"stage": "start"}]
-
-
 # --- What the environment may be -------------------------------------------------------------------------------------
 
 
@@ -295,20 +193,12 @@ def test_an_interpreter_killed_at_its_start_is_a_matter_of_its_signature(make_en
     assert (result.verdict, states(result)) == ("crashed", {"start": "crashed"})
     assert result.diagnosis
     assert "code signature" in result.diagnosis.cause
-    assert result.diagnosis.remedy == f"codesign --force --sign - {interpreter}"
+    assert f"`codesign --force --sign - {interpreter}`" in result.diagnosis.remedy
 
 
-def test_an_interpreter_that_does_not_read_its_program_is_a_failed_start(
-    make_environment: MakeEnvironment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interpreter_that_does_not_read_its_program_is_a_failed_start(make_environment: MakeEnvironment) -> None:
     environment = make_environment("")
     replace_interpreter(environment, b"#!/bin/sh\nexit 3\n")
-
-    def source_when_it_is_gone(_: object) -> str:
-        time.sleep(0.5)
-        return "pass"
-
-    monkeypatch.setattr("inspect.getsource", source_when_it_is_gone)
 
     result = probe(environment)
 
@@ -335,12 +225,12 @@ def replace_interpreter(environment: Path, content: bytes) -> Path:
 
 
 def test_there_must_be_an_environment(tmp_path: Path) -> None:
-    with pytest.raises(ProbeError, match=f"there is no environment {tmp_path}/none"):
+    with pytest.raises(MetalfleetError, match=f"There is no environment {tmp_path}/none"):
         probe(tmp_path / "none")
 
 
 def test_an_environment_must_have_an_interpreter(tmp_path: Path) -> None:
-    with pytest.raises(ProbeError, match=f"it has no {tmp_path}/bin/python; build the environment again"):
+    with pytest.raises(MetalfleetError, match=rf"It has no {tmp_path}/bin/python\. Run setup\.yml"):
         probe(tmp_path)
 
 
@@ -349,7 +239,7 @@ def test_a_lost_interpreter_is_named(make_environment: MakeEnvironment) -> None:
     (environment / "bin/python").unlink()
     (environment / "bin/python").symlink_to("/gone/python3.12")
 
-    with pytest.raises(ProbeError, match="a link to /gone/python3.12, which is gone"):
+    with pytest.raises(MetalfleetError, match="a link to /gone/python3.12, which is gone"):
         probe(environment)
 
 
@@ -392,15 +282,6 @@ def test_nothing_is_written_into_the_environment(make_environment: MakeEnvironme
 # --- What the GPU must and may do ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("system", "demand"), [("darwin", "required"), ("linux", "none")])
-def test_a_mac_must_use_its_gpu_unless_told_otherwise(
-    monkeypatch: pytest.MonkeyPatch, system: str, demand: str
-) -> None:
-    monkeypatch.setattr("sys.platform", system)
-
-    assert engine.usual_demand() == demand
-
-
 def test_a_gpu_that_cannot_be_opened_is_unusable(make_environment: MakeEnvironment) -> None:
     broken = "raise RuntimeError('INTERNAL: no such luck')"
     result = probe(make_environment(WITH_ONE_GPU.replace("pass", broken)))
@@ -413,8 +294,11 @@ def test_a_gpu_that_cannot_be_opened_is_unusable(make_environment: MakeEnvironme
 
 
 @pytest.mark.parametrize("gpu", ["required", "preferred"])
-def test_a_gpu_that_does_not_answer_times_out_in_its_stage(make_environment: MakeEnvironment, gpu: str) -> None:
-    result = probe(make_environment(WITH_ONE_GPU.replace("pass", "import time; time.sleep(60)")), gpu=gpu, timeout=2)
+def test_a_gpu_that_does_not_answer_times_out_in_its_stage(
+    make_environment: MakeEnvironment, enough: float, gpu: str
+) -> None:
+    environment = make_environment(WITH_ONE_GPU.replace("pass", "import time; time.sleep(60)"))
+    result = probe(environment, gpu=gpu, timeout=enough)
 
     assert (result.verdict, result.ok) == ("timed-out", False)
     assert result.stages[-1].name == "create"
@@ -444,41 +328,7 @@ def test_the_gpu_is_described_in_the_plugins_words(printed: str, description: st
     assert second.description is None
 
 
-def test_wrong_results_of_the_cpu_are_not_laid_to_the_gpu() -> None:
-    last = engine.Stage("exact", "failed", 0.1, "WrongResultsError: CPU:0: 1 of 1 elements are wrong")
-
-    assert engine._verdict(last, on_gpu=True) == "gpu-wrong-results"
-    assert engine._verdict(last, on_gpu=False) == "import-failed"
-
-
-# --- Diagnosis -------------------------------------------------------------------------------------------------------
-
-
-@given(
-    verdict=st.sampled_from(
-        ["gpu-wrong-results", "gpu-unusable", "gpu-missing", "import-failed", "crashed", "timed-out"]
-    ),
-    stage=st.sampled_from([*engine.VERDICT_OF_FAILED_STAGE]),
-    text=st.text() | st.sampled_from([message for message, _, _ in IMPORT_ERRORS.values()]),
-    signal_name=st.sampled_from(["", "SIGSEGV", "SIGKILL", "SIGILL", "signal 77"]),
-    plugin=st.sampled_from([None, "1.2.0"]),
-)
-def test_every_failure_has_a_diagnosis(
-    verdict: str, stage: str, text: str, signal_name: str, plugin: str | None
-) -> None:
-    words = {"environment": "/e", "interpreter": "/e/bin/python", "machine": "arm64", "tensorflow": "2.18.1"}
-    diagnosis = diagnose(Failure(verdict, stage, "how it ended", text, signal_name, plugin, words))
-
-    assert diagnosis.cause.endswith(".")
-    assert diagnosis.evidence
-    assert diagnosis.remedy
-
-
-def test_the_plugin_is_not_blamed_where_there_is_none() -> None:
-    words = {"environment": "/e", "interpreter": "/e/bin/python", "machine": "x86_64", "tensorflow": "2.18.1"}
-    diagnosis = diagnose(Failure("crashed", "exact", "ended by SIGSEGV", "", "SIGSEGV", None, words))
-
-    assert "plug-in" not in diagnosis.cause + diagnosis.remedy
+# --- Signals ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [9, 11, 4])

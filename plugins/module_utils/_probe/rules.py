@@ -1,0 +1,548 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""The known failures of a probe: the cause of each, and what to type or declare.
+
+To teach it another failure, add a rule, and to its test the text that was seen. A rule stands before those that ask for
+less. The wordings of macOS's loader differ between its releases, so patterns hold only what all of them have in common.
+A remedy names only options, playbooks and commands that exist; a test holds every rule to that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import diagnosis
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, Rule
+
+if TYPE_CHECKING:
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
+
+USUAL_PAIR = ("2.18.1", "1.2.0")
+"""TensorFlow and plug-in of the collection's own locks: they are known to work together."""
+
+
+# --- what a rule may ask for
+
+
+def _with_plugin(failure: Failure) -> bool:
+    return failure.plugin is not None
+
+
+def _without_plugin(failure: Failure) -> bool:
+    return failure.plugin is None
+
+
+def _with_usual_pair(failure: Failure) -> bool:
+    return (failure.tensorflow, failure.plugin) == USUAL_PAIR
+
+
+def _without_plugin_files(failure: Failure) -> bool:
+    return not failure.plugin_files
+
+
+def _with_stray_plugins(failure: Failure) -> bool:
+    return failure.stray_plugins is not None
+
+
+def _on_linux(failure: Failure) -> bool:
+    return failure.facts is not None and failure.facts["system"] == "Linux"
+
+
+def _in_virtual_machine(failure: Failure) -> bool:
+    return failure.facts is not None and failure.facts["virtual_machine"]["is_virtual"] is True
+
+
+def _without_gui_session(failure: Failure) -> bool:
+    return failure.facts is not None and failure.facts["gui_session"] is False
+
+
+def _with_gui_session(failure: Failure) -> bool:
+    return failure.facts is not None and failure.facts["gui_session"] is True
+
+
+def _as_x86_64(failure: Failure) -> bool:
+    return failure.machine == "x86_64"
+
+
+def _as_arm64(failure: Failure) -> bool:
+    return failure.machine in ("arm64", "aarch64")
+
+
+# --- the words of their texts
+
+_WITHOUT_GPU = "declare a `lock` without tensorflow-metal, and `gpu: none`, to compute on the CPU"
+_CHECK_FILES = "run setup.yml with `integrity: full` for this environment, which finds and repairs damaged files"
+_OWN_LOCK = "or leave `lock` out to get the collection's own"
+
+
+def words_for(failure: Failure) -> dict[str, str]:
+    """What the rules' texts may name in braces."""
+    return {
+        "environment": str(failure.environment),
+        "interpreter": str(failure.interpreter),
+        "stage": failure.stage,
+        "signal": failure.signal,
+        "machine": failure.machine or "(unknown)",
+        "tensorflow": failure.tensorflow or "(of unknown version)",
+        "plugin": failure.plugin or "(of unknown version)",
+        "stray_plugins": failure.stray_plugins or "",
+        "macos": _macos(failure),
+        "since": _since(failure),
+        "memory": _memory(failure),
+        "other_pair": _other_pair(failure),
+        "without_gpu": _WITHOUT_GPU,
+        "check_files": _CHECK_FILES,
+        "own_lock": _OWN_LOCK,
+    }
+
+
+def _macos(failure: Failure) -> str:
+    version = failure.facts["macos"]["version"] if failure.facts else None
+    return f"macOS {version}" if version else "macOS"
+
+
+def _since(failure: Failure) -> str:
+    """What has changed since the environment worked, as a sentence with a space before it."""
+    now = failure.facts["macos"]["version"] if failure.facts else None
+    if not failure.passed_on or not now:
+        return ""
+    then = f"macOS {failure.passed_on}"
+    change = f"the same {then}" if now == failure.passed_on else f"{then}; now this is macOS {now}"
+    return f" The same environment passed its probe when it was built, on {change}."
+
+
+def _memory(failure: Failure) -> str:
+    size = failure.facts["memory_bytes"] if failure.facts else None
+    return f" This machine has {size / 2**30:.0f} GB of memory." if size else ""
+
+
+def _other_pair(failure: Failure) -> str:
+    """What to do where the plug-in and TensorFlow do not get on with each other."""
+    if _with_usual_pair(failure):
+        return (
+            "The pair that is installed is known to work, so declaring another is no remedy: restart the Mac and run "
+            f"again. If that does not help, {_CHECK_FILES}, or update macOS. Until it works, {_WITHOUT_GPU}."
+        )
+    tensorflow, plugin = USUAL_PAIR
+    return (
+        "Declare a `lock` whose TensorFlow and tensorflow-metal go together, such as "
+        f"tensorflow=={tensorflow} with tensorflow-metal=={plugin}, {_OWN_LOCK}, which has this pair."
+    )
+
+
+def explain(failure: Failure) -> Problem:
+    """The problem that a failure is."""
+    return diagnosis.diagnose(failure, RULES, words_for(failure))
+
+
+_NATIVE = (
+    "Run remove.yml with `-e tensorflow_name=NAME`, then setup.yml with `native_python_source: standalone`, which "
+    "brings a native arm64 Python."
+)
+_UNKNOWN = (
+    "The last lines in `log` say more. To rule out damaged files, {check_files}; to rule out a passing cause, restart "
+    "the machine and run again."
+)
+_LOG_IN = "Log in at the Mac's screen and run again: macOS offers Metal to some programs only then."
+_NO_GPU_IN_SESSION = (
+    "On a Mac with a GPU, log in at its screen and run again: macOS offers Metal to some programs only then. "
+    "In a virtual machine declare `gpu: preferred`."
+)
+_PLUGIN_FILE = r"(?P<library>/[^\n,:()'\"]*/tensorflow-plugins/[^\s,:()'\"]+)"
+_NOT_LINKED = r"[Ss]ymbol not found|undefined symbol|missing symbol called|symbol binding failed|Library not loaded"
+_DIED_IMPORTING = ("import-failed", "crashed")
+_ANY_IMPORT = ("import-failed", "crashed", "keras-failed")
+_OF_GPU = ("gpu-wrong-results", "gpu-unusable", "gpu-missing", "crashed", "timed-out")
+_AFTER_START = ("import", "list", "create", "placement", "exact", "keras")
+
+RULES: tuple[Rule, ...] = (
+    # --- the interpreter
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        stages=("start",),
+        pattern=r"Library not loaded: /\S*(?:Python|libpython)|No module named 'encodings'",
+        cause="The Python that the environment's interpreter was made from is gone, as after an upgrade of it.",
+        remedy="Run setup.yml: it rebuilds the environment. With `native_python_source: standalone` no other program "
+        "replaces or removes its Python.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"Operation not permitted: '(?P<guarded>[^']*/(?:Desktop|Documents|Downloads|Mobile Documents)/[^']*)'",
+        cause="macOS's privacy protection keeps the process out of {guarded}.",
+        remedy="Keep environments out of Desktop, Documents and Downloads: leave out `tensorflow_root` and "
+        "`tensorflow_links`, or name other folders in them. Or allow Full Disk Access for Remote Login in the Mac's "
+        "System Settings, under Privacy & Security.",
+    ),
+    # --- what the system refuses
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"library load (?:disallowed|denied) by system policy",
+        cause="The security policy of macOS refused a library: it is marked with quarantine, or a rule of the "
+        "company's device management forbids it.",
+        remedy="Type `xattr -r -d com.apple.quarantine {environment}/` and run again. If that does not help, have the "
+        "library allowed where the Mac's security rules are managed.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"different Team IDs|mapped file has no Team ID",
+        cause="The security policy of macOS lets this interpreter load only libraries with its own signature.",
+        remedy=_NATIVE,
+    ),
+    # --- native code that does not fit the machine
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        pattern=r"incompatible architecture|wrong architecture|Bad CPU type|Exec format error|wrong ELF class",
+        cause="The environment holds native code for another processor, as when Python was installed under Rosetta.",
+        remedy=_NATIVE,
+    ),
+    Rule(
+        signals=("SIGILL",),
+        when=(_as_x86_64, _on_linux),
+        cause="TensorFlow uses an instruction that the processor does not have: its x86_64 build needs AVX.",
+        remedy="In a virtual machine, let it use the processor of its host as it is. Without AVX, declare a `lock` "
+        "with another build of TensorFlow.",
+    ),
+    Rule(
+        signals=("SIGILL",),
+        when=(_as_x86_64,),
+        cause="TensorFlow uses an instruction that the processor does not have. The interpreter runs as x86_64; "
+        "that build of TensorFlow needs AVX, which Rosetta does not offer.",
+        remedy=_NATIVE,
+    ),
+    Rule(
+        signals=("SIGILL",),
+        cause="Illegal instruction: a package uses one that this processor, or the virtual machine, does not offer.",
+        remedy="Declare a `lock` with an older TensorFlow, {own_lock}. In a virtual machine, update its software.",
+    ),
+    # --- the plug-in and TensorFlow
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        pattern=r"^(?P<evidence>.*(?:[Ss]ymbol not found|missing symbol called)[^\n]*)"
+        r"(?:\n[^\n]*){0,2}Expected in:\s+(?:<[^>]+> )?/(?:System|usr/lib)/"
+        r"|Library not loaded: /(?:System|usr/lib)/|built for newer macOS",
+        cause="A library was built for a newer macOS than this one ({macos}): it needs what this one does not have.",
+        remedy="Update macOS, or declare a `lock` whose packages were made for this macOS.",
+    ),
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        when=(_with_stray_plugins,),
+        pattern=rf"{_PLUGIN_FILE}.*(?:{_NOT_LINKED})",
+        cause="The plug-in {library} does not link with TensorFlow {tensorflow}, and is not one of {environment}.",
+        remedy="Remove the folder {stray_plugins}: TensorFlow loads what is in there in every environment.",
+    ),
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        pattern=rf"{_PLUGIN_FILE}.*(?:{_NOT_LINKED})",
+        cause="The plug-in {library} does not link with TensorFlow {tensorflow}.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        pattern=rf"^(?P<evidence>.*(?:{_NOT_LINKED})[^\n]*)\n\s*Referenced from: (?:<[^>]+> )?{_PLUGIN_FILE}",
+        cause="The plug-in {library} does not link with TensorFlow {tensorflow}.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        pattern=r"already registered",
+        cause="Two plug-ins register the same device.",
+        remedy="Keep one: name tensorflow-metal once in the `lock`, and remove any `tensorflow-plugins` folder in the "
+        "user's own site-packages.",
+    ),
+    Rule(
+        verdicts=("crashed",),
+        pattern=r"RegisterPluggableDevicePlugin.*(\n(?P<evidence>Status: .*))?",
+        cause="The plug-in and TensorFlow {tensorflow} refuse each other.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=("crashed",),
+        when=(_with_plugin,),
+        stages=("create", "placement", "exact", "keras"),
+        pattern=r"libprotobuf FATAL|google::protobuf::FatalException",
+        cause="The plug-in {plugin} and TensorFlow {tensorflow} each bring a protobuf, and these do not agree.{since}",
+        remedy="{other_pair}",
+    ),
+    # --- TensorFlow's own import
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"\[Errno 24\]|Too many open files",
+        cause="The process may have too few open files: a session of macOS starts with a limit of 256.",
+        remedy="Put `ulimit -n 4096` into the user's ~/.zshenv (or what the login shell reads), and run again.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"std::bad_alloc|Cannot allocate memory|MemoryError",
+        cause="The memory did not suffice.{memory}",
+        remedy="End other programs and run again.",
+    ),
+    Rule(
+        verdicts=("import-failed",),
+        pattern=r"No module named 'tensorflow'",
+        cause="TensorFlow is not installed in {environment}.",
+        remedy="Name it in the environment's `lock`, {own_lock}, and run setup.yml.",
+    ),
+    Rule(
+        verdicts=("import-failed",),
+        pattern=r"module 'tensorflow' has no attribute|No module named 'tensorflow\.",
+        cause="TensorFlow is incomplete in {environment}, as when another of its packages was removed: parts of it are "
+        "missing.",
+        remedy="Name only one of tensorflow, tensorflow-macos and tensorflow-cpu in the `lock`, and {check_files}.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"compiled using NumPy 1\.x|numpy\.core\.(?:multiarray|umath|_multiarray_umath) failed to import"
+        r"|numpy\.dtype size changed|compiled against API version|_ARRAY_API not found",
+        cause="The installed NumPy is not of the release that TensorFlow {tensorflow} was compiled for.",
+        remedy="Name a NumPy that TensorFlow allows in the environment's `lock`, {own_lock}.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"incompatible Protobuf Gencode|from 'google\.protobuf'|No module named 'google(?:\.protobuf)?"
+        r"|Descriptors cannot be created directly|has no attribute 'GetPrototype'|libprotobuf FATAL"
+        r"|File already exists in database",
+        cause="The installed protobuf is not of a release that TensorFlow {tensorflow}, or another package of the "
+        "environment, was made for.",
+        remedy="Name a protobuf that all packages allow in the environment's `lock`, {own_lock}.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"Another metric with the same name already exists|Cannot register 2 metrics with the same name",
+        cause="Keras and TensorFlow {tensorflow} are of releases that do not go together.",
+        remedy="Name a keras that goes with TensorFlow in the environment's `lock`, {own_lock}.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"Keras cannot be imported|No module named '(?:keras|tf_keras)[.']",
+        cause="Keras is missing in {environment}, or cannot be imported.",
+        remedy="Name a keras that goes with TensorFlow {tensorflow} in the environment's `lock`, {own_lock}.",
+    ),
+    Rule(
+        verdicts=("import-failed", "keras-failed"),
+        pattern=r"No module named '(?P<package>[\w.]+)'",
+        cause="The Python module {package}, which TensorFlow or Keras needs, is missing.",
+        remedy="Name the package that brings it in the environment's `lock`, {own_lock}.",
+    ),
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        pattern=r"file too short|invalid ELF header|not valid mach-o|not a mach-o|truncated mach-o|file truncated"
+        r"|code signature (?:in .* not valid|invalid)|Library not loaded|image not found|cannot open shared object",
+        cause="A native library of the environment is damaged or missing.",
+        remedy="To repair it, {check_files}.",
+    ),
+    # --- no GPU
+    Rule(
+        verdicts=("crashed",),
+        when=(_in_virtual_machine,),
+        pattern=r"No supported GPU was found|VisibleDeviceCount\(\)",
+        cause="Metal offers no GPU to programs in this virtual machine, and the plug-in then ends the program.",
+        remedy="In this virtual machine, {without_gpu}.",
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        when=(_without_gui_session,),
+        pattern=r"No supported GPU was found|VisibleDeviceCount\(\)",
+        cause="Metal offers no GPU to this session, and nobody is logged in at the Mac's screen.",
+        remedy=_LOG_IN,
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        pattern=r"No supported GPU was found|VisibleDeviceCount\(\)",
+        cause="Metal offers no GPU to this session.",
+        remedy=_NO_GPU_IN_SESSION,
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_on_linux, _without_plugin),
+        cause="TensorFlow lists no GPU, and the Metal plug-in is for macOS only.",
+        remedy="On Linux declare `gpu: none`.",
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_without_plugin,),
+        cause="tensorflow-metal is not installed in this environment.",
+        remedy="Name a tensorflow-metal that goes with TensorFlow {tensorflow} in the environment's `lock`, "
+        "{own_lock}. If the CPU shall compute, declare `gpu: none`.",
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_with_plugin, _without_plugin_files),
+        cause="tensorflow-metal {plugin} is installed, but no tensorflow-plugins folder with its library is there, so "
+        "that TensorFlow has not loaded it.",
+        remedy="To repair it, {check_files}.",
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_in_virtual_machine,),
+        cause="The plug-in {plugin} is there, but offers no GPU: this is a virtual machine.",
+        remedy="Declare `gpu: preferred` for virtual machines.",
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_without_gui_session,),
+        cause="The plug-in {plugin} is there, but offers no GPU, and nobody is logged in at the Mac's screen.",
+        remedy=_LOG_IN,
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_with_gui_session,),
+        cause="The plug-in {plugin} is there, but offers no GPU.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        cause="The plug-in {plugin} is there, but offers no GPU.",
+        remedy=_NO_GPU_IN_SESSION,
+    ),
+    # --- a GPU that is there
+    Rule(
+        verdicts=_OF_GPU,
+        pattern=r"^(?P<evidence>.*(?:Insufficient Memory|ErrorOutOfMemory).*)",
+        cause="The GPU ran out of memory, and what it computed then is not complete.{memory}",
+        remedy="End other programs that use the GPU or much memory, and run again.",
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        pattern=r"(?P<evidence>.*failed assertion.*)(?=[\s\S]*XPC_ERROR_CONNECTION)"
+        r"|XPC_ERROR_CONNECTION|MTLCompilerService",
+        cause="The session cannot reach Metal's compiler, a service of macOS.",
+        remedy="Log in at the Mac's screen and run again; if that does not help, restart the Mac.",
+    ),
+    Rule(
+        verdicts=("gpu-unusable",),
+        pattern=r"Could not satisfy (?:explicit )?device specification|no supported kernel for GPU"
+        r"|No OpKernel was registered|No registered '\w+' OpKernel",
+        cause="The GPU is listed, but the plug-in has no code for a basic operation on it.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=("gpu-unusable",),
+        stages=("create",),
+        when=(_without_gui_session,),
+        cause="The GPU is listed, but cannot be opened, and nobody is logged in at the Mac's screen.",
+        remedy=_LOG_IN,
+    ),
+    Rule(
+        verdicts=("gpu-unusable",),
+        stages=("create",),
+        cause="The GPU is listed, but cannot be opened.",
+        remedy="Restart the Mac, or log in at its screen, and run again; if that does not help, {without_gpu}.",
+    ),
+    Rule(
+        verdicts=("gpu-unusable",),
+        cause="The GPU is listed and can be opened, but does not compute.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=("gpu-wrong-results",),
+        when=(_with_usual_pair,),
+        cause="The GPU computes wrong numbers where only one result is correct. "
+        "No training on it can be trusted.{since}",
+        remedy="Update macOS, restart the Mac and run again; if that does not help, {without_gpu}.",
+    ),
+    Rule(
+        verdicts=("gpu-wrong-results",),
+        cause="The GPU computes wrong numbers where only one result is correct. No training on it can be trusted.",
+        remedy="Update macOS, or take another pair. {other_pair}",
+    ),
+    # --- crashes
+    Rule(
+        signals=("SIGKILL",),
+        stages=("start",),
+        when=(_on_linux,),
+        cause="The interpreter was killed from outside as it started, as systems do when memory runs short.{memory}",
+        remedy="End other programs and run again.",
+    ),
+    Rule(
+        signals=("SIGKILL",),
+        stages=("start",),
+        cause="The interpreter was killed as it started. macOS does so to one whose code signature it does not accept, "
+        "which happens to freshly unpacked ones.",
+        remedy="Type `codesign --force --sign - {interpreter}` and run again.",
+    ),
+    Rule(
+        signals=("SIGKILL",),
+        when=(_on_linux,),
+        cause="The process was killed from outside, as systems do when memory runs short.{memory}",
+        remedy="End other programs and run again.",
+    ),
+    Rule(
+        signals=("SIGKILL",),
+        cause="The process was killed from outside. macOS does so when memory runs short, and where a library's code "
+        "signature is not valid.{memory}",
+        remedy="Look into the Mac's program Console, under Crash Reports. If there is a JetsamEvent, end other "
+        "programs and run again; if a report of Python says CODESIGNING, {check_files}.",
+    ),
+    Rule(
+        verdicts=("crashed", "timed-out"),
+        pattern=r"mutex lock failed|mutex\.cc.*Lock blocking",
+        cause="TensorFlow waits for a lock that another library in the same process has broken.",
+        remedy="Take packages that bring a copy of the same native code, often pyarrow, torch or onnxruntime, out of "
+        "the environment's `lock`, or name an older TensorFlow there.",
+    ),
+    Rule(
+        verdicts=("crashed",),
+        pattern=r"^(?P<evidence>(?:F\d{4} |.*: F |Fatal Python error|libc\+\+abi|dyld|.*failed assertion).*)",
+        cause="Native code gave up in stage {stage} ({signal}), for a reason that is not known here.",
+        remedy=_UNKNOWN,
+    ),
+    Rule(
+        verdicts=("crashed",),
+        stages=_AFTER_START,
+        when=(_with_usual_pair,),
+        cause="Native code crashed in stage {stage} ({signal}), for a reason that is not known here. TensorFlow "
+        "{tensorflow} and plug-in {plugin} are known to work together, so something else is at fault.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=("crashed",),
+        stages=_AFTER_START,
+        when=(_with_plugin,),
+        cause="Native code crashed in stage {stage} ({signal}); most often it is a plug-in that was made for another "
+        "TensorFlow.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=("crashed",),
+        cause="Native code crashed in stage {stage} ({signal}), for a reason that is not known here.",
+        remedy=_UNKNOWN,
+    ),
+    # --- time
+    Rule(
+        verdicts=("timed-out",),
+        stages=("start", "import"),
+        when=(_with_plugin,),
+        cause="TensorFlow could not be imported in time.{since}",
+        remedy="Run again, or with a longer `tensorflow_probe_timeout`: macOS examines new libraries once, which can "
+        "take minutes. If it never ends, the plug-in hangs. {other_pair}",
+    ),
+    Rule(
+        verdicts=("timed-out",),
+        stages=("start", "import"),
+        cause="TensorFlow could not be imported in time.",
+        remedy="Run again, or with a longer `tensorflow_probe_timeout`: macOS examines new libraries once, which can "
+        "take minutes.",
+    ),
+    Rule(
+        verdicts=("timed-out",),
+        stages=("list", "create", "placement", "exact"),
+        when=(_with_plugin,),
+        cause="The computation in stage {stage} did not end in time.",
+        remedy="Restart the Mac and run again; if that does not help, {without_gpu}.",
+    ),
+    Rule(
+        verdicts=("timed-out",),
+        cause="The computation in stage {stage} did not end in time.",
+        remedy="Run again, or with a longer `tensorflow_probe_timeout`.",
+    ),
+    # --- what is not known
+    Rule(
+        verdicts=("keras-failed",),
+        cause="TensorFlow computes in {environment}, but Keras does not work, for a reason that is not known here.",
+        remedy="Name a keras that goes with TensorFlow {tensorflow} in the environment's `lock`, {own_lock}.",
+    ),
+    Rule(
+        cause="TensorFlow does not work in {environment}, for a reason that is not known here.",
+        remedy=_UNKNOWN,
+    ),
+)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""The verdict: what a probe's process told and how it ended, in one word; and which demand that word meets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
+
+GPU_REQUIRED, GPU_PREFERRED, GPU_NONE = "required", "preferred", "none"
+
+SATISFYING: dict[str, tuple[str, ...]] = {
+    GPU_REQUIRED: ("gpu-ok",),
+    GPU_PREFERRED: ("gpu-ok", "cpu-ok"),
+    GPU_NONE: ("cpu-ok",),
+}
+"""The demands that can be made on the GPU, each with the verdicts that meet it."""
+
+QUICK, STANDARD = "quick", "standard"
+"""How much is probed: to the stage `exact`, or to `keras`."""
+
+FIRST_STAGE, FIRST_VERDICT = "start", "import-failed"
+"""Where a process is that has told nothing yet, and what it is if it never does."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage that the probe entered."""
+
+    name: str
+    state: str
+    """`ok`, `failed`, `crashed` or `timed-out`; after any but the first there is no further stage."""
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Fate:
+    """How the process ended, and with it the stage in which it was."""
+
+    state: str
+    reason: str
+    signal: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the process reported."""
+
+    stages: tuple[Stage, ...] = ()
+    """Those that came to an end, in their order."""
+    current: str = FIRST_STAGE
+    """The stage that was begun last."""
+    verdict: str = FIRST_VERDICT
+    """That of the whole, once it came to its end; before, that of the current stage if it fails."""
+    ended: bool = False
+    found: dict[str, Any] = field(default_factory=dict)
+    """What the stages found out."""
+
+    def text(self, name: str) -> str | None:
+        """A text that was found out."""
+        value = self.found.get(name)
+        return value if isinstance(value, str) else None
+
+    def texts(self, name: str) -> list[str]:
+        """Texts that were found out; none where nothing is known of them."""
+        values = self.found.get(name)
+        return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
+def usual_gpu(facts: Facts) -> str:
+    """What is demanded of the GPU where nobody says it: a Mac must use it, a virtual one may have none."""
+    if facts["system"] != "Darwin":
+        return GPU_NONE
+    virtual = facts["virtual_machine"]["is_virtual"] or facts["gpu"]["paravirtual"]
+    return GPU_PREFERRED if virtual else GPU_REQUIRED
+
+
+def read_reports(reported: bytes | bytearray) -> Told:
+    """What the program's lines say, see programs.reporter. Other lines are left out: anyone may write there."""
+    told = Told()
+    for line in reported.splitlines():
+        with contextlib.suppress(ValueError, TypeError, LookupError, RecursionError):
+            told = _add(told, json.loads(line))
+    return told
+
+
+def _add(told: Told, record: dict[str, Any]) -> Told:
+    """Raises ValueError, TypeError or LookupError if this is no record."""
+    if "end" in record:
+        return replace(told, verdict=_text(record["end"]), ended=True)
+    name, state, verdict = (_text(record[key]) for key in ("stage", "state", "verdict"))
+    told = replace(told, current=name, verdict=verdict)
+    if state == "begun":
+        return told
+    error = None if state == "ok" else _text(record["error"])
+    stage = Stage(name, "ok" if error is None else "failed", _seconds(record["seconds"]), error)
+    return replace(told, stages=(*told.stages, stage), found={**told.found, **record.get("found", {})})
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError
+    return float(value)
+
+
+def conclude(told: Told, fate: Fate, duration: float) -> tuple[str, list[Stage]]:
+    """The verdict, and the stages that the process entered; the last of them tells how it ended."""
+    stages = list(told.stages)
+    if told.ended or (stages and stages[-1].state == "failed"):
+        return told.verdict, stages
+    # It ended in the middle of the current stage, or before it could begin the next.
+    done = [stage for stage in stages if stage.name != told.current]
+    seconds = round(duration - sum(stage.seconds for stage in done), 3)
+    verdict = told.verdict if fate.state == "failed" else fate.state
+    return verdict, [*done, Stage(told.current, fate.state, seconds, fate.reason)]
