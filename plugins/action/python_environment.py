@@ -1,51 +1,48 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the lock along with the module, and plan for a host on which no module can run yet."""
+"""Keep one environment as its lock says; the lock is sent along with the module."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import foresee
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    EnvironmentFailed,
-    declare,
-)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ONE_ENVIRONMENT
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import ModuleAction, NoPython, NoPythonYet
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import folders_of_locks, without_none
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import find_lock, read_lock
 
-NO_INTERPRETER = 127  # what a shell exits with when it cannot find the program
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-class ActionModule(ActionBase):
+class ActionModule(ModuleAction):
     """See plugins/modules/python_environment.py for the documentation."""
 
-    _supports_check_mode = True
-    _requires_connection = True
+    module = "python_environment"
+    spec = ONE_ENVIRONMENT
 
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module on the host; where that has no Python yet, check mode answers for a host with nothing."""
-        super().run(tmp, task_vars)
-        options = dict(self._task.args)
-        if options.get("lock"):
-            options["lock_text"] = self._read_lock(options["lock"])
-        try:
-            declaration = declare(options)
-        except EnvironmentFailed as failure:
-            raise AnsibleActionFail(str(failure)) from failure
-        result: dict[str, Any] = self._execute_module(module_args=options, task_vars=task_vars)
-        if result.get("rc") != NO_INTERPRETER:
-            return result
-        if self._task.check_mode:
-            return foresee(declaration)
-        raise AnsibleActionFail(
-            "The host has no managed Python yet. Run the role metalfleet.tensorflow.native_python before this task, "
-            "or set ansible_python_interpreter to a Python 3.9 or newer that is there."
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module with the text of the lock."""
+        if options["lock"]:
+            options["lock_text"] = read_lock(find_lock(options["lock"], folders_of_locks(task_vars)))
+        if options["state"] == "present" and not options["lock_text"]:
+            raise MetalfleetError(
+                f"The environment {options['name']} has no lock",
+                remedy="Name one with lock, or hand it over in lock_text.",
+            )
+        return super().act(without_none(options), task_vars)
+
+    def act_without_python(
+        self, answer: NoPython, options: dict[str, Any], task_vars: Mapping[str, Any]  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """A host that has nothing of ours needs no Python for what must be absent, nor for check mode."""
+        is_foreseen = options["state"] == "absent" or (self._task.check_mode and options["state"] == "present")
+        if not (answer.blank and is_foreseen):
+            raise NoPythonYet
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import (  # noqa: PLC0415
+            foresee,
         )
 
-    def _read_lock(self, lock: str) -> str:
-        path = Path(self._find_needle("files", lock))
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise AnsibleActionFail(f"The lock {path} cannot be read: {error}.") from error
+        report = foresee({**options, "environments": [options]})
+        [environment] = report["environments"]
+        return {**environment, "changed": bool(environment["plan"]), "diff": report.get("diff", {})}

@@ -73,6 +73,18 @@ NATIVE_PYTHON: Spec = {
 }
 """Where a Mac's Python comes from."""
 
+ONE_ENVIRONMENT: Spec = {
+    **ENVIRONMENT,
+    "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
+    "generation": {"type": "int"},
+    "lock_text": {"type": "str"},
+    "gpu_check": {**ENVIRONMENT["gpu_check"], "default": "none"},
+    **PLACES,
+    **NETWORK,
+    **BUILD,
+}
+"""What python_environment takes, for an environment with TensorFlow or without."""
+
 WANTED_PYTHON: Spec = {name: NATIVE_PYTHON[name] for name in ("source", "version", "existing", "archives", "packages")}
 """What tells which Python must be linked; where it comes from is native_python's matter."""
 

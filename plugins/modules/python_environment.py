@@ -13,25 +13,14 @@ description:
     stays active and untouched.
   - In check mode it is the plan, made from the host's state without changing anything.
 author: metalfleet maintainers (@metalfleet)
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status without modifying the host.
-  diff_mode:
-    support: full
-    description: Returns the state before and after, and the reasons.
-  idempotent:
-    support: full
-    description: A second run changes nothing.
-  platform:
-    support: full
-    platforms: macOS (Apple Silicon), Linux
-    description: Hosts that it works on.
+extends_documentation_fragment:
+  - metalfleet.tensorflow.attributes
+  - metalfleet.tensorflow.attributes.changes
+  - metalfleet.tensorflow.environments.one
+  - metalfleet.tensorflow.environments.places
+  - metalfleet.tensorflow.environments.network
+  - metalfleet.tensorflow.environments.build
 options:
-  name:
-    description: Name of the environment, and of the stable path. Letters, digits, and C(._-) after the first of them.
-    type: str
-    required: true
   state:
     description:
       - V(present) keeps the environment as O(lock) says.
@@ -43,72 +32,16 @@ options:
   generation:
     description: With O(state=rolled_back), the generation to go back to. The default is the one before the newest.
     type: int
-  lock:
-    description:
-      - "Path on the controller of the lock: a requirements file that pins everything with C(==) and C(--hash)."
-      - Relative paths are looked for as those of M(ansible.builtin.copy).
-    type: path
   lock_text:
     description: The lock itself, instead of O(lock).
     type: str
-  integrity:
+  gpu_check:
     description:
-      - V(quick) compares size and time of every file with the manifest, and hashes those that differ.
-      - V(full) hashes every file.
+      - How much TensorFlow computes when the environment is probed, as in M(metalfleet.tensorflow.tensorflow_gpu_info).
+        A new generation is activated only if it passes. V(none) is for environments without TensorFlow.
     type: str
-    choices: [quick, full]
-    default: quick
-  keep:
-    description: Number of complete generations that stay, the active one included. One that is in use always stays.
-    type: int
-    default: 2
-  startup_files_of:
-    description:
-      - Packages whose wheels may bring files that run whenever Python starts (C(.pth), C(sitecustomize)).
-      - A wheel of any other package that brings one is refused.
-    type: list
-    elements: str
-    default: [setuptools]
-  jupyter_kernel:
-    description: Register the environment with Jupyter, by its stable path. The lock must have ipykernel.
-    type: bool
-    default: false
-  probe:
-    description: Let TensorFlow compute in a new generation, and activate it only if it passes.
-    type: bool
-    default: false
-  gpu:
-    description: What the probe must find, as in M(metalfleet.tensorflow.tensorflow_gpu_info).
-    type: str
-    choices: [required, preferred, none]
-  probe_timeout:
-    description: Seconds after which the probe is ended.
-    type: int
-    default: 120
-  free_mb:
-    description: Megabytes that must be free before a build.
-    type: int
-    default: 200
-  root:
-    description: Folder on the host below which generations live, in C(environments).
-    type: path
-    default: ~/.local/share/metalfleet
-  links:
-    description: Folder of the stable paths. Editors look for environments in the default.
-    type: path
-    default: ~/.virtualenvs
-  python:
-    description: Base interpreter, an absolute path. The default is the managed one, C(bin/python3) below O(root).
-    type: path
-  uv:
-    description: The uv program. The default is the managed one, C(bin/uv) below O(root).
-    type: path
-  index_url:
-    description: Package index. Empty means uv's default. It may hold credentials, which are never shown.
-    type: str
-  wheels:
-    description: Folder on the host, or URL of a page, that has the wheels. No index is asked then.
-    type: str
+    choices: [none, quick, standard]
+    default: none
 """
 
 EXAMPLES = r"""
@@ -147,7 +80,8 @@ plan:
   contains:
     do:
       description: >-
-        One of V(remove-unfinished), V(set-aside), V(build), V(switch), V(remove), V(write-kernel), V(remove-kernel).
+        One of V(remove-unfinished), V(set-aside), V(build), V(switch), V(remove), V(remove-generation),
+        V(write-kernel), V(remove-kernel).
       type: str
     reason:
       description: Code of the drift, as in the collection's documentation.
@@ -167,59 +101,71 @@ packages:
   description: Name and version of every package that the lock pins.
   returned: success
   type: dict
+verdict:
+  description: The result of the probe in one word. V(null) if there was none.
+  returned: always
+  type: str
+  sample: gpu-ok
 probe:
-  description: The result of the probe, as M(metalfleet.tensorflow.tensorflow_gpu_info) returns it.
-  returned: if O(probe) and anything was done, also when a new generation did not pass; else it is V(null)
+  description: >-
+    The result of the probe, as M(metalfleet.tensorflow.tensorflow_gpu_info) returns it, of what is active or of a new
+    generation that did not pass. V(null) if there was none.
+  returned: always
   type: dict
+text:
+  description: What was found and done, in one paragraph for people.
+  returned: always
+  type: str
+  sample: "tensorflow: set up (absent: /Users/ada/.virtualenvs/tensorflow does not exist)."
+problem:
+  description: Why the environment is not as declared, as C(cause), C(evidence) and C(remedy). V(null) if it is.
+  returned: always
+  type: dict
+warnings:
+  description: What did not keep the environment from being as declared, but should be known.
+  returned: always
+  type: list
+  elements: str
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import converge
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Builder, Source
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    EnvironmentFailed,
-    declare,
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.lock import locked_packages
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
+    SHARED,
+    Document,
+    read_document,
 )
-
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
-    "generation": {"type": "int"},
-    "lock": {"type": "path"},
-    "lock_text": {"type": "str"},
-    "integrity": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
-    "keep": {"type": "int", "default": 2},
-    "startup_files_of": {"type": "list", "elements": "str", "default": ["setuptools"]},
-    "jupyter_kernel": {"type": "bool", "default": False},
-    "probe": {"type": "bool", "default": False},
-    "gpu": {"type": "str", "choices": ["required", "preferred", "none"]},
-    "probe_timeout": {"type": "int", "default": 120},
-    "free_mb": {"type": "int", "default": 200},
-    "root": {"type": "path", "default": "~/.local/share/metalfleet"},
-    "links": {"type": "path", "default": "~/.virtualenvs"},
-    "python": {"type": "path"},
-    "uv": {"type": "path"},
-    "index_url": {"type": "str", "no_log": True},
-    "wheels": {"type": "str"},
-}
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
+    ENVIRONMENT,
+    NETWORK,
+    ONE_ENVIRONMENT,
+    PLACES,
+)
 
 
 def main() -> None:
     """Plan and, unless in check mode, apply."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["lock_text"])])
-    options = module.params
+    module = AnsibleModule(ONE_ENVIRONMENT, supports_check_mode=True, required_if=[("state", "present", ["lock_text"])])
     try:
-        declaration = declare(options)
-        uv = Path(options["uv"] or declaration.root / "bin" / "uv")
-        source = Source(options["index_url"] or "", options["wheels"] or "")
-        result = converge(Builder(declaration, uv, source, Commands()), check_mode=module.check_mode)
-    except EnvironmentFailed as failure:
-        module.fail_json(msg=str(failure), name=options["name"], **failure.details)
-    module.exit_json(**result)
+        report = converge(document_of(module.params), check_mode=module.check_mode, with_diff=True)
+    except MetalfleetError as refusal:
+        module.fail_json(msg=str(refusal))
+    [environment] = report.pop("environments")
+    result = {**environment, "changed": report["changed"], "diff": report.get("diff", {})}
+    if not environment["ok"]:
+        module.fail_json(msg=environment["text"], **result)
+    module.exit_json(packages=locked_packages(module.params["lock_text"] or ""), **result)
+
+
+def document_of(options: dict[str, Any]) -> Document:
+    """The document that declares this environment alone."""
+    declared = {name: options[name] for name in (*ENVIRONMENT, "generation", "lock_text")}
+    shared = {name: options[name] for name in (*PLACES, *NETWORK, *SHARED)}
+    return read_document({**shared, "wheels": options["wheels"], "environments": [declared]})
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ short_description: Keep all TensorFlow environments of a host as they are declar
 version_added: 0.1.0
 description:
   - Makes the same plan as M(metalfleet.tensorflow.tensorflow_environments_info), and carries it out for all
-    environments in one remote task. A new generation is built beside the one in use, probed, and switched to with one rename. If
-    anything fails, what was active stays active and untouched, and the other environments are worked on all the same.
+    environments in one remote task. A new generation is built beside the one in use, probed, and switched to with one
+    rename. If anything fails, what was active stays active and untouched, and the other environments are worked on all
+    the same.
   - The host needs a managed Python and uv, which M(metalfleet.tensorflow.native_python) brings.
   - In check mode it is the plan, made without changing anything.
 author: metalfleet maintainers (@metalfleet)

@@ -16,6 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action impo
     NoPython,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, find_lock
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,6 +68,15 @@ class EnvironmentsAction(FleetAction):
         if answer.blank:
             return report.foresee(document)
         return report.without_python("The managed Python is missing, so that nothing else could be looked at")
+
+
+def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The Python that a host must have, with what is pinned for it."""
+    return {
+        **{name: options[name] for name in ("source", "version", "existing")},
+        "pins": pins_of(options["source"], options),
+        "uv_version": pinned_uv().version,
+    }
 
 
 def folders_of_locks(task_vars: Mapping[str, Any]) -> Iterator[Path]:

@@ -38,15 +38,20 @@ class Locks:
         return {path.stem: self._read(path) for path in sorted(DEFAULT_LOCKS.glob("*.txt"))}
 
     def _read(self, path: Path) -> str:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise MetalfleetError(
-                f"The lock {path} cannot be read", evidence=str(error), remedy="Correct the environment's option lock."
-            ) from error
+        text = read_lock(path)
         digest = hashlib.sha256(text.encode()).hexdigest()
         self.texts[digest] = text
         return digest
+
+
+def read_lock(path: Path) -> str:
+    """The text of a lock. Raises MetalfleetError where there is none to be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MetalfleetError(
+            f"The lock {path} cannot be read", evidence=f"{error}.", remedy="Correct the environment's option lock."
+        ) from error
 
 
 def find_lock(lock: str, folders: Iterable[Path]) -> Path:

@@ -24,10 +24,12 @@ from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import switch
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Builder, Source
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools, build
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import observe
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import make_plan
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import study
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import run_probe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source, Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from uv import find_uv_bin
 
 from tests.benchmarks import CACHE, LOCKS
@@ -108,12 +110,13 @@ def hash_all(paths: list[str]) -> None:
         list(pool.map(lambda path: hashlib.sha256(Path(path).read_bytes()).digest(), paths, chunksize=64))
 
 
-def bare_build(builder: Builder, lock: Path, link_mode: str, environment: Path) -> None:
-    """What a build cannot do without: uv, with the same settings otherwise, and a hash of each file."""
-    env, python = builder.uv_environment() | {"UV_LINK_MODE": link_mode}, str(environment / "bin/python")
+def bare_build(places: Places, wheels: Path, lock: Path, link_mode: str, environment: Path) -> None:
+    """What a build cannot do without: uv, and a hash of each file."""
+    env, python = os.environ | {"UV_CACHE_DIR": str(cache_of(places))}, str(environment / "bin/python")
+    exactly = ["--require-hashes", "--only-binary", ":all:", "--no-index", "--find-links", str(wheels)]
     for words in (
-        ["venv", "--python", str(builder.declaration.python), str(environment)],
-        ["pip", "sync", "--require-hashes", "--only-binary", ":all:", "--python", python, str(lock)],
+        ["venv", "--python", str(places.python), str(environment)],
+        ["pip", "sync", *exactly, "--link-mode", link_mode, "--python", python, str(lock)],
     ):
         subprocess.run([UV, "--quiet", *words], env=env, check=True)
     hash_all(recorded_paths(environment))
@@ -137,17 +140,37 @@ def compare(name: str, ours: Callable[[], float], bare: Callable[[], float], run
     return Comparison(name, min(timings["ours"]), min(timings["bare"]))
 
 
+def make_places(root: Path, python: Path) -> Places:
+    """A root folder with the two links to what is in use."""
+    places = Places(root, root / "links")
+    places.python.parent.mkdir(parents=True)
+    places.python.symlink_to(python)
+    places.uv.symlink_to(UV)
+    return places
+
+
+def tools_for(places: Places, wheels: Path) -> Tools:
+    """What our builds are made with."""
+    commands = Commands()
+    return Tools(Venv(places, Source(wheels=str(wheels)), commands), commands, run_probe)
+
+
+def cache_of(places: Places) -> Path:
+    """Where uv keeps what it has unpacked."""
+    return places.root / "cache/uv"
+
+
 def compare_builds(declaration: Declaration, wheels: Path, lock: Path, runs: int) -> Iterator[Comparison]:
     """A build, with uv's cache empty and then with what that left in it. We never hard-link; uv does by default."""
-    beside = replace(declaration, root=declaration.root / "bare")
-    ours, bare = (Builder(each, Path(UV), Source(wheels=str(wheels)), Commands()) for each in (declaration, beside))
+    beside = make_places(declaration.places.root / "bare", declaration.places.python.resolve())
+    tools = tools_for(declaration.places, wheels)
 
-    def build(builder: Builder, make: Callable[[Path], None], *, cold: bool) -> float:
-        generation = builder.declaration.home / "1"
+    def timed(places: Places, make: Callable[[Path], object], *, cold: bool) -> float:
+        generation = places.generations(declaration.name) / "1"
         generation.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(generation, ignore_errors=True)
         if cold:
-            shutil.rmtree(builder.uv_environment()["UV_CACHE_DIR"], ignore_errors=True)
+            shutil.rmtree(cache_of(places), ignore_errors=True)
         os.sync()
         return seconds(partial(make, generation))
 
@@ -156,18 +179,18 @@ def compare_builds(declaration: Declaration, wheels: Path, lock: Path, runs: int
         ("build, uv's cache warm / uv pip sync and hashing", "copy", False),
         ("build, uv's cache warm / the same with hard links", "hardlink", False),
     ):
-        our_build = partial(build, ours, ours.build, cold=cold)
-        bare_one = partial(build, bare, partial(bare_build, bare, lock, link_mode), cold=cold)
+        our_build = partial(timed, declaration.places, partial(build, declaration=declaration, tools=tools), cold=cold)
+        bare_one = partial(timed, beside, partial(bare_build, beside, wheels, lock, link_mode), cold=cold)
         yield compare(name, our_build, bare_one, runs)
 
 
 def compare_plans(declaration: Declaration, runs: int) -> Iterator[Comparison]:
     """Plans of an environment in which nothing has drifted."""
     paths = recorded_paths(declaration.link.resolve())
+    tools = tools_for(declaration.places, Path())
 
     def plan(integrity: str) -> None:
-        looked_at = replace(declaration, integrity=integrity)
-        if actions := make_plan(looked_at, observe(looked_at)).actions:
+        if actions := study(replace(declaration, integrity=integrity), tools).plan.actions:
             raise RuntimeError(f"nothing should have drifted: {actions}")
 
     for name, integrity, bare in (
@@ -184,9 +207,10 @@ def main(runs: int) -> None:
     python, lock = find_python()
     wheels = fetch_wheels(python, lock)
     with workshop() as folder:
-        declaration = Declaration("tensorflow", folder / "root", folder / "links", python, lock.read_text())
+        places = make_places(folder / "root", python)
+        declaration = Declaration("tensorflow", places, lock.read_text(), gpu_check="none")
         comparisons = [*compare_builds(declaration, wheels, lock, runs)]
-        switch(Builder(declaration, Path(UV), Source(), Commands()), "1")
+        switch(declaration.link, declaration.home / "1")
         comparisons += compare_plans(declaration, runs)
         paths = recorded_paths(declaration.link.resolve())
         size = sum(Path(path).stat().st_size for path in paths)

@@ -15,10 +15,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import converge
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Builder, Source
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
 from tests.ansible_runner import CHECKOUT
 from tests.wheels import lock_of, make_wheel
@@ -128,9 +129,11 @@ class Tools:
         subprocess.run([sys.executable, "-m", "venv", self.conventional], check=True)
         assert self.pip() == "changes it"
         shutil.copytree(self.conventional, folder / "whole-conventional", symlinks=True)
-        self.declaration = Declaration(
-            "tf", folder / "root", folder / "links", Path(os.path.realpath(sys.executable)), self.lock.read_text()
-        )
+        places = Places(folder / "root", folder / "links")
+        places.python.parent.mkdir(parents=True)
+        places.python.symlink_to(os.path.realpath(sys.executable))
+        places.uv.symlink_to(BIN / "uv")
+        self.declaration = Declaration("tf", places, self.lock.read_text(), free_mb=1, gpu_check="none")
         self.ours()
         shutil.copytree(self.declaration.home, folder / "whole", symlinks=True)
 
@@ -167,10 +170,10 @@ class Tools:
 
     def ours(self) -> str:
         """The reasons of our plan, which is then carried out."""
-        builder = Builder(
-            self.declaration, BIN / "uv", Source(wheels=str(self.wheels)), Commands(), machine="", probe=lambda *_: {}
-        )
-        return ", ".join(f"`{reason}`" for reason in converge(builder, check_mode=False)["reasons"]) or "-"
+        document = Document(self.declaration.places, (self.declaration,), Source(wheels=str(self.wheels)))
+        report = converge(document, check_mode=False)
+        assert report["ok"], report["text"]
+        return ", ".join(f"`{reason}`" for reason in report["reasons"]) or "-"
 
     def notice(self, drift: Callable[[Path], None]) -> tuple[str, str, str]:
         """Make one drift in a fresh environment of each kind, and ask all three."""

@@ -9,37 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
-DEFAULT_ROOT = "~/.local/share/metalfleet"
-DEFAULT_LINKS = "~/.virtualenvs"
 SAME_NAMES = (
-    *("name", "state", "generation", "lock_digest", "integrity", "keep", "jupyter_kernel", "free_mb"),
-    *("probe", "gpu", "probe_timeout"),
+    *("name", "state", "generation", "lock_digest", "on_drift", "integrity", "keep", "jupyter_kernel"),
+    *("gpu", "gpu_check", "free_mb", "probe_timeout"),
 )
-"""Options of the module that are fields of a declaration."""
-
-GUARDED_FOLDERS = frozenset({"Desktop", "Documents", "Downloads", "Mobile Documents"})
-"""Folders that macOS guards (TCC): sshd's children are refused there unless an administrator allowed it."""
-
-
-class EnvironmentFailed(Exception):
-    """The environment could not be brought to its declaration; the message names cause, evidence and remedy."""
-
-    def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.details = details
+"""Options that are fields of a declaration, as they are."""
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """One environment, as declared. Paths are absolute on the host."""
+    """One environment, as declared."""
 
     name: str
-    root: Path
-    links: Path
-    python: Path
-    """The base interpreter."""
+    places: Places
     lock: str = ""
     """The text of the lock."""
     lock_digest: str = ""
@@ -47,7 +32,9 @@ class Declaration:
     state: str = "present"
     """`present`, `absent` or `rolled_back`."""
     generation: int | None = None
-    """With `rolled_back`, the generation wanted; None is the one before the active one."""
+    """With `rolled_back`, the generation wanted; None is the one before the newest."""
+    on_drift: str = "repair"
+    """`repair`, or `report`, which leaves an environment that was built as it is."""
     startup_files_of: tuple[str, ...] = ("setuptools",)
     """Distributions that may bring files which run whenever Python starts."""
     integrity: str = "quick"
@@ -55,24 +42,24 @@ class Declaration:
     keep: int = 2
     """Complete generations that stay, the active one included."""
     jupyter_kernel: bool = False
-    free_mb: int = 200
+    free_mb: int = 3500
     """Megabytes that must be free before a build."""
     gpu: str | None = None
-    """What a probe of a new generation must find before it is activated; None: what is usual on this platform."""
-    probe: bool = False
-    """Whether a new generation is probed before it is activated."""
+    """What a probe must find; None: what is usual for this host."""
+    gpu_check: str = "quick"
+    """How much a probe computes; `none` leaves it out."""
     probe_timeout: float = 120
     """Seconds."""
 
     @property
     def home(self) -> Path:
         """The folder of this environment's generations."""
-        return self.root / "environments" / self.name
+        return self.places.generations(self.name)
 
     @property
     def link(self) -> Path:
         """The stable path."""
-        return self.links / self.name
+        return self.places.link(self.name)
 
     @property
     def lock_sha256(self) -> str:
@@ -80,42 +67,32 @@ class Declaration:
         return self.lock_digest or hashlib.sha256(self.lock.encode()).hexdigest()
 
 
-def declare(options: dict[str, Any]) -> Declaration:
-    """A declaration from the options of the module python_environment; what was not given has its default.
+def declare(options: dict[str, Any], places: Places) -> Declaration:
+    """A declaration from the options of one environment; what was not given has its default.
 
-    Raises EnvironmentFailed for a name or place that no environment can have.
+    Raises MetalfleetError for what cannot be meant.
     """
     given = {name: options[name] for name in SAME_NAMES if options.get(name) is not None}
-    root = Path(options.get("root") or DEFAULT_ROOT)
     declaration = Declaration(
-        root=root,
-        links=Path(options.get("links") or DEFAULT_LINKS),
-        python=Path(options.get("python") or managed_python(root)),
+        places=places,
         lock=options.get("lock_text") or "",
         startup_files_of=tuple(options.get("startup_files_of") or Declaration.startup_files_of),
         **given,
     )
     refuse_bad_name(declaration.name)
-    for place in (declaration.root, declaration.links):
-        refuse_bad_path(str(place))
+    if declaration.keep < 1:
+        raise MetalfleetError(
+            f"The environment {declaration.name} cannot have keep: {declaration.keep}, which is the number of "
+            "generations that stay, the active one included",
+            remedy="Declare keep with 1 or more, or leave it out.",
+        )
     return declaration
 
 
 def refuse_bad_name(name: str) -> None:
+    """A name is that of a folder, of a link, and of a Jupyter kernel, and appears in the first lines of scripts."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise EnvironmentFailed(
-            f"{name!r} cannot be the name of an environment: use up to 64 letters, digits, dots, dashes and "
-            "underscores, a letter or digit first."
-        )
-
-
-def refuse_bad_path(path: str) -> None:
-    """Blanks break the first lines of scripts; macOS keeps programs out of some folders of a user's home."""
-    if re.search(r"\s", path):
-        raise EnvironmentFailed(f"{path!r} has blanks in it, with which scripts of an environment cannot be started.")
-    guarded = next((part for part in Path(path).parts if part in GUARDED_FOLDERS), None)
-    if guarded:
-        raise EnvironmentFailed(
-            f"{path} lies below {guarded}, which macOS keeps from programs that were started over SSH. "
-            "Choose another folder (tensorflow_root, tensorflow_links)."
+        raise MetalfleetError(
+            f"{name!r} cannot be the name of an environment",
+            remedy="Use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first.",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words for what went wrong: cause, remedy, evidence, and what is in use meanwhile."""
+"""Words for what went wrong while something was done: cause, evidence, remedy, and what is in use meanwhile."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import re
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandExited
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, as_sentence
 
 MAX_EVIDENCE = 2000  # characters
 
-#: What uv's or the system's words mean: pattern, cause, remedy.
+#: What the words of uv or of the system mean: pattern, cause, remedy. The first that fits is the answer.
 KNOWN = (
     (
         r"^\S+: killed by \w+$",
@@ -18,25 +19,44 @@ KNOWN = (
         "Run again; if the Mac was short of memory, end other programs first.",
     ),
     (
+        r"No space left on device|Errno 28|Disk quota exceeded|Errno (69|122)",
+        "the disk is full",
+        "Free some space on the volume of {root} and run again.",
+    ),
+    (
+        r"Permission denied|Read-only file system|Operation not permitted",
+        "the folder is not writable",
+        "Make {root} and everything in it writable for this user.",
+    ),
+    (
+        r"Not a directory|File exists|Is a directory|Errno (17|20|21)\b",
+        "a file or folder is in the way",
+        "Move it away and run again.",
+    ),
+    (
         r"[Hh]ash mismatch",
         "a wheel's hash is not the one in the lock",
         "The index served another file, or the lock is wrong: correct or re-make the lock, and check the index.",
     ),
-    (r"No space left on device|Errno 28", "the disk is full", "Free some space on the volume of {root} and run again."),
     (
         r"Failed to extract archive|Bad CRC",
         "a wheel arrived damaged",
         "Run again; if it happens again, check the network and the index.",
     ),
     (
-        r"not as the wheel's RECORD says",
-        "files of freshly fetched wheels are not what they should be",
-        "Check the disk and the index, remove {root}/cache and run again.",
+        r"requires `[^`]*`, but|requires Python|is incompatible with",
+        "packages of the lock require others that it does not have",
+        "Add them to the lock, in a version that is allowed.",
     ),
     (
-        r"no wheels? with a matching|only has wheels|No solution found|no usable wheels|can't be installed",
+        r"(has|have) no wheels? (with a matching|that)|only has wheels|no usable wheels|can't be installed",
         "a package of the lock has no wheel for this Python and system",
         "Use a lock that was made for this platform and Python.",
+    ),
+    (
+        r"no wheels are available|has no wheels|no source distribution|Building source distributions .* disabled",
+        "a package of the lock has no wheel at all, for any platform",
+        "Make one with `pip wheel`, put it with all others into tensorflow_wheels, and its hash into the lock.",
     ),
     (
         r"In .--require-hashes. mode",
@@ -44,26 +64,45 @@ KNOWN = (
         "Every requirement must be pinned with == and have its --hash lines.",
     ),
     (
-        r"error sending request|Failed to fetch|dns error|timed out|no answer within|[Cc]onnection",
+        r"No solution found|was not found in|no versions of",
+        "a package of the lock is not in the index, or not in that version",
+        "Check the lock and the index (tensorflow_index_url).",
+    ),
+    (
+        r"no answer within",
+        "a program did not end in time",
+        "See what it waits for on the host, and run again.",
+    ),
+    (
+        r"error sending request|Failed to fetch|dns error|timed out|[Cc]onnection|request failed",
         "the package index could not be reached",
         "Check the network, the proxy and the index's URL (tensorflow_index_url), and run again.",
     ),
-    (r"Permission denied|Read-only file system", "the folder is not writable", "Make {root} writable for this user."),
 )
 
+UNKNOWN = ("something failed that is not known here", "Run again with -vvv to see more.")
 
-def explain_failure(failure: Exception, declaration: Declaration) -> str:
-    """One message for a person."""
+
+def explain_failure(failure: Exception, declaration: Declaration) -> MetalfleetError:
+    """What a person is told of a failed command or system call."""
     said = failure.completed.stderr if isinstance(failure, CommandExited) else ""
-    evidence = mask(said.strip() or str(failure))
-    cause, remedy = "something failed that is not known here", "Run again with -vvv to see more."
-    for pattern, known_cause, known_remedy in KNOWN:
-        if re.search(pattern, evidence):
-            cause, remedy = known_cause, known_remedy.format(root=declaration.root)
-            break
-    return (
-        f"The environment {declaration.name} was not changed: {cause}. {remedy} {what_is_active(declaration)} "
-        f"Evidence: {evidence[-MAX_EVIDENCE:]}"
+    evidence = " ".join(mask(said.strip() or str(failure)).split())
+    known = ((cause, remedy) for pattern, cause, remedy in KNOWN if re.search(pattern, evidence))
+    cause, remedy = next(known, UNKNOWN)
+    return MetalfleetError(
+        f"The environment {declaration.name} was not changed: {cause}. {what_is_active(declaration)}",
+        evidence=f"What was said: {evidence[-MAX_EVIDENCE:]}",
+        remedy=remedy.format(root=declaration.places.root),
+    )
+
+
+def was_not_activated(refusal: MetalfleetError, declaration: Declaration) -> MetalfleetError:
+    """The refusal of a new generation, with what a user has now."""
+    problem = refusal.problem
+    return MetalfleetError(
+        f"{as_sentence(problem.cause)} {what_is_active(declaration)}",
+        evidence=problem.evidence,
+        remedy=problem.remedy,
     )
 
 

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trees of files: walking them fast, hashing them with threads, and what wheels say of theirs."""
+"""Trees of files: walking them fast, and hashing them with threads."""
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
 import os
-import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,30 +81,3 @@ def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
     wanted = list(relative)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(wanted, pool.map(lambda path: sha256(top / path), wanted, chunksize=64)))
-
-
-def site_packages(environment: Path) -> Path | None:
-    """The folder of an environment's packages; None if there is none."""
-    return next(iter(sorted(environment.glob("lib/python3.*/site-packages"))), None)
-
-
-def distribution_of(metadata_folder: str) -> tuple[str, str] | None:
-    """Normalised name (PEP 503) and version from a metadata folder's name (PEP 376); None if it is none."""
-    if not metadata_folder.endswith(".dist-info"):
-        return None
-    name, _, version = metadata_folder[: -len(".dist-info")].partition("-")
-    return re.sub(r"[-_.]+", "-", name).lower(), version
-
-
-def recorded_digests(packages: Path, metadata_folder: str) -> dict[str, str]:
-    """Path relative to the packages' folder, to hexadecimal SHA-256, of what a wheel's RECORD lists with a hash.
-
-    Compiled Python, which some wheels bring, is left out as in `walk`: Python itself replaces it.
-    Source: https://packaging.python.org/specifications/recording-installed-packages/ (urlsafe base64 without padding).
-    """
-    with (packages / metadata_folder / "RECORD").open(encoding="utf-8", newline="") as record:
-        return {
-            row[0]: base64.urlsafe_b64decode(row[1][len("sha256=") :] + "=").hex()
-            for row in csv.reader(record)
-            if len(row) > 1 and row[1].startswith("sha256=") and "__pycache__" not in row[0]
-        }

@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was built: written last, so that a generation exists exactly when its manifest does."""
+"""What was built: written last, so that a generation is complete exactly when its manifest is there.
+
+The file has four lines: the digest of all that follows, what identifies the generation, the stamps of its files, and
+whose files they are, with their digests. Each line is JSON of its own, and read only by who needs it: most runs compare
+stamps, and no more.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files
 
 NAME = "metalfleet-manifest.json"
-SCHEMA = 1
+SCHEMA = 2
+
+Owned = dict[str, dict[str, str]]
+"""Package to its files, by path in the generation, with their SHA-256; what is no package's is that of ""."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +36,20 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A generation as it was when it was complete."""
+    """What identifies a generation."""
 
-    name: str
+    folder: str
+    """Where it was built; scripts hold this path, so that a copy elsewhere is no generation."""
     lock_sha256: str
     interpreter: Interpreter
     packages: dict[str, str]
     """Normalised name to version."""
-    records: dict[str, str]
-    """Metadata folder to the SHA-256 of its RECORD, which has those of the wheel's files."""
-    others: dict[str, str]
-    """Path to SHA-256 of every file that no RECORD lists with a hash."""
     startup_elsewhere: list[str]
     """Start-up files outside the generation that were there already, such as a Linux distribution's own."""
-    tree: files.Tree
+    shared: dict[str, list[str]] = field(default_factory=dict)
+    """Harmless files that several packages bring with different content, with these packages."""
     probe: dict[str, Any] | None = None
-    schema: int = field(default=SCHEMA)
+    schema: int = SCHEMA
 
 
 def identify(python: Path) -> Interpreter | None:
@@ -56,32 +62,9 @@ def identify(python: Path) -> Interpreter | None:
         return None
 
 
-def read(generation: Path) -> Manifest | None:
-    """A generation's manifest; None if it is missing, cut short, edited, or of a schema that we do not write."""
-    try:
-        data = json.loads(_read_whole(generation))
-        return (
-            Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"])})
-            if data["schema"] == SCHEMA
-            else None
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def is_whole(generation: Path) -> bool:
-    """Whether a generation has a manifest, as it was written."""
-    try:
-        _read_whole(generation)
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def write(generation: Path, manifest: Manifest) -> None:
+def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) -> None:
     """Put a manifest in place with one rename, after its bytes have reached the disk."""
-    data = {**vars(manifest), "interpreter": vars(manifest.interpreter)}
-    body = json.dumps(data, separators=(",", ":")).encode()
+    body = b"\n".join(json.dumps(part, separators=(",", ":")).encode() for part in (asdict(manifest), tree, owned))
     new = generation / (NAME + ".new")
     with new.open("wb") as out:
         out.write(_digest(body) + b"\n" + body)
@@ -90,12 +73,35 @@ def write(generation: Path, manifest: Manifest) -> None:
     new.replace(generation / NAME)
 
 
-def _read_whole(generation: Path) -> bytes:
-    """What follows the digest; ValueError if that is another."""
+def read(generation: Path) -> Manifest | None:
+    """A generation's manifest; None if it is missing, cut short, edited, of another place, or of another schema."""
+    try:
+        data = json.loads(_lines(generation)[0])
+        manifest = Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    is_ours = manifest.schema == SCHEMA and manifest.folder == os.path.realpath(generation)
+    return manifest if is_ours else None
+
+
+def read_tree(generation: Path) -> files.Tree:
+    """The stamps of a complete generation's files."""
+    tree: files.Tree = json.loads(_lines(generation)[1])
+    return tree
+
+
+def read_owned(generation: Path) -> Owned:
+    """Whose the files of a complete generation are, and their digests."""
+    owned: Owned = json.loads(_lines(generation)[2])
+    return owned
+
+
+def _lines(generation: Path) -> list[bytes]:
+    """The three lines after the digest; ValueError if they are not as they were written."""
     digest, _, body = (generation / NAME).read_bytes().partition(b"\n")
     if digest != _digest(body):
         raise ValueError(f"{generation / NAME} is not as it was written")
-    return body
+    return body.split(b"\n")
 
 
 def _digest(body: bytes) -> bytes:

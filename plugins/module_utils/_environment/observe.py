@@ -1,25 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on the host. Nothing is executed, and nothing is changed, not even a time stamp."""
+"""What is on the host. Nothing is executed, and nothing is changed, not even a time stamp.
+
+What to do about it is the plan's matter. Looking at a generation closely takes time, so that it is done for the active
+one only, and for those others of which the plan says that they are worth it.
+"""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-import re
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Callable, Optional
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import read_kernel
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter, Manifest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
+    plugins_of_the_user,
+    startup_files_elsewhere,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
 
-STARTUP_MODULES = frozenset({"sitecustomize.py", "usercustomize.py", "sitecustomize", "usercustomize"})
-PLUGIN_FOLDER = "tensorflow-plugins"
-IN_SITE_PACKAGES = re.compile(r"lib/python3\.\d+/site-packages/(?P<top>[^/]+)(?P<below>/.*)?")
+PackageOf = Callable[[str], Optional[tuple[str, str]]]
+"""A kind's `package_of`."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +36,15 @@ class Difference:
 
     path: str
     kind: str
+    package: tuple[str, str] | None = None
+    """The package whose presence the file tells, with its version."""
     architectures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Generation:
-    """A complete generation, looked at closely."""
+class Look:
+    """What a close look at a generation has shown."""
 
-    number: int
-    manifest: Manifest
     differences: tuple[Difference, ...] = ()
     interpreter: Interpreter | None = None
     """What its bin/python leads to now; None if to nothing."""
@@ -44,104 +52,109 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class Observation:
-    """Everything that a plan is made from."""
+class Link:
+    """What is at the stable path."""
 
-    target: str | None = None
-    """What the stable path points at; itself, if it is no link."""
-    active: Generation | None = None
-    other: Generation | None = None
-    """Where the active generation is not what is wanted, another one that is, if there is one."""
-    python: Interpreter | None = None
-    """The declared base interpreter."""
-    numbers: tuple[int, ...] = ()
+    target: str
+    """Where it leads; the path itself, if it is no link."""
+    is_link: bool = True
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything that a plan is made from. As it stands, it is that of a host that has nothing."""
+
+    link: Link | None = None
+    generations: Mapping[int, Manifest] = field(default_factory=dict)
+    """The complete ones, by number."""
     unfinished: tuple[str, ...] = ()
+    """What else is in their folder."""
+    active: int | None = None
+    """The complete generation that the stable path leads to."""
+    looks: Mapping[int, Look] = field(default_factory=dict)
+    """The close looks that were taken."""
+    in_use: frozenset[int] = frozenset()
+    """Generations that a process uses, as far as that was asked."""
+    python: Interpreter | None = None
+    """The base interpreter that new generations are made with."""
     startup_files: tuple[str, ...] = ()
     """Outside the generation, on its import path, and not there when it was built."""
     stray_plugins: tuple[str, ...] = ()
     """Folders of plug-ins outside the generation that TensorFlow would load."""
     kernel: str | None = None
     """The text of the Jupyter kernel's specification."""
+    obstacles: tuple[Problem, ...] = ()
+    """What keeps this user from writing where it would be necessary."""
+    free_mb: int | None = None
+    """Megabytes that are free on the volume of the generations."""
+
+    @property
+    def built_on(self) -> str | None:
+        """The version of macOS on which the active generation passed its probe."""
+        built = self.generations[self.active].probe if self.active is not None else None
+        return built.get("macos") if built else None
+
+    def numbers_and(self, *more: int) -> list[int]:
+        """The numbers of the complete generations and some more, in order."""
+        return sorted({*self.generations, *more})
 
 
-def observe(declaration: Declaration) -> Observation:
-    """Look at the host."""
-    numbers, unfinished = list_generations(declaration.home)
-    link = declaration.link
-    target = str(link.readlink()) if link.is_symlink() else str(link) if link.exists() else None
-    active = None
-    if target is not None and Path(target).parent == declaration.home and Path(target).name.isdigit():
-        active = look_at(declaration, int(Path(target).name))
-    python = identify_like(declaration.python, active.manifest.interpreter if active else None)
-    other = find_other(declaration, python, active, numbers)
-    minor = python_minor(active or other)
-    known = set(active.manifest.startup_elsewhere) if active else set()
-    return Observation(
-        target=target,
-        active=active,
-        other=other,
-        python=python,
-        numbers=numbers,
-        unfinished=unfinished,
-        startup_files=tuple(path for path in startup_files_elsewhere(declaration.python) if path not in known),
-        stray_plugins=tuple(str(path) for path in user_site_plugins(minor)),
-        kernel=read_text(kernel_path(declaration.name)),
+def observe(name: str, places: Places, package_of: PackageOf, *, everything: bool = False) -> Observation:
+    """Look at an environment. With `everything` all files of its active generation are hashed."""
+    home = places.generations(name)
+    complete, unfinished = list_generations(home)
+    link = read_link(places.link(name))
+    active = find_active(link, home, complete)
+    python = managed_python(places.root)
+    built = complete[active] if active is not None else next(reversed(list(complete.values())), None)
+    minor = python_minor(home, complete)
+    return look_closer(
+        Observation(
+            link=link,
+            generations=complete,
+            unfinished=unfinished,
+            active=active,
+            python=identify_like(python, built.interpreter if built else None),
+            startup_files=tuple(new_startup_files(python, built)) if built else (),
+            stray_plugins=tuple(plugins_of_the_user(minor)) if minor else (),
+            kernel=read_kernel(name),
+            obstacles=tuple(safety.find_obstacles(places, home)),
+            free_mb=safety.free_mb(home),
+        ),
+        home,
+        [] if active is None else [active],
+        package_of,
+        everything=everything,
     )
 
 
-def list_generations(home: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Numbers of the generations with a whole manifest, and names of everything else in their folder: killed builds."""
-    names = sorted(entry.name for entry in os.scandir(home)) if home.is_dir() else []
-    complete = {name for name in names if name.isdigit() and manifest.is_whole(home / name)}
-    return tuple(sorted(map(int, complete))), tuple(name for name in names if name not in complete)
+def look_closer(
+    seen: Observation, home: Path, numbers: Iterable[int], package_of: PackageOf, *, everything: bool = False
+) -> Observation:
+    """The same with a close look at some of the complete generations."""
+    looks = {number: look_at(home / str(number), package_of, everything=everything) for number in numbers}
+    return replace(seen, looks={**seen.looks, **looks})
 
 
-def look_at(declaration: Declaration, number: int) -> Generation | None:
-    """Compare a generation with its manifest; None if it has none that can be trusted."""
-    folder = declaration.home / str(number)
-    built = manifest.read(folder)
-    if built is None:
-        return None
-    interpreter = folder / "bin" / "python"
-    return Generation(
-        number=number,
-        manifest=built,
-        differences=tuple(find_differences(folder, built, everything=declaration.integrity == "full")),
-        interpreter=identify_like(interpreter, built.interpreter),
-        interpreter_architectures=architectures(interpreter) if interpreter.exists() else (),
-    )
+def list_generations(home: Path) -> tuple[dict[int, Manifest], tuple[str, ...]]:
+    """The complete generations, oldest first, and the names of everything else in their folder."""
+    names = sorted(os.listdir(home)) if home.is_dir() else []  # noqa: PTH208 - the names are all that is wanted
+    read = {name: manifest.read(home / name) for name in names if name.isdigit()}
+    complete = {int(name): built for name, built in read.items() if built}
+    return dict(sorted(complete.items())), tuple(name for name in names if not read.get(name))
 
 
-def find_other(
-    declaration: Declaration, python: Interpreter | None, active: Generation | None, numbers: tuple[int, ...]
-) -> Generation | None:
-    """A generation to switch to without a build: the one asked for, or the newest that is declared and whole."""
-    if declaration.state == "rolled_back":
-        wanted = rolled_back_to(declaration, numbers)
-        return look_at(declaration, wanted) if wanted in numbers and not (active and active.number == wanted) else None
-    if declaration.state == "absent" or (active and is_wanted(declaration, python, active)):
-        return None
-    for number in sorted(numbers, reverse=True):
-        if not (active and active.number == number):
-            generation = look_at(declaration, number)
-            if generation and is_wanted(declaration, python, generation):
-                return generation
-    return None
+def read_link(path: Path) -> Link | None:
+    if path.is_symlink():
+        return Link(str(path.readlink()))
+    return Link(str(path), is_link=False) if path.exists() else None
 
 
-def rolled_back_to(declaration: Declaration, numbers: tuple[int, ...]) -> int | None:
-    """The generation to go back to: the declared one, or the one before the newest; None if there is none before it."""
-    return declaration.generation or max(numbers[:-1], default=None)
-
-
-def is_wanted(declaration: Declaration, python: Interpreter | None, generation: Generation) -> bool:
-    """Whether a generation is the declared one, and as it was built."""
-    built = generation.manifest
-    return (
-        built.lock_sha256 == declaration.lock_sha256
-        and built.interpreter == python == generation.interpreter
-        and not generation.differences
-    )
+def find_active(link: Link | None, home: Path, complete: Mapping[int, Manifest]) -> int | None:
+    """The complete generation that a link leads to."""
+    target = Path(link.target) if link else home
+    number = int(target.name) if target.parent == home and target.name.isdigit() else None
+    return number if number in complete else None
 
 
 def identify_like(python: Path, known: Interpreter | None) -> Interpreter | None:
@@ -159,27 +172,38 @@ def identify_like(python: Path, known: Interpreter | None) -> Interpreter | None
 # ----------------------------------------------------------------------------------------------- files of a generation
 
 
-def find_differences(folder: Path, built: Manifest, everything: bool) -> Iterator[Difference]:
+def look_at(folder: Path, package_of: PackageOf, *, everything: bool) -> Look:
+    """Compare a complete generation with its manifest."""
+    built = manifest.read(folder)
+    interpreter = folder / "bin" / "python"
+    return Look(
+        differences=tuple(find_differences(folder, package_of, everything=everything)),
+        interpreter=identify_like(interpreter, built.interpreter if built else None),
+        interpreter_architectures=architectures(interpreter) if interpreter.exists() else (),
+    )
+
+
+def find_differences(folder: Path, package_of: PackageOf, *, everything: bool) -> Iterator[Difference]:
     """Files that are not as they were built. Size and time tell which to hash; with `everything` all are."""
-    found = files.walk(folder, ignored=frozenset({manifest.NAME}))
+    found, built = files.walk(folder, ignored=frozenset({manifest.NAME})), manifest.read_tree(folder)
     suspects = []
-    for inside in sorted({*found, *built.tree}):
-        here, then = found.get(inside, {}), built.tree.get(inside, {})
+    for inside in sorted({*found, *built}):
+        here, then = found.get(inside, {}), built.get(inside, {})
         if here == then and not everything:
             continue
         for name in sorted({*here, *then}):
             path = f"{inside}/{name}" if inside else name
-            kind = compare_stamps(here.get(name), then.get(name), everything)
+            kind = compare_stamps(here.get(name), then.get(name), everything=everything)
             if kind == "suspect":
                 suspects.append(path)
             elif kind == "changed":
                 yield changed(folder, path)
             elif kind:
-                yield Difference(path, kind)
-    yield from compare_digests(folder, built, suspects)
+                yield Difference(path, kind, package_of(path))
+    yield from compare_digests(folder, suspects)
 
 
-def compare_stamps(here: files.Stamp | None, then: files.Stamp | None, everything: bool) -> str:
+def compare_stamps(here: files.Stamp | None, then: files.Stamp | None, *, everything: bool) -> str:
     """What two stamps of one file say: a difference's kind, `suspect` if only its content can tell, or nothing."""
     if then is None:
         return "extra"
@@ -191,102 +215,34 @@ def compare_stamps(here: files.Stamp | None, then: files.Stamp | None, everythin
     return "suspect" if is_file and (everything or here != then) else ""
 
 
-def compare_digests(folder: Path, built: Manifest, suspects: list[str]) -> Iterator[Difference]:
+def compare_digests(folder: Path, suspects: list[str]) -> Iterator[Difference]:
     """Those of the suspects whose content is another."""
     if not suspects:
         return
-    packages = files.site_packages(folder)
-    expected = {**built.others, **(digests_by_records(folder, packages, built) if packages else {})}
+    expected = {path: digest for owned in manifest.read_owned(folder).values() for path, digest in owned.items()}
     for path, digest in files.hash_all(folder, suspects).items():
         if digest != expected.get(path):
             yield changed(folder, path)
 
 
-def digests_by_records(folder: Path, packages: Path, built: Manifest) -> dict[str, str]:
-    """Digests of the wheels' files by path in the generation. A RECORD that is not the installed one proves nothing."""
-    expected = {}
-    inside = packages.relative_to(folder).as_posix()
-    for metadata_folder, digest in built.records.items():
-        expected[f"{inside}/{metadata_folder}/RECORD"] = digest
-        try:
-            if files.sha256(packages / metadata_folder / "RECORD") == digest:
-                for path, file_digest in files.recorded_digests(packages, metadata_folder).items():
-                    expected[os.path.normpath(f"{inside}/{path}")] = file_digest
-        except OSError:
-            continue
-    return expected
-
-
 def changed(folder: Path, path: str) -> Difference:
-    try:
-        return Difference(path, "changed", architectures(folder / path))
-    except OSError:
-        return Difference(path, "changed")
+    found: tuple[str, ...] = ()
+    with contextlib.suppress(OSError):
+        found = architectures(folder / path)
+    return Difference(path, "changed", architectures=found)
 
 
 # ------------------------------------------------------------------------------------------- what lies outside of it
 
 
-def python_minor(generation: Generation | None) -> str | None:
-    """3.12, from where a generation has its packages."""
-    folders = generation.manifest.tree if generation else {}
-    inside = next((folder for folder in folders if folder.startswith("lib/python3.")), None)
-    return inside.split("/")[1][len("python") :] if inside else None
+def new_startup_files(python: Path, built: Manifest) -> list[str]:
+    """Start-up files in the base interpreter's library that were not there when a generation was built."""
+    return [path for path in startup_files_elsewhere(python) if path not in built.startup_elsewhere]
 
 
-def runs_at_startup(path: str) -> bool:
-    """Whether a file of a generation, by its path in it, is run or read whenever its Python starts (CPython's site.py).
-
-    A start-up module may be a package, compiled, or native, too.
-    """
-    match = IN_SITE_PACKAGES.fullmatch(path)
-    if match is None:
-        return path == "pyvenv.cfg"
-    is_pth = match["top"].endswith(".pth") and not match["below"]
-    return is_pth or match["top"].partition(".")[0] in STARTUP_MODULES
-
-
-def startup_files_elsewhere(python: Path) -> list[str]:
-    """Start-up modules in the base interpreter's standard library, which every environment made from it imports."""
-    prefix = Path(os.path.realpath(python)).parents[1]
-    return sorted(str(path) for name in STARTUP_MODULES for path in prefix.glob(f"lib/python3.*/{name}"))
-
-
-def user_site_plugins(minor: str | None) -> list[Path]:
-    """Plug-in folders in the user's site-packages: TensorFlow looks there even from an isolated environment.
-
-    Source: tensorflow/__init__.py since 2.19 adds site.getusersitepackages() to the folders that it scans; the places
-    are those of CPython's site.py for macOS framework builds and for all others.
-    """
-    if minor is None:
-        return []
-    home = Path.home()
-    sites = [
-        home / f"Library/Python/{minor}/lib/python/site-packages",
-        home / f".local/lib/python{minor}/site-packages",
-    ]
-    return [site / PLUGIN_FOLDER for site in sites if (site / PLUGIN_FOLDER).is_dir()]
-
-
-def kernel_path(name: str) -> Path:
-    """The specification of an environment's Jupyter kernel, in the user's own folder of Jupyter's data."""
-    data = "Library/Jupyter" if sys.platform == "darwin" else ".local/share/jupyter"
-    return Path.home() / data / "kernels" / name / "kernel.json"
-
-
-def kernel_text(declaration: Declaration) -> str:
-    """What the specification says: it names the stable path, so that it holds for every generation."""
-    specification: dict[str, Any] = {
-        "argv": [f"{declaration.link}/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": declaration.name,
-        "language": "python",
-        "metadata": {"metalfleet": True},
-    }
-    return json.dumps(specification, indent=1) + "\n"
-
-
-def read_text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
+def python_minor(home: Path, complete: Mapping[int, Manifest]) -> str | None:
+    """3.12, from where the newest generation has its packages."""
+    for number in sorted(complete, reverse=True):
+        for folder in (home / str(number)).glob("lib/python3.*"):
+            return folder.name[len("python") :]
+    return None

@@ -1,30 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be done to one environment, and why. Pure: made from data, it changes nothing and asks nothing."""
+"""What must be done to one environment, and why. Pure: made from data, it changes nothing and asks nothing.
+
+All policy is here: which generation is wanted, what is drift, what is repaired and what only reported, what is refused.
+"""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    Declaration,
-    EnvironmentFailed,
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.lock import (
+    locked_packages,
+    refuse_unusable_lock,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter, Manifest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
-    PLUGIN_FOLDER,
     Difference,
-    Generation,
+    Look,
     Observation,
-    kernel_text,
-    rolled_back_to,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
+    PLUGIN_FOLDER,
     runs_at_startup,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Action:
     """One thing to do, the code of the reason, what shows it, and what it is done to."""
 
     do: str
-    """`set-aside`, `build`, `switch`, `remove-unfinished`, `remove`, `write-kernel` or `remove-kernel`."""
+    """`set-aside`, `build`, `switch`, `remove-unfinished`, `remove-generation`, `remove`, `write-kernel` or
+    `remove-kernel`."""
     reason: str
     evidence: str
     target: str = ""
@@ -43,11 +47,13 @@ class Plan:
     """Actions in the order in which they are done; none, if host and declaration agree."""
 
     actions: tuple[Action, ...] = ()
+    reported: tuple[Action, ...] = ()
+    """What would be done, but is only reported, because on_drift says so."""
 
     @property
     def reasons(self) -> list[str]:
-        """The reason codes, each once."""
-        return list(dict.fromkeys(action.reason for action in self.actions))
+        """The reason codes of everything that was found, each once."""
+        return list(dict.fromkeys(action.reason for action in (*self.actions, *self.reported)))
 
     def targets(self, do: str) -> list[str]:
         """What is to be done in one way, each once."""
@@ -58,71 +64,160 @@ class Plan:
 
 
 def make_plan(declaration: Declaration, seen: Observation, machine: str = "") -> Plan:
-    """Compare declaration and host. `machine` is the architecture that native code must have; empty: any."""
-    if declaration.state == "absent":
-        actions = list(plan_removal(declaration, seen))
-    elif declaration.state == "rolled_back":
-        actions = list(plan_rollback(declaration, seen))
-    else:
-        actions = list(plan_presence(declaration, seen, machine))
+    """Compare declaration and host. `machine` is the architecture that native code must have; empty: any.
+
+    Raises MetalfleetError for what cannot or must not be done, as far as that can be known beforehand.
+    """
+    before, after = unfinished_ones(declaration.home, seen)
+    plan = Plan((*before, *PLANS[declaration.state](declaration, seen, machine), *after))
+    if is_reported_only(declaration, seen, plan):
+        plan = Plan(reported=plan.actions)
+    refuse_impossible(declaration, seen, plan)
+    return plan
+
+
+def is_reported_only(declaration: Declaration, seen: Observation, plan: Plan) -> bool:
+    """Whether the user wants to know of drift, but not to have it repaired: one that is not there is built first."""
+    was_built = seen.link is not None and "absent" not in plan.reasons
+    return declaration.on_drift == "report" and declaration.state == "present" and was_built
+
+
+def unfinished_ones(home: Path, seen: Observation) -> tuple[list[Action], list[Action]]:
+    """What killed builds left, to be removed before and after everything else."""
     before: list[Action] = []
     after: list[Action] = []
     for name in seen.unfinished:
-        path = f"{declaration.home}/{name}"
+        path = f"{home}/{name}"
         # The active generation, if its manifest is gone, may be in use until there is another.
-        (after if path == seen.target else before).append(Action("remove-unfinished", "unfinished", path, name))
-    return Plan((*before, *actions, *after))
+        is_active = seen.link is not None and seen.link.target == path
+        (after if is_active else before).append(Action("remove-unfinished", "unfinished", path, name))
+    return before, after
 
 
-def plan_removal(declaration: Declaration, seen: Observation) -> Iterator[Action]:
-    if seen.numbers or (seen.target or "").startswith(f"{declaration.home}/"):
-        yield Action("remove", "declared-absent", seen.target or str(declaration.home))
+def plan_removal(declaration: Declaration, seen: Observation, _machine: str) -> Iterator[Action]:
+    """Remove what is ours."""
+    target = seen.link.target if seen.link and leads_into(seen, declaration.home) else ""
+    if seen.generations or target:
+        yield Action("remove", "declared-absent", target or str(declaration.home))
     yield from plan_kernel(declaration, seen)
 
 
-def plan_rollback(declaration: Declaration, seen: Observation) -> Iterator[Action]:
+def plan_rollback(declaration: Declaration, seen: Observation, _machine: str) -> Iterator[Action]:
     """Switch to an older generation that is whole."""
-    if seen.other is None:
-        wanted = rolled_back_to(declaration, seen.numbers)
-        if seen.active and seen.active.number == wanted:
-            return
-        raise EnvironmentFailed(
+    wanted = rolled_back_to(declaration, seen)
+    if wanted is None or wanted not in seen.generations:
+        raise MetalfleetError(
             f"The environment {declaration.name} has no complete generation {wanted or 'before the newest'} to go back "
-            f"to. There are: {', '.join(map(str, seen.numbers)) or 'none'}. What is active was not touched."
+            f"to. There are: {', '.join(map(str, seen.generations)) or 'none'}. What is active was not touched"
         )
-    if seen.other.differences or seen.other.interpreter != seen.other.manifest.interpreter:
-        damaged = ", ".join(difference.path for difference in seen.other.differences[:3]) or "its interpreter is gone"
-        raise EnvironmentFailed(
-            f"Generation {seen.other.number} of the environment {declaration.name} is not whole any more ({damaged}). "
-            "Choose another generation, or run setup.yml, which builds a new one. What is active was not touched."
+    if seen.active == wanted:
+        return
+    look = seen.looks[wanted]
+    if look.differences or look.interpreter != seen.generations[wanted].interpreter:
+        damaged = ", ".join(difference.path for difference in look.differences[:3]) or "its interpreter is gone"
+        raise MetalfleetError(
+            f"Generation {wanted} of the environment {declaration.name} is not whole any more ({damaged}). What is "
+            "active was not touched",
+            remedy="Choose another generation, or run setup.yml, which builds a new one.",
         )
-    number = str(seen.other.number)
-    yield Action("switch", "rolled-back", f"{seen.target} -> {declaration.home / number}", number)
+    now = seen.active if seen.active is not None else seen.link.target if seen.link else "nothing"
+    yield Action("switch", "rolled-back", f"from generation {now} to generation {wanted}", str(wanted))
 
 
 def plan_presence(declaration: Declaration, seen: Observation, machine: str) -> Iterator[Action]:
+    """Make the stable path lead to what is declared."""
     for path in (*seen.startup_files, *seen.stray_plugins):
         reason = "stray-plugin" if path in seen.stray_plugins else "startup-file"
         yield Action("set-aside", reason, path, path)
-    for reason, evidence in find_drift(declaration, seen, machine):
-        if seen.other:
-            yield Action("switch", reason, evidence, str(seen.other.number))
-        else:
-            yield Action("build", reason, evidence, str(next_number(seen)))
+    drift = list(find_drift(declaration, seen, machine))
+    other = find_other(declaration, seen) if drift else None
+    number = other or next_number(seen)
+    for reason, evidence in drift:
+        yield Action("switch" if other else "build", reason, evidence, str(number))
     yield from plan_kernel(declaration, seen)
+    if drift:
+        yield from plan_surplus(declaration, seen, number, drift[0][0])
+    elif seen.active is not None:
+        yield from plan_surplus(declaration, seen, seen.active, "")
 
 
 def plan_kernel(declaration: Declaration, seen: Observation) -> Iterator[Action]:
-    wanted = declaration.jupyter_kernel and declaration.state == "present"
-    if wanted and seen.kernel != kernel_text(declaration):
+    """Let Jupyter know the environment, or not."""
+    is_wanted = declaration.jupyter_kernel and declaration.state == "present"
+    as_written = seen.kernel == kernel.kernel_text(declaration.name, declaration.link)
+    if is_wanted and not as_written:
         yield Action("write-kernel", "kernel-changed", "the kernel's specification is missing or another")
-    elif not wanted and seen.kernel is not None and seen.kernel == kernel_text(declaration):
+    elif not is_wanted and as_written:
         yield Action("remove-kernel", "kernel-changed", "a kernel of this environment is there but not declared")
+
+
+def plan_surplus(declaration: Declaration, seen: Observation, active: int, cause: str) -> Iterator[Action]:
+    """Remove what is beyond `keep`. What is so only since `active` is built has the cause of that."""
+    already = set(surplus(seen.numbers_and(), seen.active, declaration.keep)) if seen.active is not None else set()
+    for number in surplus(seen.numbers_and(active), active, declaration.keep):
+        if number not in seen.in_use:
+            reason = cause if cause and number not in already else "surplus-generation"
+            evidence = f"generation {number} is beyond keep: {declaration.keep}"
+            yield Action("remove-generation", reason, evidence, str(number))
+
+
+PLANS = {"present": plan_presence, "absent": plan_removal, "rolled_back": plan_rollback}
+
+
+# ------------------------------------------------------------------------------------------------- which generation
+
+
+def worth_a_look(declaration: Declaration, seen: Observation, machine: str = "") -> list[int]:
+    """Other complete generations that could be switched to, so that their files must be compared."""
+    if declaration.state == "rolled_back":
+        wanted = rolled_back_to(declaration, seen)
+        return [wanted] if wanted in seen.generations and wanted is not None else []
+    if declaration.state == "absent" or not any(find_drift(declaration, seen, machine)):
+        return []
+    return [
+        number
+        for number, built in seen.generations.items()
+        if number not in seen.looks and is_declared(declaration, seen, built)
+    ]
+
+
+def perhaps_surplus(declaration: Declaration, seen: Observation, machine: str = "") -> list[int]:
+    """Complete generations that are to be removed unless a process uses them."""
+    if declaration.state != "present":
+        return []
+    plan = list(plan_presence(declaration, replace(seen, in_use=frozenset()), machine))
+    return [int(action.target) for action in plan if action.do == "remove-generation"]
+
+
+def rolled_back_to(declaration: Declaration, seen: Observation) -> int | None:
+    """The generation to go back to: the declared one, or the one before the newest; None if there is none before it."""
+    return declaration.generation or max(seen.numbers_and()[:-1], default=None)
+
+
+def find_other(declaration: Declaration, seen: Observation) -> int | None:
+    """The newest generation beside the active one that is as declared, and whole."""
+    for number in sorted(seen.looks, reverse=True):
+        built, look = seen.generations[number], seen.looks[number]
+        is_whole = look.interpreter == built.interpreter and not look.differences
+        if number != seen.active and is_whole and is_declared(declaration, seen, built):
+            return number
+    return None
+
+
+def is_declared(declaration: Declaration, seen: Observation, built: Manifest) -> bool:
+    """Whether a generation was built from what is declared."""
+    return built.lock_sha256 == declaration.lock_sha256 and built.interpreter == seen.python
 
 
 def next_number(seen: Observation) -> int:
     """A number that no generation, complete or not, has."""
-    return max([*seen.numbers, *(int(name) for name in seen.unfinished if name.isdigit())], default=0) + 1
+    return max(seen.numbers_and(0, *(int(name) for name in seen.unfinished if name.isdigit()))) + 1
+
+
+def surplus(numbers: list[int], active: int, keep: int) -> list[int]:
+    """Generations beyond those that stay: the active one and the newest others."""
+    others = [number for number in numbers if number != active]
+    return others[: max(len(others) - (keep - 1), 0)]
 
 
 # ------------------------------------------------------------------------------------------- where each reason is found
@@ -130,49 +225,48 @@ def next_number(seen: Observation) -> int:
 
 def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Iterator[tuple[str, str]]:
     """Reason codes with their evidence: why the stable path does not lead to the declared environment, as built."""
-    if seen.target is None:
+    if seen.link is None:
         yield "absent", f"{declaration.link} does not exist"
-    elif Path(seen.target).parent != declaration.home:
-        yield "link-retargeted", f"{declaration.link} leads to {seen.target}"
+    elif Path(seen.link.target).parent != declaration.home:
+        yield "link-retargeted", f"{declaration.link} leads to {seen.link.target}"
     elif seen.active is None:
-        name = Path(seen.target).name
-        is_there = name in seen.unfinished or name in map(str, seen.numbers)
-        reason = "unfinished" if is_there else "absent"
-        yield reason, f"{seen.target} is no complete generation"
-    elif seen.other and seen.active.manifest.lock_sha256 != declaration.lock_sha256:
-        yield "link-retargeted", f"{declaration.link} leads to generation {seen.active.number}, not {seen.other.number}"
+        reason = "unfinished" if Path(seen.link.target).name in seen.unfinished else "absent"
+        yield reason, f"{seen.link.target} is no complete generation"
     else:
-        yield from lock_drift(declaration, seen.active)
-        yield from interpreter_drift(declaration, seen.active, seen.python, machine)
-        yield from file_drift(seen.active, machine)
+        built, look = seen.generations[seen.active], seen.looks[seen.active]
+        yield from lock_drift(declaration, seen, built)
+        yield from interpreter_drift(declaration, built, look, seen.python, machine)
+        yield from file_drift(built, look, machine)
 
 
-def lock_drift(declaration: Declaration, active: Generation) -> Iterator[tuple[str, str]]:
-    built = active.manifest.lock_sha256
-    if built != declaration.lock_sha256:
-        yield "lock-changed", f"{built[:12]} was built, {declaration.lock_sha256[:12]} is declared"
+def lock_drift(declaration: Declaration, seen: Observation, built: Manifest) -> Iterator[tuple[str, str]]:
+    """Another lock is declared; where what is declared was built already, the link has to be put back."""
+    if built.lock_sha256 != declaration.lock_sha256:
+        other = find_other(declaration, seen)
+        if other:
+            yield "link-retargeted", f"{declaration.link} leads to generation {seen.active}, not {other}"
+        else:
+            yield "lock-changed", f"{built.lock_sha256[:12]} was built, {declaration.lock_sha256[:12]} is declared"
 
 
 def interpreter_drift(
-    declaration: Declaration, active: Generation, python: Interpreter | None, machine: str
+    declaration: Declaration, built: Manifest, look: Look, python: Interpreter | None, machine: str
 ) -> Iterator[tuple[str, str]]:
-    built = active.manifest.interpreter
-    if active.interpreter is None:
+    found, then = look.interpreter, built.interpreter
+    if found is None:
         yield "interpreter-missing", f"{declaration.link}/bin/python leads to nothing"
-    elif machine and active.interpreter_architectures and machine not in active.interpreter_architectures:
-        yield (
-            "wrong-architecture",
-            f"{active.interpreter.path}: {', '.join(active.interpreter_architectures)}, not {machine}",
-        )
-    elif active.interpreter != built:
-        yield "interpreter-changed", f"{active.interpreter.path} is not the file that the environment was built with"
-    elif python != built:
-        yield "interpreter-changed", f"built with {built.path}, declared is {os.path.realpath(declaration.python)}"
+    elif machine and look.interpreter_architectures and machine not in look.interpreter_architectures:
+        yield "wrong-architecture", f"{found.path}: {', '.join(look.interpreter_architectures)}, not {machine}"
+    elif found != then:
+        yield "interpreter-changed", f"{found.path} is not the file that the environment was built with"
+    elif python != then:
+        now = python.path if python else "missing"
+        yield "interpreter-changed", f"built with {then.path}, the managed Python is {now}"
 
 
-def file_drift(active: Generation, machine: str) -> Iterator[tuple[str, str]]:
+def file_drift(built: Manifest, look: Look, machine: str) -> Iterator[tuple[str, str]]:
     """Say of each differing file what it means; files of one kind are one reason, packages are named."""
-    gone, there, versions = package_drift(active)
+    gone, there, versions = package_drift(built, look)
     if gone:
         yield "package-missing", enumerate_some(gone)
     if versions:
@@ -180,7 +274,7 @@ def file_drift(active: Generation, machine: str) -> Iterator[tuple[str, str]]:
     if there:
         yield "package-extra", enumerate_some(there)
     by_reason: dict[str, list[str]] = {}
-    for difference in active.differences:
+    for difference in look.differences:
         reason = reason_of(difference, machine)
         if not (reason in ("file-missing", "package-extra") and (gone or there or versions)):
             by_reason.setdefault(reason, []).append(difference.path)
@@ -188,25 +282,24 @@ def file_drift(active: Generation, machine: str) -> Iterator[tuple[str, str]]:
         yield reason, enumerate_some(found)
 
 
-def package_drift(active: Generation) -> tuple[list[str], list[str], list[str]]:
-    """Distributions that are missing, extra, and there in another version than was built."""
-    metadata = re.compile(r"lib/python3\.\d+/site-packages/([^/]+\.dist-info)/METADATA$")
-    built, found = active.manifest.packages, dict(active.manifest.packages)
+def package_drift(built: Manifest, look: Look) -> tuple[list[str], list[str], list[str]]:
+    """Packages that are missing, extra, and there in another version than was built."""
+    found = dict(built.packages)
     for kind in ("missing", "extra"):
-        for difference in active.differences:
-            match = metadata.match(difference.path)
-            package = files.distribution_of(match.group(1)) if match else None
-            if package and difference.kind == kind:
+        for difference in look.differences:
+            if difference.package and difference.kind == kind:
+                name, version = difference.package
                 if kind == "extra":
-                    found[package[0]] = package[1]
+                    found[name] = version
                 else:
-                    found.pop(package[0], None)
-    missing = [f"{name}=={version}" for name, version in built.items() if name not in found]
-    extra = [f"{name}=={version}" for name, version in found.items() if name not in built]
+                    found.pop(name, None)
+    then = built.packages
+    missing = [f"{name}=={version}" for name, version in then.items() if name not in found]
+    extra = [f"{name}=={version}" for name, version in found.items() if name not in then]
     other = [
-        f"{name}: {built[name]} was built, {version} is there"
+        f"{name}: {then[name]} was built, {version} is there"
         for name, version in found.items()
-        if built.get(name, version) != version
+        if then.get(name, version) != version
     ]
     return missing, extra, other
 
@@ -230,28 +323,69 @@ def enumerate_some(items: list[str], limit: int = 5) -> str:
     return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
+# ------------------------------------------------------------------------------------------------------ what is refused
+
+
+def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -> None:
+    """Refuse before anything is done what would fail in the middle, or harm what is a user's own."""
+    does = {action.do for action in plan.actions}
+    if does & {"build", "switch"}:
+        refuse_link_of_others(declaration, seen)
+    if does & {"build", "write-kernel"} and declaration.lock:
+        refuse_unusable_lock(declaration.lock, declaration.name)
+        if declaration.jupyter_kernel:
+            kernel.refuse_lock_without_ipykernel(declaration.name, declaration.lock)
+    if "write-kernel" in does and seen.kernel is not None and kernel.is_of_others(seen.kernel, declaration.link):
+        kernel.refuse_kernel_of_others(declaration.name)
+    if does and seen.obstacles:
+        safety.refuse(seen.obstacles[0])
+    if "build" in does and seen.free_mb is not None and seen.free_mb < declaration.free_mb:
+        raise MetalfleetError(
+            f"The disk is full: {declaration.places.root} has {seen.free_mb} MB free, and a build needs "
+            f"{declaration.free_mb}",
+            remedy="Free some space, or set tensorflow_free_mb if you know better.",
+        )
+
+
+def refuse_link_of_others(declaration: Declaration, seen: Observation) -> None:
+    """A link is ours if it leads below our root, or if we have made this environment before: then it was retargeted."""
+    link = seen.link
+    is_ours = link is None or (link.is_link and (seen.generations or leads_into(seen, declaration.places.root)))
+    if not is_ours and link is not None:
+        what = f"a link to {link.target}" if link.is_link else "not a link"
+        raise MetalfleetError(
+            f"{declaration.link} is in the way: it was not made by this collection",
+            evidence=f"It is {what}.",
+            remedy="Move it away, or declare the environment under another name.",
+        )
+
+
+def leads_into(seen: Observation, folder: Path) -> bool:
+    """Whether the stable path is a link to something below a folder."""
+    return seen.link is not None and seen.link.is_link and folder in Path(seen.link.target).parents
+
+
 # ----------------------------------------------------------------------------------------------------------- reporting
 
 
 def describe(declaration: Declaration, seen: Observation, plan: Plan) -> dict[str, Any]:
     """Ansible's diff: the state before, the state after, and why."""
     before: dict[str, Any] = {"state": "absent"}
-    if seen.target is not None:
-        before = {"state": "present", "link": seen.target}
-        if seen.active:
-            before |= {"lock_sha256": seen.active.manifest.lock_sha256, "packages": seen.active.manifest.packages}
+    if seen.link is not None:
+        before = {"state": "present", "link": seen.link.target}
+        if seen.active is not None:
+            before |= facts_of(seen.generations[seen.active])
     after: dict[str, Any] = {"state": "absent"}
     if declaration.state != "absent":
         number = next(iter([*plan.targets("build"), *plan.targets("switch")]), None)
-        after = {**before, "state": "present", "link": f"{declaration.home}/{number}" if number else seen.target}
+        target = f"{declaration.home}/{number}" if number else before.get("link")
+        after = {**before, "state": "present", "link": target}
         if plan.targets("build"):
             after |= {"lock_sha256": declaration.lock_sha256, "packages": locked_packages(declaration.lock)}
-        elif seen.other:
-            after |= {"lock_sha256": seen.other.manifest.lock_sha256, "packages": seen.other.manifest.packages}
+        elif number:
+            after |= facts_of(seen.generations[int(number)])
     return {"before": before, "after": {**after, "because": [f"{a.reason}: {a.evidence}" for a in plan.actions]}}
 
 
-def locked_packages(lock: str) -> dict[str, str]:
-    """Names and versions that a lock pins, for people to read; what is installed is uv's business."""
-    pins = re.findall(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)", lock, re.MULTILINE)
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins}
+def facts_of(built: Manifest) -> dict[str, Any]:
+    return {"lock_sha256": built.lock_sha256, "packages": built.packages}

@@ -1,103 +1,116 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Everything that a run must know of one host, in one go: plans, and proofs of what is in order."""
+"""Everything that a run must know of one host, in one go: facts, plans, and probes of what is in order."""
 
 from __future__ import annotations
 
 import os
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import NATIVE_ARCHITECTURE
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    Declaration,
-    EnvironmentFailed,
-    declare,
-)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Probe, Tools
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import explain_failure
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
     Observation,
+    look_closer,
     observe,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Plan, make_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Probe = Callable[[Declaration], "dict[str, Any]"]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is known of one environment."""
-
-    declaration: Declaration
-    plan: Plan
-    proof: dict[str, Any] | None
-
-    def as_data(self) -> dict[str, Any]:
-        """As the module returns it."""
-        return {
-            "name": self.declaration.name,
-            "state": self.declaration.state,
-            "path": str(self.declaration.link),
-            "reasons": self.plan.reasons,
-            "plan": self.plan.as_data(),
-            "probe": self.proof,
-        }
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import (
+    make_plan,
+    perhaps_surplus,
+    worth_a_look,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import folders_in_use
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import HostProbe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import find_reasons, linked, wanted
 
 
-def platform_name() -> str:
-    """The name that locks for this host go by, such as macos-arm64-py3.12."""
-    machine = os.uname().machine
-    system = "macos-arm64" if sys.platform == "darwin" else f"{sys.platform}-{machine}"
-    return f"{system}-py{sys.version_info.major}.{sys.version_info.minor}"
+def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
+    """The report of a host on which nothing is changed."""
+    probe = host_probe(document)
+    tools = tools or tools_for(document, probe)
+    findings = [probed(study(declared, tools), tools) for declared in document.environments]
+    return make_report(findings, platform=platform_name(), managed=python_reasons(document), facts=probe.facts)
 
 
-def declare_all(
-    environments: list[dict[str, Any]], common: Mapping[str, Any], platform: str | None
-) -> list[Declaration]:
-    """Declarations from what a user declares. `platform` chooses among digests of locks; None: the host has no Python.
-
-    Raises EnvironmentFailed where there is no lock for this platform.
-    """
-    return [
-        declare({**common, **environment, "lock_digest": choose_lock(environment, platform)})
-        for environment in environments
-    ]
+def host_probe(document: Document) -> HostProbe:
+    """The probe of this host, which knows its facts."""
+    root = str(document.places.root)
+    return HostProbe(lambda: collect(Commands(), home=Path.home(), roots=[root], full=False))
 
 
-def choose_lock(environment: dict[str, Any], platform: str | None) -> str:
-    """The digest of the lock for a platform. An environment with a lock of its own has one for any."""
-    digests = environment.get("lock_digests") or {}
-    if platform is None or environment.get("state") == "absent":
-        return ""
-    if platform not in digests and "any" not in digests:
-        known = ", ".join(sorted(digests)) or "none"
-        raise EnvironmentFailed(
-            f"There is no lock for {platform} for the environment {environment['name']}; there are: {known}. "
-            "Declare a lock of your own (lock), or a Python that has one (native_python_version)."
+def tools_for(document: Document, probe: Probe | None = None) -> Tools:
+    """What the work on this host is done with."""
+    commands = Commands()
+    return Tools(Venv(document.places, document.source, commands), commands, probe or host_probe(document))
+
+
+def study(declaration: Declaration, tools: Tools) -> Finding:
+    """Look at an environment, and plan what has to be done; what is refused is the finding's problem."""
+    seen = Observation()
+    try:
+        seen = look(declaration, tools)
+        return Finding(declaration, seen, make_plan(declaration, seen, tools.machine))
+    except MetalfleetError as refusal:
+        return Finding(declaration, seen, problem=refusal.problem)
+    except OSError as failure:
+        return Finding(declaration, seen, problem=explain_failure(failure, declaration).problem)
+
+
+def look(declaration: Declaration, tools: Tools) -> Observation:
+    """Observe an environment, as closely as its plan needs it."""
+    home, package_of, full = declaration.home, tools.kind.package_of, declaration.integrity == "full"
+    seen = observe(declaration.name, declaration.places, package_of, everything=full)
+    others = worth_a_look(declaration, seen, tools.machine)
+    seen = look_closer(seen, home, others, package_of, everything=full)
+    doubtful = perhaps_surplus(declaration, seen, tools.machine)
+    used = folders_in_use([home / str(number) for number in doubtful], tools.commands)
+    return replace(seen, in_use=frozenset(int(folder.name) for folder in used))
+
+
+def probed(finding: Finding, tools: Tools) -> Finding:
+    """The finding with a probe of what is active, where that is in order and a probe is wanted."""
+    declared = finding.declaration
+    is_in_order = declared.state == "present" and not (finding.is_pending or finding.plan.reported)
+    if finding.problem or finding.probe or not is_in_order or declared.gpu_check == "none":
+        return finding
+    try:
+        probe = tools.probe(
+            declared.link,
+            gpu=declared.gpu,
+            level=declared.gpu_check,
+            timeout=declared.probe_timeout,
+            first=False,
+            passed_on=finding.seen.built_on,
         )
-    return str(digests.get("any") or digests[platform])
+    except MetalfleetError as refusal:
+        return replace(finding, problem=refusal.problem)
+    return replace(finding, probe=probe)
 
 
-def look(declarations: list[Declaration], probe: Probe | None) -> list[Answer]:
-    """Plan every environment, and probe those for which nothing has to be done."""
-    answers = []
-    for declaration in declarations:
-        plan = make_plan(declaration, observe(declaration), NATIVE_ARCHITECTURE)
-        in_order = declaration.state == "present" and not plan.actions
-        answers.append(Answer(declaration, plan, probe(declaration) if probe and in_order else None))
-    return answers
-
-
-def summarise(native: list[str], environments: list[dict[str, Any]], *, answered: bool = True) -> dict[str, Any]:
-    """The part of the module's result that says what has to be done."""
-    reasons = dict.fromkeys([*native, *(reason for each in environments for reason in each["reasons"])])
-    return {"answered": answered, "reasons": list(reasons), "native_python": native, "environments": environments}
-
-
-def foresee(declarations: list[Declaration]) -> dict[str, Any]:
-    """What a host answers on which no Python of ours runs: everything has to be done."""
-    answers = [Answer(declared, make_plan(declared, Observation()), None) for declared in declarations]
-    return summarise(["absent"], [answer.as_data() for answer in answers], answered=False)
+def python_reasons(document: Document) -> list[str]:
+    """Why the managed Python and uv have to be repaired, as codes."""
+    python, root = document.python, document.places.root
+    if not python:
+        return []
+    source, minor, pins = python["source"], python["version"], python.get("pins") or {}
+    try:
+        path, at_least = wanted(
+            root, source, minor, system=os.uname().sysname, pins=pins, existing=python.get("existing") or ""
+        )
+    except KeyError as error:
+        raise MetalfleetError(
+            f"No Python {minor} is pinned for the source {source}",
+            evidence=f"There are: {', '.join(sorted(pins)) or 'none'}.",
+            remedy="Set native_python_version to one of them.",
+        ) from error
+    return find_reasons(linked(root), path, python["uv_version"], at_least=at_least)

@@ -17,20 +17,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed, Commands, Completed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import manifest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import (
-    converge,
-    folders_in_use,
-    foresee,
-    one_writer,
-)
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Builder, Source
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
     Declaration,
-    EnvironmentFailed,
     declare,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import kernel_path, observe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import kernel_path
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import make_plan
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import (
+    folders_in_use,
+    one_writer,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import look
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source, Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
 from tests.simulated_mac.macho import Kind, stub
 from tests.wheels import Wheel, lock_of, make_wheel
@@ -67,24 +70,56 @@ class RecordingCommands(Commands):
         return sum("venv" in call for call in self.calls)
 
 
+class RefusedError(Exception):
+    """The report has a problem; `environment` is its entry."""
+
+    def __init__(self, environment: dict[str, Any]) -> None:
+        super().__init__(environment["text"])
+        self.environment = environment
+
+
 class Host:
     """A host's folder in which environments are made, as the module makes them."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.wheels = folder / "wheels"
         self.commands = RecordingCommands()
         self.source = Source(wheels=str(self.wheels))
         self.machine = ""
         packages = (make_wheel(self.wheels, "alpha"), make_wheel(self.wheels, "beta", "2.0"))
-        self.declaration = Declaration("tf", folder / "root", folder / "links", INTERPRETER, lock_of(*packages))
+        self.declaration = Declaration("tf", Places(folder / "root", folder / "links"), lock_of(*packages), free_mb=1)
+
+    def bring_python(self, interpreter: Path = INTERPRETER) -> None:
+        """The managed Python and uv, as links."""
+        for entry, target in ((self.places.python, interpreter), (self.places.uv, UV)):
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            entry.unlink(missing_ok=True)
+            entry.symlink_to(target)
+
+    @property
+    def places(self) -> Places:
+        return self.declaration.places
+
+    @property
+    def tools(self) -> Tools:
+        return Tools(Venv(self.places, self.source, self.commands), self.commands, self.probe, self.machine)
+
+    def report(self, *, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
+        document = Document(self.places, (replace(self.declaration, **changed),))
+        return converge(document, check_mode=check_mode, with_diff=True, tools=self.tools)
 
     def converge(self, *, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
-        declaration = replace(self.declaration, **changed)
-        builder = Builder(declaration, UV, self.source, self.commands, machine=self.machine, probe=self.probe)
-        return converge(builder, check_mode)
+        """The environment's part of the report. Raises RefusedError for one that has a problem."""
+        report = self.report(check_mode=check_mode, **changed)
+        [environment] = report["environments"]
+        if environment["problem"]:
+            raise RefusedError(environment)
+        assert report["changed"] == bool(environment["plan"])
+        return dict(environment)
 
-    def probe(self, _declaration: Declaration, _environment: Path) -> dict[str, Any]:
-        return {"ok": True, "verdict": "gpu-ok", "duration": 1.0}
+    def probe(self, _environment: Path, **_demand: Any) -> dict[str, Any]:
+        return {"ok": True, "verdict": "gpu-ok", "duration": 1.0, "text": "gpu-ok."}
 
     def four_runs(self, **changed: Any) -> list[list[str]]:
         """Check, real, again, again in check: the reasons of each."""
@@ -112,16 +147,20 @@ class Host:
 @pytest.fixture
 def new_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    return Host(tmp_path)
+    host = Host(tmp_path)
+    host.bring_python()
+    return host
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A host's folder with a cache and nothing else, to save time."""
     folder = tmp_path_factory.mktemp("template")
-    Host(folder).converge()
-    shutil.rmtree(folder / "root/environments")
-    shutil.rmtree(folder / "links")
+    host = Host(folder)
+    host.bring_python()
+    host.converge()
+    for made in ("root/environments", "root/bin", "links"):
+        shutil.rmtree(folder / made)
     return folder
 
 
@@ -142,6 +181,10 @@ def rewrite(path: Path, data: bytes, *, same_time: bool = False) -> None:
     path.write_bytes(data)
     if same_time:
         os.utime(path, ns=times)
+
+
+def failing_probe(*_: Any, **__: Any) -> dict[str, Any]:
+    return {"ok": False, "verdict": "gpu-missing", "duration": 1.0, "text": "gpu-missing."}
 
 
 class TestDrift:
@@ -229,7 +272,7 @@ class TestDrift:
         (plugins / "libmetal_plugin.dylib").write_text("precious")
         self.check(host, "stray-plugin")
         assert not plugins.exists()
-        kept = list((host.declaration.root / "set-aside").glob("*/libmetal_plugin.dylib"))
+        kept = list((host.places.root / "set-aside").glob("*/libmetal_plugin.dylib"))
         assert [file.read_text() for file in kept] == ["precious"]
         assert host.generations() == ["1"]  # nothing had to be built
 
@@ -246,15 +289,17 @@ class TestDrift:
         base = tmp_path / "base/bin/python3"
         base.parent.mkdir(parents=True)
         base.symlink_to(INTERPRETER)
-        self.check(host, python=base)  # a link to the same interpreter is no other one
+        host.bring_python(base)
+        self.check(host)  # a link to the same interpreter is no other one
         wrapper = tmp_path / "upgraded/bin" / INTERPRETER.name
         shutil.copytree(
             INTERPRETER.parents[1], wrapper.parents[1], symlinks=True, ignore=shutil.ignore_patterns("test")
         )
-        assert host.converge(python=wrapper)["reasons"] == ["interpreter-changed"]
+        host.bring_python(wrapper)
+        assert host.converge()["reasons"] == ["interpreter-changed"]
         with wrapper.open("ab") as binary:
             binary.write(b"upgraded")
-        self.check(host, "interpreter-changed", python=wrapper)
+        self.check(host, "interpreter-changed")
 
     def test_lock_changed(self, host: Host) -> None:
         self.check(host, "lock-changed", lock=host.declaration.lock + "# another\n")
@@ -326,7 +371,7 @@ class TestKernel:
         assert not kernel_path("tf").parent.exists()
 
     def test_a_lock_without_ipykernel_is_named(self, host: Host) -> None:
-        with pytest.raises(EnvironmentFailed, match="has no ipykernel"):
+        with pytest.raises(RefusedError, match="has no ipykernel"):
             host.converge(jupyter_kernel=True)
 
 
@@ -349,16 +394,16 @@ class TestRollback:
 
     def test_a_damaged_generation_is_refused(self, upgraded: Host) -> None:
         next((upgraded.declaration.home / "1").glob("lib/*/site-packages/alpha/__init__.py")).unlink()
-        with pytest.raises(EnvironmentFailed, match=r"Generation 1 .* not whole .*alpha/__init__.py.*not touched"):
+        with pytest.raises(RefusedError, match=r"Generation 1 .* not whole .*alpha/__init__.py.*not touched"):
             upgraded.converge(state="rolled_back")
         assert upgraded.link.readlink().name == "2"
 
     def test_a_generation_that_never_was(self, upgraded: Host) -> None:
-        with pytest.raises(EnvironmentFailed, match=r"no complete generation 9 .*There are: 1, 2"):
+        with pytest.raises(RefusedError, match=r"no complete generation 9 .*There are: 1, 2"):
             upgraded.converge(state="rolled_back", generation=9)
 
     def test_nothing_to_go_back_to(self, host: Host) -> None:
-        with pytest.raises(EnvironmentFailed, match="before the newest"):
+        with pytest.raises(RefusedError, match="before the newest"):
             host.converge(state="rolled_back")
 
 
@@ -379,27 +424,28 @@ class TestBuild:
     def test_a_failed_build_keeps_the_old_one(self, host: Host) -> None:
         wrong = host.declaration.lock.replace("sha256:", "sha256:0000")[:-5] + "\n"
         wrong = "\n".join(line[: line.index(":") + 65] for line in wrong.splitlines()) + "\n"
-        with pytest.raises(EnvironmentFailed, match=r"(?s)hash is not the one in the lock.*still in use.*(alpha|beta)"):
+        with pytest.raises(RefusedError, match=r"(?s)hash is not the one in the lock.*still in use.*(alpha|beta)"):
             host.converge(lock=wrong)
         assert host.generations() == ["1"]
         assert host.imports() == "1.0 2.0\n"
 
     def test_a_failed_probe_keeps_the_old_one(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(host, "probe", lambda *_: {"ok": False, "verdict": "gpu-missing", "duration": 1.0})
+        monkeypatch.setattr(host, "probe", failing_probe)
         (host.packages / "alpha/__init__.py").unlink()
-        with pytest.raises(EnvironmentFailed, match="gpu-missing") as caught:
-            host.converge(probe=True)
-        assert caught.value.details["probe"]["verdict"] == "gpu-missing"
+        with pytest.raises(RefusedError, match="gpu-missing") as caught:
+            host.converge()
+        assert caught.value.environment["probe"]["verdict"] == "gpu-missing"
+        assert "still in use" in str(caught.value)
         assert host.generations() == ["1"]
 
     def test_the_manifest_tells_the_probe(self, new_host: Host) -> None:
-        new_host.converge(probe=True)
+        new_host.converge()
         built = manifest.read(new_host.link)
         assert built
         assert built.probe == {"verdict": "gpu-ok", "duration": 1.0}
 
     def test_a_damaged_cache_is_noticed_and_refetched(self, host: Host) -> None:
-        cached = [path for path in (host.declaration.root / "cache").rglob("alpha/__init__.py") if path.is_file()]
+        cached = [path for path in (host.places.root / "cache").rglob("alpha/__init__.py") if path.is_file()]
         assert cached
         for path in cached:
             path.write_text("VERSION = 'damaged'\n")
@@ -412,7 +458,7 @@ class TestBuild:
 
     def test_a_wheel_that_brings_a_startup_file_is_refused(self, host: Host) -> None:
         evil = make_wheel(host.wheels, "evil", files={"evil.pth": b"import os\n"})
-        with pytest.raises(EnvironmentFailed, match=r"The wheel of evil brings the file evil\.pth"):
+        with pytest.raises(RefusedError, match=r"The wheel of evil brings the file evil\.pth"):
             host.converge(lock=lock_of(evil))
         assert host.imports() == "1.0 2.0\n"
         assert host.converge(lock=lock_of(evil), startup_files_of=("evil",))["reasons"] == ["lock-changed"]
@@ -420,7 +466,7 @@ class TestBuild:
     def test_a_wheel_cannot_write_outside(self, host: Host, tmp_path: Path) -> None:
         files = {"../" * depth + "evil.py": b"" for depth in range(1, 9)}
         evil = make_wheel(host.wheels, "evil", files={**files, "/tmp/evil.py": b"", "evil/__init__.py": b""})
-        with contextlib.suppress(EnvironmentFailed):  # uv leaves such files out, or refuses the wheel
+        with contextlib.suppress(RefusedError):  # uv leaves such files out, or refuses the wheel
             host.converge(lock=lock_of(evil))
         inside = host.declaration.home.resolve()
         assert [path for path in tmp_path.rglob("evil.py") if inside not in path.resolve().parents] == []
@@ -428,20 +474,19 @@ class TestBuild:
     def test_a_record_that_names_files_outside_is_refused(self, host: Host) -> None:
         with (host.packages / "alpha-1.0.dist-info/RECORD").open("a") as record:
             record.write("../../../../evil.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
-        builder = Builder(host.declaration, UV, host.source, host.commands, machine="")
-        with pytest.raises(EnvironmentFailed, match="alpha 1.0 writes outside the environment"):
-            builder.check(host.link.resolve())
+        with pytest.raises(MetalfleetError, match="alpha 1.0 writes outside the environment"):
+            host.tools.kind.inspect(host.link.resolve())
 
     def test_a_wheel_for_another_machine_is_refused(self, new_host: Host) -> None:
         foreign = make_wheel(new_host.wheels, "foreign", files={"foreign/x.so": thin("x86_64")})
         new_host.machine = "arm64"
-        with pytest.raises(EnvironmentFailed, match=r"foreign/x\.so holds code for x86_64, not for arm64"):
+        with pytest.raises(RefusedError, match=r"foreign/x\.so holds code for x86_64, not for arm64"):
             new_host.converge(lock=lock_of(foreign))
 
     def test_what_is_in_the_way_of_the_link_is_not_overwritten(self, new_host: Host) -> None:
         new_host.link.mkdir(parents=True)
         (new_host.link / "work").touch()
-        with pytest.raises(EnvironmentFailed, match="is in the way"):
+        with pytest.raises(RefusedError, match="is in the way"):
             new_host.converge()
         assert (new_host.link / "work").exists()
 
@@ -458,18 +503,18 @@ class TestBuild:
     def test_credentials_are_in_no_argument_and_no_message(self, new_host: Host) -> None:
         secret = "http://user:secret@127.0.0.1:9/simple"
         new_host.source = Source(index_url=secret)
-        with pytest.raises(EnvironmentFailed, match="could not be reached") as caught:
+        with pytest.raises(RefusedError, match="could not be reached") as caught:
             new_host.converge()
         assert new_host.commands.environments[0]["UV_DEFAULT_INDEX"] == secret
         assert "secret" not in str(caught.value) + json.dumps(new_host.commands.calls)
 
     def test_a_full_disk_is_refused_before_the_build(self, new_host: Host) -> None:
-        with pytest.raises(EnvironmentFailed, match="The disk is full"):
+        with pytest.raises(RefusedError, match="The disk is full"):
             new_host.converge(free_mb=10**9)
         assert new_host.commands.calls == []
 
     def test_a_lock_without_hashes_is_refused(self, new_host: Host) -> None:
-        with pytest.raises(EnvironmentFailed, match="lock is not complete"):
+        with pytest.raises(RefusedError, match="lock is not complete"):
             new_host.converge(lock="alpha==1.0\n")
 
 
@@ -501,9 +546,9 @@ class TestKeeping:
 class TestWriters:
     def test_a_second_one_waits_and_then_fails(self, new_host: Host) -> None:
         with (
-            one_writer(new_host.declaration),
-            pytest.raises(EnvironmentFailed, match="Another run"),
-            one_writer(new_host.declaration, wait=0.1),
+            one_writer(new_host.places),
+            pytest.raises(MetalfleetError, match="Another run"),
+            one_writer(new_host.places, wait=0.1),
         ):
             pass
 
@@ -511,10 +556,10 @@ class TestWriters:
         entered = threading.Event()
 
         def second() -> None:
-            with one_writer(new_host.declaration, wait=30):
+            with one_writer(new_host.places, wait=30):
                 entered.set()
 
-        with one_writer(new_host.declaration):
+        with one_writer(new_host.places):
             thread = threading.Thread(target=second)
             thread.start()
             assert not entered.wait(0.3)
@@ -524,22 +569,16 @@ class TestWriters:
 
 class TestDeclaration:
     @pytest.mark.parametrize("name", ["", ".hidden", "a b", "../up", "a/b", "-x", "é", "x" * 65])
-    def test_odd_names_are_refused(self, name: str) -> None:
-        with pytest.raises(EnvironmentFailed, match="cannot be the name"):
-            declare({"name": name})
+    def test_odd_names_are_refused(self, name: str, tmp_path: Path) -> None:
+        with pytest.raises(MetalfleetError, match="cannot be the name"):
+            declare({"name": name}, Places(tmp_path, tmp_path))
 
-    @pytest.mark.parametrize("root", ["/Users/a/Documents/tf", "/Users/a/Library/Mobile Documents/x", "/x y"])
-    def test_places_that_cannot_work_are_refused(self, root: str) -> None:
-        with pytest.raises(EnvironmentFailed, match=r"blanks|keeps from programs"):
-            declare({"name": "tf", "root": root})
-
-    def test_a_host_without_python_is_foreseen_as_empty(self, new_host: Host) -> None:
-        foreseen = foresee(new_host.declaration)
-        assert foreseen["changed"]
-        assert foreseen["reasons"] == ["absent"]
-        assert foreseen["diff"]["after"]["packages"] == {"alpha": "1.0", "beta": "2.0"}
+    @pytest.mark.parametrize("keep", [0, -1])
+    def test_to_keep_nothing_is_refused(self, keep: int, tmp_path: Path) -> None:
+        with pytest.raises(MetalfleetError, match=f"keep: {keep}"):
+            declare({"name": "tf", "keep": keep}, Places(tmp_path, tmp_path))
 
     def test_the_plan_is_pure(self, host: Host) -> None:
         (host.packages / "alpha/__init__.py").unlink()
-        seen = observe(host.declaration)
+        seen = look(host.declaration, host.tools)
         assert make_plan(host.declaration, seen) == make_plan(host.declaration, seen)

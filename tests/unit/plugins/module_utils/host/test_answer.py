@@ -1,96 +1,241 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of a host in one go."""
+"""What is asked of a host in one go, and what is done to it."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import converge
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Builder, Source
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    Declaration,
-    EnvironmentFailed,
-)
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import answer as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import report
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import ask
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source, Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
 from tests.wheels import lock_of, make_wheel
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 UV = Path(sys.executable).with_name("uv")
 PLATFORM = "macos-arm64-py3.12"
 
 
+@dataclass
+class Host:
+    """A host with a managed Python, and environments declared for it."""
+
+    folder: Path
+    environments: list[Declaration] = field(default_factory=list)
+    verdict: str = "gpu-ok"
+    probed: list[tuple[str, str]] = field(default_factory=list)
+    """Name and level of each probe."""
+
+    def declare(self, name: str, **changed: Any) -> Declaration:
+        lock = lock_of(make_wheel(self.folder / "wheels", "alpha"))
+        declared = replace(Declaration(name, self.places, lock, free_mb=1), **changed)
+        self.environments = [*(each for each in self.environments if each.name != name), declared]
+        return declared
+
+    @property
+    def places(self) -> Places:
+        return Places(self.folder / "root", self.folder / "links")
+
+    @property
+    def document(self) -> Document:
+        return Document(self.places, tuple(self.environments))
+
+    @property
+    def tools(self) -> Tools:
+        commands = Commands()
+        return Tools(Venv(self.places, Source(wheels=str(self.folder / "wheels")), commands), commands, self.probe, "")
+
+    def probe(self, environment: Path, *, level: str, **_: Any) -> dict[str, Any]:
+        self.probed.append((environment.name, level))
+        ok = self.verdict == "gpu-ok"
+        return {"ok": ok, "verdict": self.verdict, "duration": 1.0, "text": f"{self.verdict}."}
+
+    def ask(self) -> dict[str, Any]:
+        return ask(self.document, self.tools)
+
+    def converge(self, *, check_mode: bool = False) -> dict[str, Any]:
+        return converge(self.document, check_mode=check_mode, tools=self.tools)
+
+    def damage(self, name: str) -> None:
+        next(self.places.link(name).glob("lib/python3.*/site-packages/alpha/__init__.py")).unlink()
+
+
 @pytest.fixture
-def declaration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Declaration:
-    """One environment, built and in order."""
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """One on which the environment tf is in order."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    lock = lock_of(make_wheel(tmp_path / "wheels", "alpha"))
-    declared = Declaration("tf", tmp_path / "root", tmp_path / "links", Path(sys.executable).resolve(), lock)
-    converge(Builder(declared, UV, Source(wheels=str(tmp_path / "wheels")), Commands(), machine=""), check_mode=False)
-    return declared
+    host = Host(tmp_path)
+    host.places.python.parent.mkdir(parents=True)
+    host.places.python.symlink_to(Path(sys.executable).resolve())
+    host.places.uv.symlink_to(UV)
+    host.declare("tf")
+    assert host.converge()["ok"]
+    host.probed.clear()
+    return host
 
 
-@pytest.fixture
-def probe() -> Callable[[Declaration], dict[str, Any]]:
-    return lambda declared: {"ok": True, "verdict": f"probed {declared.name}"}
+class TestAsking:
+    def test_what_is_in_order_is_probed(self, host: Host) -> None:
+        said = host.ask()
+        assert (said["reasons"], said["todo"], said["ok"], said["changed"]) == ([], "nothing", True, False)
+        assert said["text"] == ["tf: gpu-ok."]
+        assert host.probed == [("tf", "quick")]
+        assert "apple_silicon" in said
+
+    def test_a_bad_verdict_is_not_ok_though_nothing_is_to_do(self, host: Host) -> None:
+        host.verdict = "gpu-missing"
+        said = host.ask()
+        assert (said["reasons"], said["todo"], said["ok"]) == ([], "nothing", False)
+        assert said["environments"][0]["verdict"] == "gpu-missing"
+
+    def test_what_has_drifted_is_not_probed(self, host: Host) -> None:
+        host.damage("tf")
+        said = host.ask()
+        assert (said["reasons"], said["todo"], said["ok"]) == (["file-missing"], "environments", False)
+        assert said["text"][0].startswith("tf: has drifted (file-missing: ")
+        assert said["text"][0].endswith("Run setup.yml to repair it.")
+        assert host.probed == []
+
+    def test_nothing_is_probed_where_the_user_leaves_it_out(self, host: Host) -> None:
+        host.declare("tf", gpu_check="none")
+        said = host.ask()
+        assert said["ok"]
+        assert said["environments"][0]["verdict"] is None
+        assert host.probed == []
+
+    def test_a_new_host_is_not_set_up_yet(self, host: Host) -> None:
+        host.declare("other")
+        said = host.ask()
+        assert said["text"] == ["other: not set up yet. Run setup.yml.", "tf: gpu-ok."]
+        assert said["todo"] == "environments"
+
+    def test_drift_may_be_reported_only(self, host: Host) -> None:
+        host.damage("tf")
+        host.declare("tf", on_drift="report")
+        said = host.ask()
+        assert (said["reasons"], said["todo"], said["ok"]) == (["file-missing"], "nothing", False)
+        assert said["environments"][0]["plan"] == []
+        assert "left as it is, because on_drift is report (file-missing: " in said["text"][0]
+
+    def test_the_digest_of_a_lock_serves_as_well_as_its_text(self, host: Host) -> None:
+        host.declare("tf", lock="", lock_digest=host.environments[0].lock_sha256)
+        assert host.ask()["ok"]
+
+    def test_what_is_refused_does_not_hide_the_others(self, host: Host) -> None:
+        host.declare("other")
+        host.places.link("other").mkdir()
+        said = host.ask()
+        assert [each["ok"] for each in said["environments"]] == [True, False]
+        assert said["environments"][1]["problem"]["cause"].endswith("it was not made by this collection")
+        assert said["todo"] == "nothing"
 
 
-def test_what_is_in_order_is_probed(declaration: Declaration, probe: engine.Probe) -> None:
-    (answer,) = engine.look([declaration], probe)
-    assert answer.as_data()["reasons"] == []
-    assert answer.proof == {"ok": True, "verdict": "probed tf"}
+class TestConverging:
+    def test_a_new_generation_is_probed_thoroughly(self, host: Host) -> None:
+        host.damage("tf")
+        said = host.converge()
+        assert said["changed"]
+        assert said["ok"]
+        assert host.probed == [("2", "standard")]
+        assert said["text"][0].startswith("tf: repaired (file-missing: ")
+        assert said["text"][0].endswith(" gpu-ok.")
+
+    def test_check_mode_foresees_the_same(self, host: Host) -> None:
+        host.damage("tf")
+        foreseen, done = host.converge(check_mode=True), host.converge()
+        assert foreseen["ok"]
+        assert foreseen["changed"]
+        assert foreseen["environments"][0]["plan"] == done["environments"][0]["plan"]
+
+    def test_drift_that_is_reported_only_is_left(self, host: Host) -> None:
+        host.damage("tf")
+        host.declare("tf", on_drift="report")
+        said = host.converge()
+        assert (said["changed"], said["ok"], said["reasons"]) == (False, False, ["file-missing"])
+
+    def test_an_environment_that_fails_does_not_stop_the_others(self, host: Host) -> None:
+        host.declare("bad", lock="missing==1.0 --hash=sha256:" + "0" * 64 + "\n")
+        host.declare("good")
+        said = host.converge()
+        assert [each["ok"] for each in said["environments"]] == [True, False, True]
+        assert said["text"][0].startswith("bad: The environment bad was not changed: ")
+        assert said["changed"]
+
+    def test_a_bad_probe_is_the_verdict_and_the_text(self, host: Host) -> None:
+        host.damage("tf")
+        host.verdict = "gpu-missing"
+        said = host.converge()
+        assert said["environments"][0]["verdict"] == "gpu-missing"
+        assert "did not pass its probe: gpu-missing. What was active before is still in use." in said["text"][0]
+        assert not said["changed"]
+
+    def test_a_rollback_says_from_which_to_which(self, host: Host) -> None:
+        host.damage("tf")
+        host.converge()
+        host.declare("tf", state="rolled_back", generation=2)
+        assert host.converge()["text"] == ["tf: generation 2 is active already."]
+
+    def test_nothing_to_remove_changes_nothing(self, host: Host) -> None:
+        host.declare("gone", state="absent")
+        said = host.converge()
+        assert not said["changed"]
+        assert said["text"] == ["tf: gpu-ok.", "gone: not there, as declared."]
 
 
-def test_what_has_drifted_is_not_probed(declaration: Declaration, probe: engine.Probe) -> None:
-    next(declaration.link.glob("lib/python3.*/site-packages/alpha/__init__.py")).unlink()
-    (answer,) = engine.look([declaration], probe)
-    assert answer.as_data()["reasons"] == ["file-missing"]
-    assert answer.proof is None
+class TestDocument:
+    def options(self, *environments: dict[str, Any]) -> dict[str, Any]:
+        return {"environments": list(environments), "root": "/opt/acme", "links": "/opt/acme/envs"}
+
+    def test_the_lock_of_the_platform_is_chosen(self) -> None:
+        declared = {"name": "tf", "lock_digests": {PLATFORM: "aa", "linux-x86_64-py3.12": "bb"}}
+        document = read_document({**self.options(declared), "lock_texts": {"aa": "text"}}, PLATFORM)
+        assert (document.environments[0].lock_sha256, document.environments[0].lock) == ("aa", "text")
+
+    def test_a_platform_without_a_lock_is_named(self) -> None:
+        declared = {"name": "tf", "lock_digests": {"linux-x86_64-py3.11": "aa"}}
+        with pytest.raises(
+            MetalfleetError, match=r"no lock for macos-arm64-py3\.12 .*There are locks for: linux-x86_64-py3\.11"
+        ):
+            read_document(self.options(declared), PLATFORM)
+
+    def test_an_own_lock_serves_any_platform(self) -> None:
+        document = read_document(self.options({"name": "tf", "lock_digests": {"any": "aa"}}), PLATFORM)
+        assert document.environments[0].lock_sha256 == "aa"
+
+    def test_an_environment_that_shall_go_needs_no_lock(self) -> None:
+        document = read_document(self.options({"name": "tf", "state": "absent"}), PLATFORM)
+        assert document.environments[0].state == "absent"
+
+    @pytest.mark.parametrize(("names", "words"), [(("tf", "tf"), "Two environments"), (("tf", "TF"), "by case only")])
+    def test_names_that_are_one_place_are_refused(self, names: tuple[str, str], words: str) -> None:
+        with pytest.raises(MetalfleetError, match=words):
+            read_document(self.options(*({"name": name, "state": "absent"} for name in names)), PLATFORM)
 
 
-def test_nothing_is_probed_where_the_user_leaves_it_out(declaration: Declaration) -> None:
-    (answer,) = engine.look([declaration], None)
-    assert answer.proof is None
+class TestWithoutPython:
+    def test_everything_is_foreseen(self) -> None:
+        environments = [{"name": "tf", "lock_digests": {}}, {"name": "old", "state": "absent"}]
+        foreseen = report.foresee({"environments": environments})
+        assert foreseen["managed_python"] == {"reasons": ["absent"]}
+        assert {each["name"]: each["reasons"] for each in foreseen["environments"]} == {"tf": ["absent"], "old": []}
+        assert (foreseen["todo"], foreseen["ok"]) == ("python", False)
+        assert "tf: not set up yet. Run setup.yml." in foreseen["text"]
 
+    def test_where_everything_shall_be_gone_nothing_is_to_do(self) -> None:
+        foreseen = report.foresee({"environments": [{"name": "old", "state": "absent"}]})
+        assert (foreseen["todo"], foreseen["ok"], foreseen["reasons"]) == ("nothing", True, [])
 
-def test_the_digest_of_a_lock_serves_as_well_as_its_text(declaration: Declaration, tmp_path: Path) -> None:
-    places = {"root": str(declaration.root), "links": str(declaration.links), "python": str(declaration.python)}
-    asked = {"name": "tf", "lock_digests": {PLATFORM: declaration.lock_sha256}}
-    (declared,) = engine.declare_all([asked], places, PLATFORM)
-    (answer,) = engine.look([declared], None)
-    assert answer.plan.actions == ()
-
-
-def test_a_platform_without_a_lock_is_named() -> None:
-    asked = {"name": "tf", "lock_digests": {"linux-x86_64-py3.11": "aa"}}
-    with pytest.raises(EnvironmentFailed, match=r"no lock for macos-arm64-py3\.12 .*there are: linux-x86_64-py3\.11"):
-        engine.declare_all([asked], {}, PLATFORM)
-
-
-def test_an_own_lock_serves_any_platform() -> None:
-    (declared,) = engine.declare_all([{"name": "tf", "lock_digests": {"any": "aa"}}], {}, PLATFORM)
-    assert declared.lock_sha256 == "aa"
-
-
-def test_an_environment_that_shall_go_needs_no_lock() -> None:
-    (declared,) = engine.declare_all([{"name": "tf", "state": "absent"}], {}, PLATFORM)
-    assert declared.state == "absent"
-
-
-def test_of_a_host_without_python_everything_is_foreseen() -> None:
-    environments: list[dict[str, Any]] = [{"name": "tf", "lock_digests": {}}, {"name": "old", "state": "absent"}]
-    foreseen = engine.foresee(engine.declare_all(environments, {}, None))
-    assert foreseen["answered"] is False
-    assert foreseen["native_python"] == ["absent"]
-    assert {each["name"]: each["reasons"] for each in foreseen["environments"]} == {"tf": ["absent"], "old": []}
-
-
-def test_reasons_are_those_of_all_each_once() -> None:
-    summary = engine.summarise(["uv"], [{"reasons": ["absent", "unfinished"]}, {"reasons": ["absent"]}])
-    assert summary["reasons"] == ["uv", "absent", "unfinished"]
+    def test_an_interpreter_that_died_is_said_with_its_words(self) -> None:
+        said = report.without_python("The managed Python ended with status 1 and said: no json")
+        assert said["text"] == ["The managed Python ended with status 1 and said: no json."]
+        assert (said["environments"], said["ok"], said["todo"]) == ([], False, "python")

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that has to do with Jupyter: an environment's kernel in the user's own folder of Jupyter's data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.lock import locked_packages
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+
+MARK = "metalfleet"
+"""In a specification's metadata: the stable path of the environment that it was written for."""
+
+
+def kernel_path(name: str) -> Path:
+    """The specification of an environment's kernel."""
+    data = "Library/Jupyter" if sys.platform == "darwin" else ".local/share/jupyter"
+    return Path.home() / data / "kernels" / name / "kernel.json"
+
+
+def kernel_text(name: str, link: Path) -> str:
+    """What the specification says: it names the stable path, so that it holds for every generation."""
+    specification: dict[str, Any] = {
+        "argv": [f"{link}/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": name,
+        "language": "python",
+        "metadata": {MARK: str(link)},
+    }
+    return json.dumps(specification, indent=1) + "\n"
+
+
+def read_kernel(name: str) -> str | None:
+    """The specification that is there; None if there is none."""
+    try:
+        return kernel_path(name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def is_of_others(text: str, link: Path) -> bool:
+    """Whether a specification starts something that is not the environment at this stable path."""
+    try:
+        specification = json.loads(text)
+        return bool(specification["argv"]) and specification.get("metadata", {}).get(MARK) != str(link)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False  # such a file starts nothing
+
+
+def refuse_kernel_of_others(name: str) -> None:
+    """Refuse to overwrite what a user has made."""
+    path = kernel_path(name)
+    raise MetalfleetError(
+        f"There already is a Jupyter kernel {name} that this environment does not own",
+        evidence=f"It is {path}.",
+        remedy=f"Remove it with `jupyter kernelspec remove {name}`, declare the environment under another name, or "
+        "leave jupyter_kernel out.",
+    )
+
+
+def refuse_lock_without_ipykernel(name: str, lock: str) -> None:
+    """Refuse a kernel that could not be started."""
+    if "ipykernel" not in locked_packages(lock):
+        raise MetalfleetError(
+            f"The environment {name} is to be a Jupyter kernel, but its lock has no ipykernel",
+            remedy="Add ipykernel to the lock, or leave jupyter_kernel out.",
+        )
+
+
+def write_kernel(name: str, link: Path) -> None:
+    """Register the environment with Jupyter."""
+    path = kernel_path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(".kernel.json.new")
+    new.write_text(kernel_text(name, link), encoding="utf-8")
+    new.replace(path)
+
+
+def remove_kernel(name: str) -> None:
+    """Take the environment's kernel out of Jupyter's list; what else a user put beside it stays."""
+    path = kernel_path(name)
+    path.unlink()
+    with contextlib.suppress(OSError):  # not empty
+        path.parent.rmdir()

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What keeps a run from harming anybody: where it may write, one writer at a time, what is in use or set aside."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
+    CommandExited,
+    CommandFailed,
+    Commands,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+
+WRITER_WAIT = 600.0  # seconds
+NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
+
+# ------------------------------------------------------------------------------------------------------------- places
+
+
+def find_obstacles(places: Places, home: Path) -> Iterator[Problem]:
+    """Why a generation could not be made in `home` and linked to, as far as that can be known without writing."""
+    for folder in (places.root, places.links, home):
+        there = nearest_folder(folder)
+        if not there.is_dir():
+            yield Problem(
+                f"{there} is in the way: a folder is wanted there",
+                remedy="Move it away, or choose other folders (tensorflow_root, tensorflow_links).",
+            )
+        elif not os.access(there, os.W_OK | os.X_OK):
+            yield Problem(
+                f"{there if folder == home else folder} cannot be written by user {os.geteuid()}: the folder is not "
+                "writable",
+                remedy="Make it writable for this user, or choose other folders (tensorflow_root, tensorflow_links).",
+            )
+        elif os.geteuid() == 0 and there.stat().st_uid != 0:
+            yield Problem(
+                f"{folder} lies in a folder of another user, who could not change there what root makes",
+                remedy="Run without become, or choose folders of root's (tensorflow_root, tensorflow_links).",
+            )
+    if not has_file_locks(nearest_folder(places.root)):
+        yield without_file_locks(places.root)
+
+
+def nearest_folder(path: Path) -> Path:
+    """The path itself, or the deepest folder above it that is there."""
+    return next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+
+
+def free_mb(path: Path) -> int:
+    """Megabytes that are free on the volume of a path, which need not be there yet."""
+    return shutil.disk_usage(nearest_folder(path)).free // 1_000_000
+
+
+def has_file_locks(folder: Path) -> bool:
+    """Whether the folder's volume knows flock(2); some network volumes do not."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return True  # another obstacle says it better
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in NO_LOCKS
+    finally:
+        os.close(descriptor)  # which gives the lock back
+    return True
+
+
+def without_file_locks(folder: Path) -> Problem:
+    """What is said of such a volume."""
+    return Problem(
+        f"{folder} is on a volume without file locks, such as a network home, where two runs at once would do harm",
+        remedy="Choose folders on the Mac's own disk (tensorflow_root, tensorflow_links).",
+    )
+
+
+def refuse(obstacle: Problem) -> NoReturn:
+    """Raise it."""
+    raise MetalfleetError(obstacle.cause, evidence=obstacle.evidence, remedy=obstacle.remedy)
+
+
+# ----------------------------------------------------------------------------------------------- one writer at a time
+
+
+@contextlib.contextmanager
+def one_writer(places: Places, wait: float = WRITER_WAIT) -> Iterator[None]:
+    """Hold the writer guard, and make everything readable for everybody meanwhile.
+
+    A second writer waits, and fails after `wait` seconds. In a system-wide root what we make is for all users of the
+    host; a user's own root is kept from others by the user's home.
+    """
+    umask = os.umask(0o022)
+    try:
+        places.root.mkdir(parents=True, exist_ok=True)
+        with (places.root / ".writer").open("w", encoding="utf-8") as guard:
+            _wait_for(guard.fileno(), places.root, wait)
+            yield
+    finally:
+        os.umask(umask)
+
+
+def _wait_for(guard: int, root: Path, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while not _take(guard, root):
+        if time.monotonic() > deadline:
+            raise MetalfleetError(
+                f"Another run has been working in {root} all the time; it was waited for {wait:.0f} seconds",
+                remedy="Wait until it has ended and run again.",
+            )
+        time.sleep(0.2)
+
+
+def _take(guard: int, root: Path) -> bool:
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            refuse(without_file_locks(root))
+        raise
+    return True
+
+
+# ------------------------------------------------------------------------------------------------------------- in use
+
+
+def folders_in_use(folders: Iterable[Path], commands: Commands) -> set[Path]:
+    """Those of the folders that a process of this user has open files, libraries or its working folder in.
+
+    Where that cannot be found out, all of them.
+    """
+    wanted = set(folders)
+    if not wanted:
+        return set()
+    try:
+        opened = opened_files(commands)
+    except (OSError, CommandFailed):
+        return wanted
+    return {folder for folder in wanted if any(path.startswith(f"{folder}/") or path == str(folder) for path in opened)}
+
+
+def opened_files(commands: Commands) -> set[str]:
+    """Paths that this user's processes have open: from lsof on a Mac, from /proc on Linux."""
+    if sys.platform == "darwin":
+        return {line[1:] for line in list_with_lsof(commands).splitlines() if line.startswith("n/")}
+    opened: set[str] = set()
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            opened.update(
+                line.split(None, 5)[-1] for line in (process / "maps").read_text().splitlines() if "/" in line
+            )
+            opened.update(str(link.readlink()) for link in [process / "cwd", *(process / "fd").iterdir()])
+    return opened
+
+
+def list_with_lsof(commands: Commands) -> str:
+    """The names of this user's open files. lsof exits with 1 if any process ended while it looked; its list is good."""
+    try:
+        command = ["/usr/sbin/lsof", "-w", "-n", "-P", "-u", str(os.getuid()), "-F", "n"]
+        return commands.run(command, timeout=60).stdout
+    except CommandExited as exited:
+        if not exited.completed.stdout:
+            raise
+        return exited.completed.stdout
+
+
+# ---------------------------------------------------------------------------------------------- set aside and removed
+
+
+def set_aside(path: Path, places: Places) -> Path:
+    """Move what is in the way to a free name in our folder for that; nothing of a user's is ever deleted."""
+    places.set_aside.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while os.path.lexists(kept := places.set_aside / f"{number}-{path.name}"):
+        number += 1
+    shutil.move(path, kept)
+    return kept
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder or file of ours; none there is as good."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""Make all environments of a host what is declared, in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import apply
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import ProbeFailed, Tools
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import one_writer
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import (
+    probed,
+    python_reasons,
+    study,
+    tools_for,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import (
+    DONE,
+    FORESEEN,
+    Finding,
+    make_report,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+
+
+def converge(
+    document: Document, *, check_mode: bool, with_diff: bool = False, tools: Tools | None = None
+) -> dict[str, Any]:
+    """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments."""
+    tools = tools or tools_for(document)
+    findings = [study(declared, tools) for declared in document.environments]
+    if check_mode:
+        findings = [replace(finding, carried=FORESEEN) for finding in findings]
+    elif any(finding.is_pending for finding in findings):
+        findings = carry_out(document, findings, tools)
+    return make_report(
+        [probed(finding, tools) for finding in findings],
+        platform=platform_name(),
+        managed=python_reasons(document),
+        with_diff=with_diff,
+    )
+
+
+def carry_out(document: Document, findings: Iterable[Finding], tools: Tools) -> list[Finding]:
+    """Repair what has to be repaired, as the only writer."""
+    try:
+        with one_writer(document.places):
+            # Another writer may have been at work until now.
+            return [repaired(study(declared, tools), tools) for declared in document.environments]
+    except MetalfleetError as refusal:
+        return [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings]
+
+
+def repaired(finding: Finding, tools: Tools) -> Finding:
+    """Carry the plan out; the finding says what came of it."""
+    if not finding.is_pending:
+        return finding
+    try:
+        probe = apply(finding.declaration, finding.plan, tools)
+    except ProbeFailed as failed:
+        return replace(finding, problem=failed.problem, probe=failed.probe)
+    except MetalfleetError as failure:
+        return replace(finding, problem=failure.problem)
+    return replace(finding, carried=DONE, probe=probe)

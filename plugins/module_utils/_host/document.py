@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""The document: all that is declared for one host, from the options that its modules are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
+    Declaration,
+    declare,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
+    DEFAULT_LINKS,
+    DEFAULT_ROOT,
+    Places,
+    platform_name,
+)
+
+SHARED = ("free_mb", "probe_timeout")
+"""Options that hold for every environment of a host."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a host must have."""
+
+    places: Places
+    environments: tuple[Declaration, ...]
+    source: Source = field(default_factory=Source)
+    python: Mapping[str, Any] = field(default_factory=dict)
+    """The managed Python that is wanted: source, version, existing, pins, uv_version. Empty: whichever there is."""
+
+
+def read_document(options: Mapping[str, Any], platform: str | None = "") -> Document:
+    """The document that the options of tensorflow_environments say.
+
+    `platform` chooses among the digests of locks; None: the host's is not known. Raises MetalfleetError for what cannot
+    be meant.
+    """
+    platform = platform_name() if platform == "" else platform
+    places = read_places(options)
+    environments = options["environments"]
+    refuse_double_names([str(each["name"]) for each in environments])
+    shared = {name: options[name] for name in SHARED if options.get(name) is not None}
+    texts = options.get("lock_texts") or {}
+    return Document(
+        places,
+        tuple(declare({**shared, **each, **choose_lock(each, texts, platform)}, places) for each in environments),
+        Source(options.get("index_url") or "", options.get("wheels") or ""),
+        options.get("python") or {},
+    )
+
+
+def read_places(options: Mapping[str, Any]) -> Places:
+    """Where the document's environments live."""
+    return Places(Path(options.get("root") or DEFAULT_ROOT), Path(options.get("links") or DEFAULT_LINKS))
+
+
+def refuse_double_names(names: list[str]) -> None:
+    """Two environments in one place would take turns for ever; on a Mac's volume, names that differ by case are one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.get(name.lower())
+        if other == name:
+            raise MetalfleetError(f"Two environments are called {name}", remedy="Rename or remove one of them.")
+        if other:
+            raise MetalfleetError(
+                f"The environments {other} and {name} have names that differ by case only, which a Mac takes for one",
+                remedy="Rename one of them.",
+            )
+        seen[name.lower()] = name
+
+
+def choose_lock(environment: Mapping[str, Any], texts: Mapping[str, str], platform: str | None) -> dict[str, str]:
+    """The digest of an environment's lock for a platform, and its text, if that was sent along."""
+    digests = environment.get("lock_digests") or {}
+    if environment.get("lock_text") or environment.get("state") in ("absent", "rolled_back") or platform is None:
+        return {}
+    digest = digests.get("any") or digests.get(platform)
+    if digest is None:
+        known = ", ".join(sorted(digests)) or "none"
+        raise MetalfleetError(
+            f"There is no lock for {platform} for the environment {environment['name']}",
+            evidence=f"There are locks for: {known}.",
+            remedy="Declare a lock of your own (lock), or a Python that has one (native_python_version).",
+        )
+    return {"lock_digest": digest, "lock_text": texts.get(digest, "")}

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""The report: what is known of one host after a run, as data and in words for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import Observation
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import (
+    Action,
+    Plan,
+    describe,
+    make_plan,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem, as_sentence
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
+
+ASKED, FORESEEN, DONE = "asked", "foreseen", "done"
+"""What became of a plan: nobody carries it out, check mode foresees that it would be, or it was."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """All that is known of one environment."""
+
+    declaration: Declaration
+    seen: Observation = field(default_factory=Observation)
+    """What was there before anything was done."""
+    plan: Plan = field(default_factory=Plan)
+    carried: str = ASKED
+    problem: Problem | None = None
+    """Why it is not usable as declared."""
+    probe: Mapping[str, Any] | None = None
+    """Of what is active now, or of the new generation that was refused."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something still has to be done, and can be."""
+        return bool(self.plan.actions) and self.carried != DONE and self.problem is None
+
+    @property
+    def has_changed(self) -> bool:
+        """In Ansible's sense: something was done, or would be if it were not check mode."""
+        return bool(self.plan.actions) and self.carried != ASKED and self.problem is None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is as declared, or will be, and computes as demanded."""
+        computes = self.probe is None or bool(self.probe["ok"])
+        is_left = bool(self.plan.reported) or (bool(self.plan.actions) and self.carried == ASKED)
+        return self.problem is None and computes and not is_left
+
+    def as_data(self) -> dict[str, Any]:
+        """Its part of the report."""
+        return {
+            "name": self.declaration.name,
+            "state": self.declaration.state,
+            "path": str(self.declaration.link),
+            "reasons": self.plan.reasons,
+            "plan": self.plan.as_data(),
+            "verdict": self.probe["verdict"] if self.probe else None,
+            "probe": dict(self.probe) if self.probe else None,
+            "problem": asdict(self.problem) if self.problem else None,
+            "ok": self.ok,
+            "text": f"{self.declaration.name}: {as_sentence(say(self))}",
+            "warnings": list(self.warnings),
+        }
+
+
+def make_report(
+    findings: Sequence[Finding],
+    *,
+    platform: str | None,
+    managed: Sequence[str] = (),
+    facts: Mapping[str, Any] | None = None,
+    with_diff: bool = False,
+) -> dict[str, Any]:
+    """The report of a host. `managed` are the reasons of the managed Python."""
+    environments = [finding.as_data() for finding in findings]
+    todo = what_is_left(findings, managed)
+    host = [say_of_python(managed)] if todo == "python" else []
+    report: dict[str, Any] = {
+        "changed": any(finding.has_changed for finding in findings),
+        "platform": platform,
+        "managed_python": {"reasons": list(managed)},
+        "environments": environments,
+        "reasons": list(dict.fromkeys([*managed, *(reason for each in environments for reason in each["reasons"])])),
+        "todo": todo,
+        "ok": todo != "python" and all(finding.ok for finding in findings),
+        "text": [*host, *worst_first(environments)],
+        "warnings": [warning for finding in findings for warning in finding.warnings],
+    }
+    if facts is not None:
+        report["apple_silicon"] = dict(facts)
+    diff = differences(findings) if with_diff else {}
+    return {**report, "diff": diff} if diff else report
+
+
+def foresee(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The report of a host that has nothing of ours yet, from the options that its module would be handed."""
+    document = read_document(options, platform=None)
+    nothing = Observation()
+    findings = [Finding(declared, nothing, make_plan(declared, nothing)) for declared in document.environments]
+    return make_report(findings, platform=None, managed=["absent"] if wants_python(document) else [])
+
+
+def without_python(text: str) -> dict[str, Any]:
+    """The report of a host whose managed Python gave no answer; `text` says how it ended."""
+    report = make_report([], platform=None, managed=["absent"])
+    return {**report, "todo": "python", "ok": False, "text": [as_sentence(text)]}
+
+
+def wants_python(document: Document) -> bool:
+    """Whether any environment needs the managed Python; to have none, nobody does."""
+    return any(declared.state == "present" for declared in document.environments)
+
+
+def what_is_left(findings: Iterable[Finding], managed: Sequence[str]) -> str:
+    """What has to be done next: `python`, `environments`, or `nothing`."""
+    everything = list(findings)
+    if managed and any(finding.declaration.state == "present" for finding in everything):
+        return "python"
+    return "environments" if any(finding.is_pending for finding in everything) else "nothing"
+
+
+def worst_first(environments: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The paragraphs of those that have a problem, that are not in order, and of all others."""
+    ranked = sorted(environments, key=lambda each: (each["problem"] is None, each["ok"]))
+    return [each["text"] for each in ranked]
+
+
+def differences(findings: Iterable[Finding]) -> dict[str, Any]:
+    """Ansible's diff of everything that was, or would be, changed."""
+    changes = {
+        finding.declaration.name: describe(finding.declaration, finding.seen, finding.plan)
+        for finding in findings
+        if finding.has_changed
+    }
+    if not changes:
+        return {}
+    return {side: {name: change[side] for name, change in changes.items()} for side in ("before", "after")}
+
+
+# --------------------------------------------------------------------------------------------------------- for people
+
+
+def say(finding: Finding) -> str:
+    """What a person is told of one environment, without its name."""
+    if finding.problem:
+        return finding.problem.text
+    if finding.plan.reported:
+        return (
+            "has drifted and was left as it is, because on_drift is report "
+            f"({say_reasons(finding.plan.reported)}). Run setup.yml with on_drift: repair to repair it"
+        )
+    if finding.plan.actions and finding.carried != DONE:
+        return say_what_is_to_do(finding)
+    parts = [SAID_OF_STATE[finding.declaration.state](finding)]
+    if finding.probe:
+        parts.append(str(finding.probe["text"]))
+    return " ".join(as_sentence(part) for part in parts if part) or "as declared"
+
+
+def say_what_is_to_do(finding: Finding) -> str:
+    """Of one that is not as declared yet."""
+    why = say_reasons(finding.plan.actions)
+    if finding.carried == FORESEEN:
+        return f"would be changed ({why})"
+    state, reasons = finding.declaration.state, finding.plan.reasons
+    if state == "absent":
+        return f"is still there ({why}). Run setup.yml to remove it"
+    if "absent" in reasons and not finding.seen.generations:
+        return "not set up yet. Run setup.yml"
+    if set(reasons) <= DECLARED:
+        return f"is not as declared any more ({why}). Run setup.yml to change it"
+    return f"has drifted ({why}). Run setup.yml to repair it"
+
+
+DECLARED = {"lock-changed", "surplus-generation", "kernel-changed", "rolled-back"}
+"""Reasons that come of a change of the declaration, as a rule."""
+
+
+def say_reasons(actions: Iterable[Action]) -> str:
+    """Each reason with what shows it."""
+    return "; ".join(dict.fromkeys(f"{action.reason}: {action.evidence}" for action in actions))
+
+
+def say_of_present(finding: Finding) -> str:
+    """What was done, if anything was."""
+    if finding.plan.actions:
+        done = "set up" if "absent" in finding.plan.reasons else "repaired"
+        return f"{done} ({say_reasons(finding.plan.actions)})"
+    return "" if finding.probe else "as declared. It was not probed"
+
+
+def say_of_absent(finding: Finding) -> str:
+    return "removed" if finding.plan.actions else "not there, as declared"
+
+
+def say_of_rolled_back(finding: Finding) -> str:
+    switched = next((action for action in finding.plan.actions if action.do == "switch"), None)
+    return f"rolled back {switched.evidence}" if switched else f"generation {finding.seen.active} is active already"
+
+
+SAID_OF_STATE = {"present": say_of_present, "absent": say_of_absent, "rolled_back": say_of_rolled_back}
+
+
+def say_of_python(reasons: Sequence[str]) -> str:
+    """Of the managed Python and uv."""
+    if list(reasons) == ["absent"]:
+        return "There is no managed Python yet. Run setup.yml."
+    return f"The managed Python or uv is not as declared ({', '.join(reasons)}). Run setup.yml to repair it."

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What a kind of environment must be able to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+
+class Claim(NamedTuple):
+    """A file that a package says it has brought."""
+
+    path: str
+    """Relative to the generation."""
+    owner: str
+    """The package's normalised name."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is installed in a generation, by the packages' own records."""
+
+    packages: dict[str, str]
+    """Normalised name to version."""
+    claims: tuple[Claim, ...]
+
+
+class Kind(Protocol):
+    """Installs locks into generations, and reads what is installed there."""
+
+    def prepare(self, generation: Path, *, name: str, python: Path) -> None:
+        """Make the generation's folder into an environment without packages, for a base interpreter.
+
+        `name` is what a shell shows while the environment is active.
+        """
+
+    def install(self, generation: Path, lock: str) -> None:
+        """Install exactly what the text of a lock names, each file checked by its hash."""
+
+    def inspect(self, generation: Path) -> Contents:
+        """Read what is installed. Raises MetalfleetError for a package that no generation may hold."""
+
+    def package_of(self, path: str) -> tuple[str, str] | None:
+        """Name and version of the package whose presence a file tells, by its path in a generation."""
+
+    def forget(self, packages: list[str]) -> None:
+        """Fetch these packages anew when they are installed again."""
