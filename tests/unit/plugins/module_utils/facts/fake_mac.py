@@ -136,16 +136,21 @@ def program(path: Path, content: bytes) -> Path:
     return path
 
 
-def python(prefix: Path, version: str, content: bytes, *, header: bool = True) -> Path:
-    """An interpreter with its standard library, `python3` as a link to it, and the C header that tells its version."""
-    minor = version.rpartition(".")[0]
-    interpreter = program(prefix / f"bin/python{minor}", content)
-    (prefix / "bin/python3").symlink_to(interpreter.name)
-    library = prefix / f"lib/python{minor}"
+def python(
+    prefix: Path, version: str, content: bytes, *, header: bool = True, name: str = "python", abi: str = ""
+) -> Path:
+    """An interpreter with its standard library, `python3` as a link to it, and the C header that tells its version.
+
+    PyPy has another name; a free-threaded build has "t" behind it.
+    """
+    full_name = f"{name}{version.rpartition('.')[0]}{abi}"
+    interpreter = program(prefix / "bin" / full_name, content)
+    (prefix / f"bin/{name}3").symlink_to(interpreter.name)
+    library = prefix / "lib" / full_name
     library.mkdir(parents=True)
     (library / "os.py").touch()
     if header:
-        include = prefix / f"include/python{minor}"
+        include = prefix / "include" / full_name
         include.mkdir(parents=True)
         (include / "patchlevel.h").write_text(f'#define PY_MAJOR_VERSION 3\n\n#define PY_VERSION      \t"{version}"\n')
     return interpreter
