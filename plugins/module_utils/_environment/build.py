@@ -42,12 +42,13 @@ class Probe(Protocol):
         gpu: str | None,
         level: str,
         timeout: float,
-        first: bool,
         passed_on: str | None = None,
+        first: bool = False,
     ) -> dict[str, Any]:
-        """With `first`, what Python compiles on the way is kept: it makes every later probe faster.
+        """Probe an environment.
 
-        `passed_on` is the version of macOS on which the environment passed its probe when it was built.
+        `passed_on` is the version of macOS on which it was probed when it was built. With `first`, what Python compiles
+        on the way is kept: it makes every later probe faster.
         """
 
 

@@ -68,7 +68,9 @@ class Observation:
     generations: Mapping[int, Manifest] = field(default_factory=dict)
     """The complete ones, by number."""
     unfinished: tuple[str, ...] = ()
-    """What else is in their folder."""
+    """Names of those that are not complete."""
+    others: tuple[str, ...] = ()
+    """Names of what else is in their folder."""
     active: int | None = None
     """The complete generation that the stable path leads to."""
     looks: Mapping[int, Look] = field(default_factory=dict)
@@ -88,12 +90,6 @@ class Observation:
     free_mb: int | None = None
     """Megabytes that are free on the volume of the generations."""
 
-    @property
-    def built_on(self) -> str | None:
-        """The version of macOS on which the active generation passed its probe."""
-        built = self.generations[self.active].probe if self.active is not None else None
-        return built.get("macos") if built else None
-
     def numbers_and(self, *more: int) -> list[int]:
         """The numbers of the complete generations and some more, in order."""
         return sorted({*self.generations, *more})
@@ -102,7 +98,7 @@ class Observation:
 def observe(name: str, places: Places, package_of: PackageOf, *, everything: bool = False) -> Observation:
     """Look at an environment. With `everything` all files of its active generation are hashed."""
     home = places.generations(name)
-    complete, unfinished = list_generations(home)
+    complete, incomplete = list_generations(home)
     link = read_link(places.link(name))
     active = find_active(link, home, complete)
     python = managed_python(places.root)
@@ -112,7 +108,8 @@ def observe(name: str, places: Places, package_of: PackageOf, *, everything: boo
         Observation(
             link=link,
             generations=complete,
-            unfinished=unfinished,
+            unfinished=tuple(name for name in incomplete if manifest.was_begun(home / name)),
+            others=tuple(name for name in incomplete if not manifest.was_begun(home / name)),
             active=active,
             python=identify_like(python, built.interpreter if built else None),
             startup_files=tuple(new_startup_files(python, built)) if built else (),
@@ -136,12 +133,12 @@ def look_closer(
     return replace(seen, looks={**seen.looks, **looks})
 
 
-def list_generations(home: Path) -> tuple[dict[int, Manifest], tuple[str, ...]]:
+def list_generations(home: Path) -> tuple[dict[int, Manifest], list[str]]:
     """The complete generations, oldest first, and the names of everything else in their folder."""
     names = sorted(os.listdir(home)) if home.is_dir() else []  # noqa: PTH208 - the names are all that is wanted
     read = {name: manifest.read(home / name) for name in names if name.isdigit()}
     complete = {int(name): built for name, built in read.items() if built}
-    return dict(sorted(complete.items())), tuple(name for name in names if not read.get(name))
+    return dict(sorted(complete.items())), [name for name in names if not read.get(name)]
 
 
 def read_link(path: Path) -> Link | None:

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Probe, Tools
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import explain_failure
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
@@ -25,9 +24,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import folders_in_use
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import HostProbe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
@@ -36,22 +34,16 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.want
 
 def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
     """The report of a host on which nothing is changed."""
-    probe = host_probe(document)
-    tools = tools or tools_for(document, probe)
+    prober = Prober(document.places.root, Commands())
+    tools = tools or tools_for(document, prober)
     findings = [probed(study(declared, tools), tools) for declared in document.environments]
-    return make_report(findings, platform=platform_name(), managed=python_reasons(document), facts=probe.facts)
+    return make_report(findings, platform=platform_name(), managed=python_reasons(document), facts=prober.facts)
 
 
-def host_probe(document: Document) -> HostProbe:
-    """The probe of this host, which knows its facts."""
-    root = str(document.places.root)
-    return HostProbe(lambda: collect(Commands(), home=Path.home(), roots=[root], full=False))
-
-
-def tools_for(document: Document, probe: Probe | None = None) -> Tools:
+def tools_for(document: Document, prober: Prober) -> Tools:
     """What the work on this host is done with."""
     commands = Commands()
-    return Tools(Venv(document.places, document.source, commands), commands, probe or host_probe(document))
+    return Tools(Venv(document.places, document.source, commands), commands, prober)
 
 
 def study(declaration: Declaration, tools: Tools) -> Finding:
@@ -89,12 +81,17 @@ def probed(finding: Finding, tools: Tools) -> Finding:
             gpu=declared.gpu,
             level=declared.gpu_check,
             timeout=declared.probe_timeout,
-            first=False,
-            passed_on=finding.seen.built_on,
+            passed_on=passed_on(finding.seen),
         )
     except MetalfleetError as refusal:
         return replace(finding, problem=refusal.problem)
     return replace(finding, probe=probe)
+
+
+def passed_on(seen: Observation) -> str | None:
+    """The version of macOS on which the active generation was probed when it was built."""
+    built = seen.generations[seen.active].probe if seen.active is not None else None
+    return built["macos"] if built else None
 
 
 def python_reasons(document: Document) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import apply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import ProbeFailed, Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import one_writer
@@ -19,6 +20,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer
     tools_for,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import (
     DONE,
     FORESEEN,
@@ -32,7 +34,7 @@ def converge(
     document: Document, *, check_mode: bool, with_diff: bool = False, tools: Tools | None = None
 ) -> dict[str, Any]:
     """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments."""
-    tools = tools or tools_for(document)
+    tools = tools or tools_for(document, Prober(document.places.root, Commands()))
     findings = [study(declared, tools) for declared in document.environments]
     if check_mode:
         findings = [replace(finding, carried=FORESEEN) for finding in findings]

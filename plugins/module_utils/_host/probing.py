@@ -1,30 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""The probe as environments need it."""
+"""The probe as environments need it: it knows the host that it runs on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import usual_gpu
 
 
-class HostProbe:
-    """Lets TensorFlow compute in environments of this host; see _environment.build.Probe."""
+class Prober:
+    """Probes environments of this host, see _environment.build.Probe. Facts are collected once, if at all."""
 
-    def __init__(self, collect: Callable[[], Facts]) -> None:
-        self._collect = collect
+    def __init__(self, root: Path, commands: Commands) -> None:
+        self._root, self._commands = root, commands
 
     @cached_property
     def facts(self) -> Facts:
-        """What this host is, asked once, and only where somebody needs it."""
-        return self._collect()
+        """What this host is."""
+        return collect(self._commands, home=Path.home(), roots=[str(self._root)])
 
     def __call__(
         self,
@@ -34,17 +35,18 @@ class HostProbe:
         gpu: str | None,
         level: str,
         timeout: float,
-        first: bool,
         passed_on: str | None = None,
+        first: bool = False,
     ) -> dict[str, Any]:
-        """The result as data, with its text for people, and the version of macOS that it holds for."""
+        """The result as data, with the version of macOS that it holds for."""
+        demand = gpu or usual_gpu(self.facts)
         result = probe(
             environment,
-            gpu=gpu or usual_gpu(self.facts),
+            gpu=demand,
             level=level,
             timeout=timeout,
             facts=self.facts,
             passed_on=passed_on,
             keep_bytecode=first,
         )
-        return {**asdict(result), "text": result.text, "macos": self.facts["macos"]["version"]}
+        return {**asdict(result), "macos": self.facts["macos"]["version"]}

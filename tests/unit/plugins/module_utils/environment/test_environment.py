@@ -119,7 +119,7 @@ class Host:
         return dict(environment)
 
     def probe(self, _environment: Path, **_demand: Any) -> dict[str, Any]:
-        return {"ok": True, "verdict": "gpu-ok", "duration": 1.0, "text": "gpu-ok."}
+        return {"ok": True, "verdict": "gpu-ok", "duration": 1.0, "macos": "15.5", "text": "gpu-ok."}
 
     def four_runs(self, **changed: Any) -> list[list[str]]:
         """Check, real, again, again in check: the reasons of each."""
@@ -184,7 +184,7 @@ def rewrite(path: Path, data: bytes, *, same_time: bool = False) -> None:
 
 
 def failing_probe(*_: Any, **__: Any) -> dict[str, Any]:
-    return {"ok": False, "verdict": "gpu-missing", "duration": 1.0, "text": "gpu-missing."}
+    return {"ok": False, "verdict": "gpu-missing", "duration": 1.0, "macos": "15.5", "text": "gpu-missing."}
 
 
 class TestDrift:
@@ -442,7 +442,7 @@ class TestBuild:
         new_host.converge()
         built = manifest.read(new_host.link)
         assert built
-        assert built.probe == {"verdict": "gpu-ok", "duration": 1.0}
+        assert built.probe == {"verdict": "gpu-ok", "duration": 1.0, "macos": "15.5"}
 
     def test_a_damaged_cache_is_noticed_and_refetched(self, host: Host) -> None:
         cached = [path for path in (host.places.root / "cache").rglob("alpha/__init__.py") if path.is_file()]

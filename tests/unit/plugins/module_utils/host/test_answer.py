@@ -58,7 +58,7 @@ class Host:
     def probe(self, environment: Path, *, level: str, **_: Any) -> dict[str, Any]:
         self.probed.append((environment.name, level))
         ok = self.verdict == "gpu-ok"
-        return {"ok": ok, "verdict": self.verdict, "duration": 1.0, "text": f"{self.verdict}."}
+        return {"ok": ok, "verdict": self.verdict, "duration": 1.0, "macos": "15.5", "text": f"{self.verdict}."}
 
     def ask(self) -> dict[str, Any]:
         return ask(self.document, self.tools)
