@@ -121,11 +121,6 @@ problem:
   description: Why the environment is not as declared, as C(cause), C(evidence) and C(remedy). V(null) if it is.
   returned: always
   type: dict
-warnings:
-  description: What did not keep the environment from being as declared, but should be known.
-  returned: always
-  type: list
-  elements: str
 """
 
 from typing import Any
@@ -154,7 +149,9 @@ def main() -> None:
         report = converge(document_of(module.params), check_mode=module.check_mode, with_diff=True)
     except MetalfleetError as refusal:
         module.fail_json(msg=str(refusal))
-    [environment] = report.pop("environments")
+    [environment] = report["environments"]
+    for warning in environment.pop("warnings"):
+        module.warn(warning)
     result = {**environment, "changed": report["changed"], "diff": report.get("diff", {})}
     if not environment["ok"]:
         module.fail_json(msg=environment["text"], **result)

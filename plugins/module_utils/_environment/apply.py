@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
@@ -23,21 +24,47 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 
 
-def apply(declaration: Declaration, plan: Plan, tools: Tools) -> dict[str, Any] | None:
-    """Do what the plan says, in its order; returns the probe of a new generation, if there is one.
+@dataclass(frozen=True)
+class Done:
+    """What came of a plan."""
 
-    What was active before stays so until a new generation is complete. Raises MetalfleetError.
+    probe: dict[str, Any] | None = None
+    """That of a new generation, if there is one."""
+    warnings: tuple[str, ...] = ()
+
+
+def apply(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
+    """Do what the plan says, in its order. Raises MetalfleetError.
+
+    What was active before stays so until a new generation is complete. What cannot be cleaned up is said, and does not
+    keep an environment from being repaired.
     """
-    probe = None
     try:
-        for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):
-            if do == "build":
-                probe = build_and_switch(declaration, target, tools)
-            else:
-                STEPS[do](declaration, target, tools)
+        return carry_out(declaration, plan, tools)
     except (OSError, CommandFailed) as failure:
         raise explain_failure(failure, declaration) from failure
-    return probe
+
+
+def carry_out(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
+    """The same, with failures as they come."""
+    probe, warnings = None, []
+    for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):
+        if do == "build":
+            probe = build_and_switch(declaration, target, tools)
+        elif do in CLEANING:
+            warnings += clean(target, CLEANING[do], tools)
+        else:
+            STEPS[do](declaration, target)
+    return Done(probe, tuple(warnings))
+
+
+def clean(path: str, how: Callable[[Path, Tools], None], tools: Tools) -> list[str]:
+    """Remove what an environment is as declared without; what cannot be removed is a warning."""
+    try:
+        how(Path(path), tools)
+    except OSError as failure:
+        return [f"{path} could not be removed ({failure.strerror}: {failure.filename}). Remove it by hand."]
+    return []
 
 
 def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> dict[str, Any] | None:
@@ -68,7 +95,11 @@ def remove(declaration: Declaration) -> None:
     """Remove the stable path, if it is ours, and every generation."""
     if declaration.link.is_symlink() and declaration.link.readlink().parent == declaration.home:
         declaration.link.unlink()
-    safety.remove_tree(declaration.home)
+    for folder in sorted(declaration.home.iterdir()) if declaration.home.is_dir() else []:
+        if manifest.was_begun(folder):
+            safety.remove_tree(folder)
+    with contextlib.suppress(OSError):  # something else is in it, or it is not there
+        declaration.home.rmdir()
 
 
 def remove_generation(generation: Path, tools: Tools) -> None:
@@ -78,12 +109,15 @@ def remove_generation(generation: Path, tools: Tools) -> None:
         safety.remove_tree(generation)
 
 
-STEPS: dict[str, Callable[[Declaration, str, Tools], object]] = {
-    "remove-unfinished": lambda declared, name, _: safety.remove_tree(declared.home / name),
-    "set-aside": lambda declared, path, _: safety.set_aside(Path(path), declared.places),
-    "switch": lambda declared, number, _: switch(declared.link, declared.home / number),
-    "remove": lambda declared, _target, _: remove(declared),
-    "remove-generation": lambda declared, number, tools: remove_generation(declared.home / number, tools),
-    "write-kernel": lambda declared, _target, _: kernel.write_kernel(declared.name, declared.link),
-    "remove-kernel": lambda declared, _target, _: kernel.remove_kernel(declared.name),
+CLEANING: dict[str, Callable[[Path, Tools], None]] = {
+    "remove-unfinished": lambda path, _: safety.remove_tree(path),
+    "remove-generation": remove_generation,
+}
+
+STEPS: dict[str, Callable[[Declaration, str], object]] = {
+    "set-aside": lambda declared, path: safety.set_aside(Path(path), declared.places),
+    "switch": lambda declared, number: switch(declared.link, declared.home / number),
+    "remove": lambda declared, _: remove(declared),
+    "write-kernel": lambda declared, _: kernel.write_kernel(declared.name, declared.link),
+    "remove-kernel": lambda declared, _: kernel.remove_kernel(declared.name),
 }

@@ -97,7 +97,6 @@ class Checked:
 def build(generation: Path, declaration: Declaration, tools: Tools) -> dict[str, Any] | None:
     """Make a complete generation, and return its probe. Raises whatever failed; the caller removes what is there."""
     python = Path(os.path.realpath(managed_python(declaration.places.root)))
-    generation.parent.mkdir(parents=True, exist_ok=True)
     try:
         contents, checked = fill(generation, declaration, python, tools)
     except DamagedFiles as damage:
@@ -124,6 +123,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> dict[str,
 
 def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools) -> tuple[Contents, Checked]:
     """Install the lock, and check what has come of it."""
+    manifest.begin(generation)
     tools.kind.prepare(generation, name=declaration.name, python=python)
     bare = {path for path, _ in files.paths(files.walk(generation))}
     tools.kind.install(generation, declaration.lock)

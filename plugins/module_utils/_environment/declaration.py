@@ -13,8 +13,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
 SAME_NAMES = (
-    *("name", "state", "generation", "lock_digest", "on_drift", "integrity", "keep", "jupyter_kernel"),
-    *("gpu", "gpu_check", "free_mb", "probe_timeout"),
+    *("name", "state", "generation", "lock_digest", "lock_platforms", "on_drift", "integrity", "keep"),
+    *("jupyter_kernel", "gpu", "gpu_check", "free_mb", "probe_timeout"),
 )
 """Options that are fields of a declaration, as they are."""
 
@@ -29,6 +29,8 @@ class Declaration:
     """The text of the lock."""
     lock_digest: str = ""
     """Its SHA-256, where a plan is made without the text."""
+    lock_platforms: tuple[str, ...] = ()
+    """The platforms that there are locks for, where none is for this one."""
     state: str = "present"
     """`present`, `absent` or `rolled_back`."""
     generation: int | None = None
@@ -60,6 +62,11 @@ class Declaration:
     def link(self) -> Path:
         """The stable path."""
         return self.places.link(self.name)
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether there is a lock for this platform."""
+        return bool(self.lock or self.lock_digest)
 
     @property
     def lock_sha256(self) -> str:

@@ -18,6 +18,8 @@ from typing import Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files
 
 NAME = "metalfleet-manifest.json"
+BUILDING = "metalfleet-building"
+"""The first file of every generation: a folder that has it, and no manifest, is what a build has left, not a user's."""
 SCHEMA = 2
 
 Owned = dict[str, dict[str, str]]
@@ -60,6 +62,17 @@ def identify(python: Path) -> Interpreter | None:
         return Interpreter(str(real), status.st_size, status.st_mtime_ns, files.sha256(real))
     except OSError:
         return None
+
+
+def begin(generation: Path) -> None:
+    """Make the folder of a generation, as ours."""
+    generation.mkdir(parents=True)
+    (generation / BUILDING).touch()
+
+
+def was_begun(folder: Path) -> bool:
+    """Whether a folder is a generation that we began to build, complete or not."""
+    return not folder.is_symlink() and (folder / BUILDING).is_file()
 
 
 def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) -> None:

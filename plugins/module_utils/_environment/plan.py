@@ -28,6 +28,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     runs_at_startup,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def make_plan(declaration: Declaration, seen: Observation, machine: str = "") ->
 
     Raises MetalfleetError for what cannot or must not be done, as far as that can be known beforehand.
     """
-    before, after = unfinished_ones(declaration.home, seen)
+    before, after = plan_incomplete(declaration.home, seen)
     plan = Plan((*before, *PLANS[declaration.state](declaration, seen, machine), *after))
     if is_reported_only(declaration, seen, plan):
         plan = Plan(reported=plan.actions)
@@ -82,15 +83,16 @@ def is_reported_only(declaration: Declaration, seen: Observation, plan: Plan) ->
     return declaration.on_drift == "report" and declaration.state == "present" and was_built
 
 
-def unfinished_ones(home: Path, seen: Observation) -> tuple[list[Action], list[Action]]:
-    """What killed builds left, to be removed before and after everything else."""
+def plan_incomplete(home: Path, seen: Observation) -> tuple[list[Action], list[Action]]:
+    """What is no complete generation has to go, before and after everything else; a user's own is set aside."""
     before: list[Action] = []
     after: list[Action] = []
-    for name in seen.unfinished:
+    for name in (*seen.unfinished, *seen.others):
         path = f"{home}/{name}"
+        do = "remove-unfinished" if name in seen.unfinished else "set-aside"
         # The active generation, if its manifest is gone, may be in use until there is another.
         is_active = seen.link is not None and seen.link.target == path
-        (after if is_active else before).append(Action("remove-unfinished", "unfinished", path, name))
+        (after if is_active else before).append(Action(do, "unfinished", path, path))
     return before, after
 
 
@@ -158,7 +160,7 @@ def plan_surplus(declaration: Declaration, seen: Observation, active: int, cause
         if number not in seen.in_use:
             reason = cause if cause and number not in already else "surplus-generation"
             evidence = f"generation {number} is beyond keep: {declaration.keep}"
-            yield Action("remove-generation", reason, evidence, str(number))
+            yield Action("remove-generation", reason, evidence, str(declaration.home / str(number)))
 
 
 PLANS = {"present": plan_presence, "absent": plan_removal, "rolled_back": plan_rollback}
@@ -186,7 +188,7 @@ def perhaps_surplus(declaration: Declaration, seen: Observation, machine: str = 
     if declaration.state != "present":
         return []
     plan = list(plan_presence(declaration, replace(seen, in_use=frozenset()), machine))
-    return [int(action.target) for action in plan if action.do == "remove-generation"]
+    return [int(Path(action.target).name) for action in plan if action.do == "remove-generation"]
 
 
 def rolled_back_to(declaration: Declaration, seen: Observation) -> int | None:
@@ -211,7 +213,7 @@ def is_declared(declaration: Declaration, seen: Observation, built: Manifest) ->
 
 def next_number(seen: Observation) -> int:
     """A number that no generation, complete or not, has."""
-    return max(seen.numbers_and(0, *(int(name) for name in seen.unfinished if name.isdigit()))) + 1
+    return max(seen.numbers_and(0, *(int(name) for name in (*seen.unfinished, *seen.others) if name.isdigit()))) + 1
 
 
 def surplus(numbers: list[int], active: int, keep: int) -> list[int]:
@@ -230,7 +232,8 @@ def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Ite
     elif Path(seen.link.target).parent != declaration.home:
         yield "link-retargeted", f"{declaration.link} leads to {seen.link.target}"
     elif seen.active is None:
-        reason = "unfinished" if Path(seen.link.target).name in seen.unfinished else "absent"
+        name = Path(seen.link.target).name
+        reason = "unfinished" if name in (*seen.unfinished, *seen.others) else "absent"
         yield reason, f"{seen.link.target} is no complete generation"
     else:
         built, look = seen.generations[seen.active], seen.looks[seen.active]
@@ -339,12 +342,23 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
         kernel.refuse_kernel_of_others(declaration.name)
     if does and seen.obstacles:
         safety.refuse(seen.obstacles[0])
+    if does & {"build", "switch"} and not declaration.has_lock:
+        refuse_missing_lock(declaration)
     if "build" in does and seen.free_mb is not None and seen.free_mb < declaration.free_mb:
         raise MetalfleetError(
             f"The disk is full: {declaration.places.root} has {seen.free_mb} MB free, and a build needs "
             f"{declaration.free_mb}",
             remedy="Free some space, or set tensorflow_free_mb if you know better.",
         )
+
+
+def refuse_missing_lock(declaration: Declaration) -> None:
+    """An environment cannot be built for a platform that its locks were not made for."""
+    raise MetalfleetError(
+        f"There is no lock for {platform_name()} for the environment {declaration.name}",
+        evidence=f"There are locks for: {', '.join(declaration.lock_platforms) or 'none'}.",
+        remedy="Declare a lock of your own (lock), or a Python that has one (native_python_version).",
+    )
 
 
 def refuse_link_of_others(declaration: Declaration, seen: Observation) -> None:

@@ -63,9 +63,9 @@ def repaired(finding: Finding, tools: Tools) -> Finding:
     if not finding.is_pending:
         return finding
     try:
-        probe = apply(finding.declaration, finding.plan, tools)
+        done = apply(finding.declaration, finding.plan, tools)
     except ProbeFailed as failed:
         return replace(finding, problem=failed.problem, probe=failed.probe)
     except MetalfleetError as failure:
         return replace(finding, problem=failure.problem)
-    return replace(finding, carried=DONE, probe=probe)
+    return replace(finding, carried=DONE, probe=done.probe, warnings=(*finding.warnings, *done.warnings))

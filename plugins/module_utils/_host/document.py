@@ -37,13 +37,12 @@ class Document:
     """The managed Python that is wanted: source, version, existing, pins, uv_version. Empty: whichever there is."""
 
 
-def read_document(options: Mapping[str, Any], platform: str | None = "") -> Document:
+def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
     """The document that the options of tensorflow_environments say.
 
-    `platform` chooses among the digests of locks; None: the host's is not known. Raises MetalfleetError for what cannot
-    be meant.
+    `platform` chooses among the digests of locks; it is that of this process if nothing is said. Raises MetalfleetError
+    for what cannot be meant.
     """
-    platform = platform_name() if platform == "" else platform
     places = read_places(options)
     environments = options["environments"]
     refuse_double_names([str(each["name"]) for each in environments])
@@ -51,7 +50,10 @@ def read_document(options: Mapping[str, Any], platform: str | None = "") -> Docu
     texts = options.get("lock_texts") or {}
     return Document(
         places,
-        tuple(declare({**shared, **each, **choose_lock(each, texts, platform)}, places) for each in environments),
+        tuple(
+            declare({**shared, **each, **choose_lock(each, texts, platform or platform_name())}, places)
+            for each in environments
+        ),
         Source(options.get("index_url") or "", options.get("wheels") or ""),
         options.get("python") or {},
     )
@@ -77,17 +79,10 @@ def refuse_double_names(names: list[str]) -> None:
         seen[name.lower()] = name
 
 
-def choose_lock(environment: Mapping[str, Any], texts: Mapping[str, str], platform: str | None) -> dict[str, str]:
+def choose_lock(environment: Mapping[str, Any], texts: Mapping[str, str], platform: str) -> dict[str, Any]:
     """The digest of an environment's lock for a platform, and its text, if that was sent along."""
-    digests = environment.get("lock_digests") or {}
-    if environment.get("lock_text") or environment.get("state") in ("absent", "rolled_back") or platform is None:
-        return {}
+    digests: Mapping[str, str] = environment.get("lock_digests") or {}
     digest = digests.get("any") or digests.get(platform)
     if digest is None:
-        known = ", ".join(sorted(digests)) or "none"
-        raise MetalfleetError(
-            f"There is no lock for {platform} for the environment {environment['name']}",
-            evidence=f"There are locks for: {known}.",
-            remedy="Declare a lock of your own (lock), or a Python that has one (native_python_version).",
-        )
+        return {"lock_platforms": tuple(sorted(digests))}
     return {"lock_digest": digest, "lock_text": texts.get(digest, "")}

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
@@ -19,6 +19,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem, as_sentence
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
 
+UNKNOWN = "unknown"
 ASKED, FORESEEN, DONE = "asked", "foreseen", "done"
 """What became of a plan: nobody carries it out, check mode foresees that it would be, or it was."""
 
@@ -103,9 +104,10 @@ def make_report(
 
 def foresee(options: Mapping[str, Any]) -> dict[str, Any]:
     """The report of a host that has nothing of ours yet, from the options that its module would be handed."""
-    document = read_document(options, platform=None)
-    nothing = Observation()
-    findings = [Finding(declared, nothing, make_plan(declared, nothing)) for declared in document.environments]
+    document, nothing = read_document(options), Observation()
+    # The locks that there are may be for another Python than the controller's, so that the plan gets any.
+    declared = [replace(each, lock_digest=each.lock_digest or UNKNOWN) for each in document.environments]
+    findings = [Finding(each, nothing, make_plan(each, nothing)) for each in declared]
     return make_report(findings, platform=None, managed=["absent"] if wants_python(document) else [])
 
 

@@ -32,7 +32,7 @@ class Kind(Protocol):
     """Installs locks into generations, and reads what is installed there."""
 
     def prepare(self, generation: Path, *, name: str, python: Path) -> None:
-        """Make the generation's folder into an environment without packages, for a base interpreter.
+        """Make the generation's folder, which is there, into an environment without packages, for a base interpreter.
 
         `name` is what a shell shows while the environment is active.
         """

@@ -41,7 +41,9 @@ class Venv:
     def prepare(self, generation: Path, *, name: str, python: Path) -> None:
         """Make a virtual environment that holds nothing but a start-up file of ours."""
         # Only absolute interpreters: uv would otherwise execute every python on PATH, shims included.
-        self._run("venv", "--python", str(python), "--prompt", name, str(generation), timeout=TO_START)
+        self._run(
+            "venv", "--python", str(python), "--prompt", name, "--allow-existing", str(generation), timeout=TO_START
+        )
         (site_packages(generation) / OUR_FILE).write_text(OUR_LINE, encoding="utf-8")
 
     def install(self, generation: Path, lock: str) -> None:

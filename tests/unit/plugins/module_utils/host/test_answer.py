@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -201,12 +202,12 @@ class TestDocument:
         document = read_document({**self.options(declared), "lock_texts": {"aa": "text"}}, PLATFORM)
         assert (document.environments[0].lock_sha256, document.environments[0].lock) == ("aa", "text")
 
-    def test_a_platform_without_a_lock_is_named(self) -> None:
-        declared = {"name": "tf", "lock_digests": {"linux-x86_64-py3.11": "aa"}}
-        with pytest.raises(
-            MetalfleetError, match=r"no lock for macos-arm64-py3\.12 .*There are locks for: linux-x86_64-py3\.11"
-        ):
-            read_document(self.options(declared), PLATFORM)
+    def test_a_platform_without_a_lock_is_named(self, host: Host) -> None:
+        declared = {"name": "new", "lock_digests": {"linux-x86_64-py2.7": "aa", PLATFORM: "bb"}}
+        host.environments += read_document({**self.options(declared), "free_mb": 1}, "linux-x86_64-py3.11").environments
+        said = host.ask()
+        assert re.search(r"no lock for \S+ .* There are locks for: linux-x86_64-py2\.7, macos-", said["text"][0])
+        assert [each["ok"] for each in said["environments"]] == [True, False]
 
     def test_an_own_lock_serves_any_platform(self) -> None:
         document = read_document(self.options({"name": "tf", "lock_digests": {"any": "aa"}}), PLATFORM)
