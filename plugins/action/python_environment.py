@@ -33,7 +33,10 @@ class ActionModule(ModuleAction):
         return super().act(without_none(options), task_vars)
 
     def act_without_python(
-        self, answer: NoPython, options: dict[str, Any], task_vars: Mapping[str, Any]  # noqa: ARG002
+        self,
+        answer: NoPython,
+        options: dict[str, Any],
+        task_vars: Mapping[str, Any],  # noqa: ARG002
     ) -> dict[str, Any]:
         """A host that has nothing of ours needs no Python for what must be absent, nor for check mode."""
         is_foreseen = options["state"] == "absent" or (self._task.check_mode and options["state"] == "present")

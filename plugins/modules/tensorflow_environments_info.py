@@ -52,7 +52,9 @@ ok:
   type: bool
   sample: true
 text:
-  description: One paragraph for each environment, and for what concerns the whole host; the worst first.
+  description:
+    - What needs somebody's attention, in one paragraph for each environment and for the whole host, the worst first.
+    - Where nothing does, one paragraph for each environment.
   returned: always
   type: list
   elements: str

@@ -14,6 +14,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action impo
     EndedBadly,
     FleetAction,
     NoPython,
+    NoPythonYet,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, find_lock
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
@@ -65,8 +66,10 @@ class EnvironmentsAction(FleetAction):
 
         if isinstance(answer, EndedBadly):
             return report.without_python(answer.text)
+        if self.sends_locks and not self._task.check_mode:
+            raise NoPythonYet
         if answer.blank:
-            return report.foresee(document)
+            return report.foresee(document, carried=report.FORESEEN if self.sends_locks else report.ASKED)
         return report.without_python("The managed Python is missing, so that nothing else could be looked at")
 
 
