@@ -110,7 +110,7 @@ class FleetAction(ActionBase):
         numbers = list(find_floats(given, self.spec))
         if numbers:
             raise MetalfleetError("; ".join(numbers), remedy='Put it between quotes, such as "3.10".')
-        checked = ArgumentSpecValidator(self.spec).validate(given)
+        checked = ArgumentSpecValidator(with_paths_as_written(self.spec)).validate(given)
         if checked.error_messages:
             raise MetalfleetError(
                 "The declaration is not valid: " + "; ".join(dict.fromkeys(checked.error_messages)),
@@ -248,6 +248,18 @@ def last_object(text: str) -> str:
     """The last line that is a JSON object, as a module's answer is, without what start-up files print around it."""
     lines = [line for line in text.splitlines() if line.startswith("{") and line.rstrip().endswith("}")]
     return lines[-1] if lines else text
+
+
+def with_paths_as_written(spec: Spec) -> Spec:
+    """The spec with texts for paths: a "~" is the home on the host, not that on this machine."""
+    as_text = {"type": "str", "elements": "str"}
+    return {
+        name: {
+            key: as_text[key] if value == "path" else with_paths_as_written(value) if key == "options" else value
+            for key, value in option.items()
+        }
+        for name, option in spec.items()
+    }
 
 
 def find_floats(given: Any, spec: Spec, where: str = "") -> Iterator[str]:

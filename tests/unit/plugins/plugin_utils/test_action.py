@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, NATIVE_PYTHON
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
     NO_PYTHON,
@@ -17,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action impo
     find_floats,
     last_object,
     start,
+    with_paths_as_written,
 )
 
 
@@ -90,3 +92,10 @@ def test_a_number_where_a_text_is_wanted_is_found(given: dict[str, Any], spec: d
 @pytest.mark.parametrize("given", [{"version": "3.10"}, {"environments": "tensorflow"}, {"keep": 2.0}, {"free_mb": 10}])
 def test_other_values_are_the_specs_matter(given: dict[str, Any]) -> None:
     assert list(find_floats(given, {**ENVIRONMENTS, **NATIVE_PYTHON})) == []
+
+
+def test_paths_of_a_host_are_not_expanded_on_the_controller() -> None:
+    checked = ArgumentSpecValidator(with_paths_as_written(ENVIRONMENTS)).validate({"root": "~/here"})
+    assert checked.error_messages == []
+    assert checked.validated_parameters["root"] == "~/here"
+    assert checked.validated_parameters["links"] == "~/.virtualenvs"
