@@ -28,8 +28,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import study
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source, Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 from uv import find_uv_bin
 
 from tests.benchmarks import CACHE, LOCKS
@@ -152,7 +153,7 @@ def make_places(root: Path, python: Path) -> Places:
 def tools_for(places: Places, wheels: Path) -> Tools:
     """What our builds are made with."""
     commands = Commands()
-    return Tools(Venv(places, Source(wheels=str(wheels)), commands), commands, Prober(places.root, commands))
+    return Tools(Venv(places, Network(wheels=str(wheels)), commands), commands, Prober(places.root, commands))
 
 
 def cache_of(places: Places) -> Path:

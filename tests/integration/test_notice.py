@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
 from tests.ansible_runner import CHECKOUT
 from tests.wheels import lock_of, make_wheel
@@ -170,7 +170,7 @@ class Tools:
 
     def ours(self) -> str:
         """The reasons of our plan, which is then carried out."""
-        document = Document(self.declaration.places, (self.declaration,), Source(wheels=str(self.wheels)))
+        document = Document(self.declaration.places, (self.declaration,), Network(wheels=str(self.wheels)))
         report = converge(document, check_mode=False)
         assert report["ok"], report["text"]
         return ", ".join(f"`{reason}`" for reason in report["reasons"]) or "-"

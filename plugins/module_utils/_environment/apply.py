@@ -11,6 +11,7 @@ from typing import Any, Callable
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, manifest, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import (
+    Built,
     ProbeFailed,
     Tools,
     build,
@@ -47,15 +48,16 @@ def apply(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
 
 def carry_out(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
     """The same, with failures as they come."""
-    probe, warnings = None, []
+    done = Done()
     for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):
         if do == "build":
-            probe = build_and_switch(declaration, target, tools)
+            built = build_and_switch(declaration, target, tools)
+            done = Done(built.probe, (*done.warnings, *built.warnings))
         elif do in CLEANING:
-            warnings += clean(target, CLEANING[do], tools)
+            done = Done(done.probe, (*done.warnings, *clean(target, CLEANING[do], tools)))
         else:
             STEPS[do](declaration, target)
-    return Done(probe, tuple(warnings))
+    return done
 
 
 def clean(path: str, how: Callable[[Path, Tools], None], tools: Tools) -> list[str]:
@@ -67,11 +69,11 @@ def clean(path: str, how: Callable[[Path, Tools], None], tools: Tools) -> list[s
     return []
 
 
-def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> dict[str, Any] | None:
+def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> Built:
     """Build a generation and activate it; a failed one is removed."""
     generation = declaration.home / number
     try:
-        probe = build(generation, declaration, tools)
+        built = build(generation, declaration, tools)
     except BaseException as failure:
         with contextlib.suppress(OSError):
             safety.remove_tree(generation)
@@ -79,7 +81,7 @@ def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> dic
             raise was_not_activated(failure, declaration) from failure
         raise
     switch(declaration.link, generation)
-    return probe
+    return built
 
 
 def switch(link: Path, generation: Path) -> None:

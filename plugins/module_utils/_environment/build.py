@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     startup_files_elsewhere,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Claim, Contents, Kind
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import (
+    Claim,
+    Contents,
+    Installed,
+    Kind,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
 
@@ -62,18 +66,6 @@ class ProbeFailed(MetalfleetError):
         self.probe = probe
 
 
-class DamagedFiles(MetalfleetError):
-    """Installed files are not those of their packages."""
-
-    def __init__(self, owners: list[str], paths: list[str]) -> None:
-        super().__init__(
-            f"Files of {', '.join(owners)} are not what their packages brought",
-            evidence=f"They are {', '.join(paths[:5])}.",
-            remedy="Check the disk, and run again.",
-        )
-        self.owners = owners
-
-
 @dataclass(frozen=True)
 class Tools:
     """What the work is done with. Tests hand in others."""
@@ -86,6 +78,14 @@ class Tools:
 
 
 @dataclass(frozen=True)
+class Built:
+    """What is to be said of a new generation."""
+
+    probe: dict[str, Any] | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Checked:
     """What a complete check of a generation's files found out."""
 
@@ -94,16 +94,10 @@ class Checked:
     shared: dict[str, list[str]]
 
 
-def build(generation: Path, declaration: Declaration, tools: Tools) -> dict[str, Any] | None:
-    """Make a complete generation, and return its probe. Raises whatever failed; the caller removes what is there."""
+def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
+    """Make a complete generation. Raises whatever failed; the caller removes what is there then."""
     python = Path(os.path.realpath(managed_python(declaration.places.root)))
-    try:
-        contents, checked = fill(generation, declaration, python, tools)
-    except DamagedFiles as damage:
-        # What was just installed came from a damaged cache: fetch these packages anew, once.
-        tools.kind.forget(damage.owners)
-        shutil.rmtree(generation)
-        contents, checked = fill(generation, declaration, python, tools)
+    installed, contents, checked = fill(generation, declaration, python, tools)
     probe = probe_new(generation, declaration, tools.probe)
     interpreter = manifest.identify(generation / "bin" / "python")
     if interpreter is None:
@@ -113,25 +107,26 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> dict[str,
         lock_sha256=declaration.lock_sha256,
         interpreter=interpreter,
         packages=contents.packages,
+        archives=installed.archives,
         startup_elsewhere=startup_files_elsewhere(python),
         shared=checked.shared,
         probe={key: probe[key] for key in ("verdict", "duration", "macos")} if probe else None,
     )
     manifest.write(generation, complete, checked.tree, checked.owned)
-    return probe
+    return Built(probe, installed.warnings)
 
 
-def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools) -> tuple[Contents, Checked]:
+def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools) -> tuple[Installed, Contents, Checked]:
     """Install the lock, and check what has come of it."""
     manifest.begin(generation)
     tools.kind.prepare(generation, name=declaration.name, python=python)
     bare = {path for path, _ in files.paths(files.walk(generation))}
-    tools.kind.install(generation, declaration.lock)
+    installed = tools.kind.install(generation, declaration.lock)
     contents = tools.kind.inspect(generation)
     refuse_startup_files(contents.claims, declaration.startup_files_of)
     checked = check(generation, contents.claims, bare)
     refuse_foreign_code(generation, checked.tree, tools.machine)
-    return contents, checked
+    return installed, contents, checked
 
 
 def probe_new(generation: Path, declaration: Declaration, probe: Probe) -> dict[str, Any] | None:
@@ -165,7 +160,11 @@ def check(generation: Path, claims: Iterable[Claim], bare: set[str]) -> Checked:
         if len({claim.sha256 for claim in claimed}) > 1:
             shared[path] = [claim.owner for claim in claimed]
     if damaged:
-        raise DamagedFiles(sorted(set(damaged.values())), sorted(damaged))
+        raise MetalfleetError(
+            f"Freshly installed files of {', '.join(sorted(set(damaged.values())))} are not what their wheels say",
+            evidence=f"They are {', '.join(sorted(damaged)[:5])}.",
+            remedy="If the disk is in order, remove these packages from the lock: their wheels contradict themselves.",
+        )
     return Checked(tree, by_owner(digests, owned), shared)
 
 

@@ -34,14 +34,9 @@ KNOWN = (
         "Move it away and run again.",
     ),
     (
-        r"[Hh]ash mismatch",
-        "a wheel's hash is not the one in the lock",
-        "The index served another file, or the lock is wrong: correct or re-make the lock, and check the index.",
-    ),
-    (
         r"Failed to extract archive|Bad CRC",
-        "a wheel arrived damaged",
-        "Run again; if it happens again, check the network and the index.",
+        "a wheel is damaged",
+        "Make the lock with another version of that package: whoever made the wheel made it so.",
     ),
     (
         r"requires `[^`]*`, but|requires Python|is incompatible with",
@@ -49,34 +44,9 @@ KNOWN = (
         "Add them to the lock, in a version that is allowed.",
     ),
     (
-        r"(has|have) no wheels? (with a matching|that)|only has wheels|no usable wheels|can't be installed",
-        "a package of the lock has no wheel for this Python and system",
-        "Use a lock that was made for this platform and Python.",
-    ),
-    (
-        r"no wheels are available|has no wheels|no source distribution|Building source distributions .* disabled",
-        "a package of the lock has no wheel at all, for any platform",
-        "Make one with `pip wheel`, put it with all others into tensorflow_wheels, and its hash into the lock.",
-    ),
-    (
-        r"In .--require-hashes. mode",
-        "the lock is not complete",
-        "Every requirement must be pinned with == and have its --hash lines.",
-    ),
-    (
-        r"No solution found|was not found in|no versions of",
-        "a package of the lock is not in the index, or not in that version",
-        "Check the lock and the index (tensorflow_index_url).",
-    ),
-    (
         r"no answer within",
         "a program did not end in time",
         "See what it waits for on the host, and run again.",
-    ),
-    (
-        r"error sending request|Failed to fetch|dns error|timed out|[Cc]onnection|request failed",
-        "the package index could not be reached",
-        "Check the network, the proxy and the index's URL (tensorflow_index_url), and run again.",
     ),
 )
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.lock import locked_packages
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
 MARK = "metalfleet"
 """In a specification's metadata: the stable path of the environment that it was written for."""
@@ -63,7 +63,7 @@ def refuse_kernel_of_others(name: str) -> None:
 
 def refuse_lock_without_ipykernel(name: str, lock: str) -> None:
     """Refuse a kernel that could not be started."""
-    if "ipykernel" not in locked_packages(lock):
+    if "ipykernel" not in {pin.name for pin in parse_lock(lock).pins}:
         raise MetalfleetError(
             f"The environment {name} is to be a Jupyter kernel, but its lock has no ipykernel",
             remedy="Add ipykernel to the lock, or leave jupyter_kernel out.",

@@ -46,6 +46,8 @@ class Manifest:
     interpreter: Interpreter
     packages: dict[str, str]
     """Normalised name to version."""
+    archives: tuple[str, ...]
+    """SHA-256 of each archive that it was installed from."""
     startup_elsewhere: list[str]
     """Start-up files outside the generation that were there already, such as a Linux distribution's own."""
     shared: dict[str, list[str]] = field(default_factory=dict)

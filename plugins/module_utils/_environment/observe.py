@@ -141,6 +141,13 @@ def list_generations(home: Path) -> tuple[dict[int, Manifest], list[str]]:
     return dict(sorted(complete.items())), [name for name in names if not read.get(name)]
 
 
+def all_complete(places: Places) -> Iterator[Manifest]:
+    """The manifests of all environments' complete generations, whoever declares them."""
+    for home in places.environments.iterdir() if places.environments.is_dir() else ():
+        if home.is_dir():
+            yield from list_generations(home)[0].values()
+
+
 def read_link(path: Path) -> Link | None:
     if path.is_symlink():
         return Link(str(path.readlink()))

@@ -13,10 +13,6 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.lock import (
-    locked_packages,
-    refuse_unusable_lock,
-)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter, Manifest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
     Difference,
@@ -29,6 +25,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
 
 @dataclass(frozen=True)
@@ -335,7 +332,7 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
     if does & {"build", "switch"}:
         refuse_link_of_others(declaration, seen)
     if does & {"build", "write-kernel"} and declaration.lock:
-        refuse_unusable_lock(declaration.lock, declaration.name)
+        parse_lock(declaration.lock)  # refuses what is no lock
         if declaration.jupyter_kernel:
             kernel.refuse_lock_without_ipykernel(declaration.name, declaration.lock)
     if "write-kernel" in does and seen.kernel is not None and kernel.is_of_others(seen.kernel, declaration.link):
@@ -399,6 +396,11 @@ def describe(declaration: Declaration, seen: Observation, plan: Plan) -> dict[st
         elif number:
             after |= facts_of(seen.generations[int(number)])
     return {"before": before, "after": {**after, "because": [f"{a.reason}: {a.evidence}" for a in plan.actions]}}
+
+
+def locked_packages(lock: str) -> dict[str, str]:
+    """Names and versions that a lock pins, for any platform."""
+    return {pin.name: pin.version for pin in parse_lock(lock).pins}
 
 
 def facts_of(built: Manifest) -> dict[str, Any]:

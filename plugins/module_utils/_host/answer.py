@@ -43,7 +43,7 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
 def tools_for(document: Document, prober: Prober) -> Tools:
     """What the work on this host is done with."""
     commands = Commands()
-    return Tools(Venv(document.places, document.source, commands), commands, prober)
+    return Tools(Venv(document.places, document.network, commands), commands, prober)
 
 
 def study(declaration: Declaration, tools: Tools) -> Finding:

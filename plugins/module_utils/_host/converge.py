@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import apply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import ProbeFailed, Tools
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import all_complete
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import one_writer
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import (
@@ -36,26 +37,38 @@ def converge(
     """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments."""
     tools = tools or tools_for(document, Prober(document.places.root, Commands()))
     findings = [study(declared, tools) for declared in document.environments]
+    warnings: list[str] = []
     if check_mode:
         findings = [replace(finding, carried=FORESEEN) for finding in findings]
     elif any(finding.is_pending for finding in findings):
-        findings = carry_out(document, findings, tools)
+        findings, warnings = carry_out(document, findings, tools)
     return make_report(
         [probed(finding, tools) for finding in findings],
         platform=platform_name(),
         managed=python_reasons(document),
+        warnings=warnings,
         with_diff=with_diff,
     )
 
 
-def carry_out(document: Document, findings: Iterable[Finding], tools: Tools) -> list[Finding]:
-    """Repair what has to be repaired, as the only writer."""
+def carry_out(document: Document, findings: list[Finding], tools: Tools) -> tuple[list[Finding], list[str]]:
+    """Repair what has to be repaired, as the only writer; returns warnings, too."""
     try:
         with one_writer(document.places):
             # Another writer may have been at work until now.
-            return [repaired(study(declared, tools), tools) for declared in document.environments]
+            done = [repaired(study(declared, tools), tools) for declared in document.environments]
+            return done, prune_archives(document, tools)
     except MetalfleetError as refusal:
-        return [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings]
+        return [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings], []
+
+
+def prune_archives(document: Document, tools: Tools) -> list[str]:
+    """Keep what generations were installed from, and what the declared locks name; returns warnings."""
+    keep = {archive for built in all_complete(document.places) for archive in built.archives}
+    for declared in document.environments:
+        with suppress(MetalfleetError):  # what is no lock names nothing
+            keep.update(tools.kind.archives_of(declared.lock))
+    return tools.kind.prune(keep)
 
 
 def repaired(finding: Finding, tools: Tools) -> Finding:

@@ -14,13 +14,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     declare,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
     DEFAULT_LINKS,
     DEFAULT_ROOT,
     Places,
     platform_name,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
 SHARED = ("free_mb", "probe_timeout")
 """Options that hold for every environment of a host."""
@@ -32,7 +32,7 @@ class Document:
 
     places: Places
     environments: tuple[Declaration, ...]
-    source: Source = field(default_factory=Source)
+    network: Network = field(default_factory=Network)
     python: Mapping[str, Any] = field(default_factory=dict)
     """The managed Python that is wanted: source, version, existing, pins, uv_version. Empty: whichever there is."""
 
@@ -54,7 +54,7 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
             declare({**shared, **each, **choose_lock(each, texts, platform or platform_name())}, places)
             for each in environments
         ),
-        Source(options.get("index_url") or "", options.get("wheels") or ""),
+        read_network(options),
         options.get("python") or {},
     )
 
@@ -62,6 +62,19 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
 def read_places(options: Mapping[str, Any]) -> Places:
     """Where the document's environments live."""
     return Places(Path(options.get("root") or DEFAULT_ROOT), Path(options.get("links") or DEFAULT_LINKS))
+
+
+def read_network(options: Mapping[str, Any]) -> Network:
+    """How the host reaches what it downloads."""
+    return Network(
+        index_url=options.get("index_url") or "",
+        extra_index_urls=tuple(options.get("extra_index_urls") or ()),
+        proxy=options.get("proxy") or "",
+        certificates=options.get("ca_certificates") or "",
+        username=options.get("username") or "",
+        password=options.get("password") or "",
+        wheels=options.get("wheels") or "",
+    )
 
 
 def refuse_double_names(names: list[str]) -> None:

@@ -79,6 +79,7 @@ def make_report(
     platform: str | None,
     managed: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
     with_diff: bool = False,
 ) -> dict[str, Any]:
     """The report of a host. `managed` are the reasons of the managed Python."""
@@ -94,7 +95,7 @@ def make_report(
         "todo": todo,
         "ok": todo != "python" and all(finding.ok for finding in findings),
         "text": worth_saying(host, environments),
-        "warnings": [warning for finding in findings for warning in finding.warnings],
+        "warnings": [*warnings, *(warning for finding in findings for warning in finding.warnings)],
     }
     if facts is not None:
         report["apple_silicon"] = dict(facts)

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""How environments are built: each kind in a module of its own, all by one protocol."""
+"""How environments are built: a file for each kind, and what they are built from."""

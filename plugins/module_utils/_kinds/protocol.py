@@ -4,9 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What a lock was installed from."""
+
+    archives: tuple[str, ...]
+    """SHA-256 of each package's archive."""
+    warnings: tuple[str, ...] = ()
 
 
 class Claim(NamedTuple):
@@ -37,8 +47,8 @@ class Kind(Protocol):
         `name` is what a shell shows while the environment is active.
         """
 
-    def install(self, generation: Path, lock: str) -> None:
-        """Install exactly what the text of a lock names, each file checked by its hash."""
+    def install(self, generation: Path, lock: str) -> Installed:
+        """Install exactly what the text of a lock names, from archives that are checked by their hashes."""
 
     def inspect(self, generation: Path) -> Contents:
         """Read what is installed. Raises MetalfleetError for a package that no generation may hold."""
@@ -46,5 +56,8 @@ class Kind(Protocol):
     def package_of(self, path: str) -> tuple[str, str] | None:
         """Name and version of the package whose presence a file tells, by its path in a generation."""
 
-    def forget(self, packages: list[str]) -> None:
-        """Fetch these packages anew when they are installed again."""
+    def archives_of(self, lock: str) -> Collection[str]:
+        """SHA-256 of every archive that a lock may be installed from."""
+
+    def prune(self, archives: Collection[str]) -> list[str]:
+        """Remove stored archives other than these. Returns warnings."""

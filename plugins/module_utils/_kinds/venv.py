@@ -8,51 +8,58 @@ import base64
 import csv
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import shutil
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import OUR_FILE, OUR_LINE
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Claim, Contents
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Claim, Contents, Installed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
+    WheelStore,
+    requirements_of,
+    uv_arguments,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
-TO_START = 120.0  # seconds for what starts an interpreter and downloads nothing
-TO_INSTALL = 3600.0  # seconds; a slow index needs its time for hundreds of megabytes
-LOCK_COPY = "metalfleet-lock.txt"
+TO_START = 120.0  # seconds for what starts an interpreter, and does nothing else
+TO_INSTALL = 1800.0  # seconds for unpacking on the slowest disk
+WHEELS = "metalfleet-wheels.txt"
+"""In a generation: the wheels that it was installed from."""
+CACHE = ".uv"
 _METADATA = re.compile(r"lib/python3\.\d+/site-packages/([^/]+\.dist-info)/METADATA")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where uv gets wheels: an index (empty: uv's default), or a folder or URL of wheels, and then no index."""
-
-    index_url: str = ""
-    wheels: str = ""
 
 
 class Venv:
     """The kind `venv`: wheels only, each checked by the lock's hash."""
 
-    def __init__(self, places: Places, source: Source, commands: Commands) -> None:
-        self._uv, self._cache, self._source, self._commands = places.uv, places.root / "cache/uv", source, commands
+    def __init__(self, places: Places, network: Network, commands: Commands) -> None:
+        self._uv, self._network, self._commands = places.uv, network, commands
+        self._store = WheelStore(places.wheels, places.set_aside)
 
     def prepare(self, generation: Path, *, name: str, python: Path) -> None:
         """Make a virtual environment that holds nothing but a start-up file of ours."""
         # Only absolute interpreters: uv would otherwise execute every python on PATH, shims included.
-        self._run(
-            "venv", "--python", str(python), "--prompt", name, "--allow-existing", str(generation), timeout=TO_START
-        )
+        options = ("--allow-existing", "--python", str(python), "--prompt", name)
+        self._run(generation, "venv", *options, str(generation), timeout=TO_START)
         (site_packages(generation) / OUR_FILE).write_text(OUR_LINE, encoding="utf-8")
 
-    def install(self, generation: Path, lock: str) -> None:
-        """Install the lock, hash-checked, from wheels only; refuse it if its packages require others."""
-        copy, python = generation / LOCK_COPY, str(generation / "bin" / "python")
-        copy.write_text(lock, encoding="utf-8")
-        options = ("--require-hashes", "--only-binary", ":all:", "--python", python)
-        self._run("pip", "sync", *options, str(copy), timeout=TO_INSTALL)
-        self._run("pip", "check", "--python", python, timeout=TO_START)
+    def install(self, generation: Path, lock: str) -> Installed:
+        """Install the lock by way of the wheel store; refuse one that lacks what its packages require."""
+        python, wheels = generation / "bin" / "python", generation / WHEELS
+        platform = platform_of(python, self._commands)
+        pins = parse_lock(lock).pins_for(platform.markers)
+        fetched = self._store.fetch(pins, platform, self._network, self._commands)
+        wheels.write_text(requirements_of(fetched.wheels), encoding="utf-8")
+        sync = ("pip", "sync", *uv_arguments(fetched.wheels), "--python", str(python), str(wheels))
+        self._run(generation, *sync, timeout=TO_INSTALL)
+        self._run(generation, "pip", "check", "--python", str(python), timeout=TO_START)
+        shutil.rmtree(generation / CACHE)
+        return Installed(tuple(wheel.sha256 for wheel in fetched.wheels), fetched.warnings)
 
     def inspect(self, generation: Path) -> Contents:
         """Read the metadata and the RECORD of every distribution."""
@@ -71,36 +78,36 @@ class Venv:
         match = _METADATA.fullmatch(path)
         return distribution_of(match.group(1)) if match else None
 
-    def forget(self, packages: list[str]) -> None:
-        """Remove packages from uv's cache, so that they are fetched anew."""
-        self._run("cache", "clean", *packages, timeout=TO_START)
+    def archives_of(self, lock: str) -> Collection[str]:
+        """The wheels' hashes, whatever platform they are for."""
+        return parse_lock(lock).hashes
 
-    def _run(self, *arguments: str, timeout: float) -> None:
+    def prune(self, archives: Collection[str]) -> list[str]:
+        """Remove other wheels from the store."""
+        return self._store.prune(archives)
+
+    def _run(self, generation: Path, *arguments: str, timeout: float) -> None:
         """Run uv with settings of ours only, whatever its user has configured."""
-        self._commands.run([str(self._uv), "--quiet", *arguments], timeout=timeout, env=self._variables())
+        env = variables(generation / CACHE)
+        self._commands.run([str(self._uv), "--quiet", *arguments], timeout=timeout, env=env)
 
-    def _variables(self) -> dict[str, str]:
-        """This process's variables without what would change uv's or Python's ways."""
-        ours = {
-            name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PYTHON", "VIRTUAL_ENV"))
-        }
-        ours |= {
-            "UV_CACHE_DIR": str(self._cache),
-            "UV_NO_CONFIG": "1",
-            "UV_PYTHON_DOWNLOADS": "never",
-            "UV_PYTHON_SEARCH_PATH": "/nonexistent",
-            "UV_SYSTEM_CERTS": "1",
-            # Never hard links: a damaged file would damage the cache, and the repair would bring the damage back. uv's
-            # "clone" falls back to them where a volume cannot clone; its "copy" clones by itself on APFS, for that is
-            # how Rust copies a file there (std::fs::copy: fclonefileat, then fcopyfile).
-            "UV_LINK_MODE": "copy",
-        }
-        # Through the environment, for a URL may hold credentials and a process list shows arguments.
-        if self._source.index_url:
-            ours["UV_DEFAULT_INDEX"] = self._source.index_url
-        if self._source.wheels:
-            ours |= {"UV_FIND_LINKS": self._source.wheels, "UV_NO_INDEX": "1"}
-        return ours
+
+def variables(cache: Path) -> dict[str, str]:
+    """The variables of uv's process: ours without what would change uv's or Python's ways.
+
+    The cache is uv's workshop while one generation is made, on the same volume, and is gone before it is complete. So
+    files may be hard-linked from there, which saves writing each of them twice; nothing stays that they share.
+    """
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PYTHON", "VIRTUAL_ENV"))}
+    return {
+        **ours,
+        "UV_CACHE_DIR": str(cache),
+        "UV_LINK_MODE": "hardlink",
+        "UV_NO_CONFIG": "1",
+        "UV_OFFLINE": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_PYTHON_SEARCH_PATH": "/nonexistent",
+    }
 
 
 def site_packages(generation: Path) -> Path:

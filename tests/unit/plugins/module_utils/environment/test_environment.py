@@ -32,8 +32,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import look
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source, Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
 from tests.simulated_mac.macho import Kind, stub
 from tests.wheels import Wheel, lock_of, make_wheel
@@ -85,7 +86,7 @@ class Host:
         self.folder = folder
         self.wheels = folder / "wheels"
         self.commands = RecordingCommands()
-        self.source = Source(wheels=str(self.wheels))
+        self.network = Network(wheels=str(self.wheels))
         self.machine = ""
         packages = (make_wheel(self.wheels, "alpha"), make_wheel(self.wheels, "beta", "2.0"))
         self.declaration = Declaration("tf", Places(folder / "root", folder / "links"), lock_of(*packages), free_mb=1)
@@ -103,7 +104,7 @@ class Host:
 
     @property
     def tools(self) -> Tools:
-        return Tools(Venv(self.places, self.source, self.commands), self.commands, self.probe, self.machine)
+        return Tools(Venv(self.places, self.network, self.commands), self.commands, self.probe, self.machine)
 
     def report(self, *, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
         document = Document(self.places, (replace(self.declaration, **changed),))
@@ -424,7 +425,7 @@ class TestBuild:
     def test_a_failed_build_keeps_the_old_one(self, host: Host) -> None:
         wrong = host.declaration.lock.replace("sha256:", "sha256:0000")[:-5] + "\n"
         wrong = "\n".join(line[: line.index(":") + 65] for line in wrong.splitlines()) + "\n"
-        with pytest.raises(RefusedError, match=r"(?s)hash is not the one in the lock.*still in use.*(alpha|beta)"):
+        with pytest.raises(RefusedError, match=r"wheel of (alpha|beta) .* is not the one in the lock.*still in use"):
             host.converge(lock=wrong)
         assert host.generations() == ["1"]
         assert host.imports() == "1.0 2.0\n"
@@ -444,17 +445,25 @@ class TestBuild:
         assert built
         assert built.probe == {"verdict": "gpu-ok", "duration": 1.0, "macos": "15.5"}
 
-    def test_a_damaged_cache_is_noticed_and_refetched(self, host: Host) -> None:
-        cached = [path for path in (host.places.root / "cache").rglob("alpha/__init__.py") if path.is_file()]
-        assert cached
-        for path in cached:
-            path.write_text("VERSION = 'damaged'\n")
+    def test_a_damaged_wheel_in_the_store_is_noticed_and_refetched(self, host: Host) -> None:
+        [stored] = host.places.wheels.glob("*/alpha-1.0-*.whl")
+        whole = stored.read_bytes()
+        stored.write_bytes(whole[:-1] + b"!")
         (host.packages / "alpha/__init__.py").unlink()
         assert host.four_runs()[1:] == [["file-missing"], [], []]
         assert host.imports() == "1.0 2.0\n"
+        assert stored.read_bytes() == whole
 
-    def test_an_environment_shares_no_file_with_the_cache(self, host: Host) -> None:
+    def test_a_repair_needs_nothing_but_the_store(self, host: Host) -> None:
+        (host.packages / "alpha/__init__.py").unlink()
+        host.network = Network(index_url="http://127.0.0.1:9/simple")
+        assert host.converge()["reasons"] == ["file-missing"]
+
+    def test_an_environment_shares_no_file_with_others(self, host: Host) -> None:
         assert {path.stat().st_nlink for path in host.packages.rglob("*.py")} == {1}
+
+    def test_nothing_is_left_of_uvs_cache(self, host: Host) -> None:
+        assert not list(host.places.root.rglob("archive-v*"))
 
     def test_a_wheel_that_brings_a_startup_file_is_refused(self, host: Host) -> None:
         evil = make_wheel(host.wheels, "evil", files={"evil.pth": b"import os\n"})
@@ -495,17 +504,17 @@ class TestBuild:
     ) -> None:
         monkeypatch.setenv("UV_PYTHON", "/usr/bin/python3")
         new_host.converge()
-        for call, environment in zip(new_host.commands.calls, new_host.commands.environments, strict=True):
+        uv, calls = str(new_host.places.uv), zip(new_host.commands.calls, new_host.commands.environments, strict=True)
+        for call, environment in [each for each in calls if each[0][0] == uv]:
             assert Path(call[call.index("--python") + 1]).is_absolute()
             assert environment["UV_PYTHON_SEARCH_PATH"] == "/nonexistent"
             assert "UV_PYTHON" not in environment
 
     def test_credentials_are_in_no_argument_and_no_message(self, new_host: Host) -> None:
         secret = "http://user:secret@127.0.0.1:9/simple"
-        new_host.source = Source(index_url=secret)
+        new_host.network = Network(index_url=secret)
         with pytest.raises(RefusedError, match="could not be reached") as caught:
             new_host.converge()
-        assert new_host.commands.environments[0]["UV_DEFAULT_INDEX"] == secret
         assert "secret" not in str(caught.value) + json.dumps(new_host.commands.calls)
 
     def test_a_full_disk_is_refused_before_the_build(self, new_host: Host) -> None:
@@ -514,8 +523,27 @@ class TestBuild:
         assert new_host.commands.calls == []
 
     def test_a_lock_without_hashes_is_refused(self, new_host: Host) -> None:
-        with pytest.raises(RefusedError, match="lock is not complete"):
+        with pytest.raises(RefusedError, match=r"line 1 pins alpha 1\.0 without a SHA-256"):
             new_host.converge(lock="alpha==1.0\n")
+
+    @pytest.mark.parametrize(
+        ("lock", "words"),
+        [
+            ('version = 1\nrevision = 3\n\n[[package]]\nname = "alpha"\n', r"a uv\.lock.*uv export"),
+            ('lock-version = "1.0"\n\n[[packages]]\nname = "alpha"\n', r"a pylock\.toml.*uv pip compile"),
+            ('[[package]]\nname = "alpha"\noptional = false\n', r"a poetry\.lock.*poetry export"),
+            ('{\n    "_meta": {\n        "hash": {}\n    }\n}\n', r"a Pipfile\.lock.*pipenv requirements"),
+            ("name: tf\ndependencies:\n  - alpha\n", r"an environment\.yml.*uv pip compile"),
+            ("<!DOCTYPE html><html><title>Log in</title></html>", "a web page"),
+        ],
+    )
+    def test_a_lock_of_another_format_is_refused_with_what_makes_one(
+        self, new_host: Host, lock: str, words: str
+    ) -> None:
+        for check_mode in (True, False):
+            with pytest.raises(RefusedError, match=words):
+                new_host.converge(lock=lock, check_mode=check_mode)
+        assert new_host.commands.calls == []
 
 
 class TestKeeping:

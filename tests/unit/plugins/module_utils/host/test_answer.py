@@ -18,8 +18,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import ask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Source, Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
 from tests.wheels import lock_of, make_wheel
 
@@ -54,7 +55,7 @@ class Host:
     @property
     def tools(self) -> Tools:
         commands = Commands()
-        return Tools(Venv(self.places, Source(wheels=str(self.folder / "wheels")), commands), commands, self.probe, "")
+        return Tools(Venv(self.places, Network(wheels=str(self.folder / "wheels")), commands), commands, self.probe, "")
 
     def probe(self, environment: Path, *, level: str, **_: Any) -> dict[str, Any]:
         self.probed.append((environment.name, level))
@@ -169,7 +170,7 @@ class TestConverging:
         host.declare("good")
         said = host.converge()
         assert [each["ok"] for each in said["environments"]] == [True, False, True]
-        assert said["text"][0].startswith("bad: The environment bad was not changed: ")
+        assert said["text"][0].startswith("bad: There is no package missing. Nothing was activated. ")
         assert said["changed"]
 
     def test_a_bad_probe_is_the_verdict_and_the_text(self, host: Host) -> None:

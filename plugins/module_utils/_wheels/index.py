@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""Which file a pin means: on package indexes (PEP 503, PEP 691) and on flat pages or in folders of wheels."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import (
+    WheelName,
+    parse_wheel_name,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web import (
+    AccessRefused,
+    FetchFailed,
+    NotThere,
+    OutOfOrder,
+    Unreachable,
+    Untrusted,
+    Web,
+    local_path,
+    masked,
+    open_local,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Pin
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Sources
+
+_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+_SDISTS = (".tar.gz", ".zip", ".tar.bz2")
+
+_OTHER_PLATFORM = "Use a lock that was made for this platform and Python."
+_CHECK_INDEX = "Check the network, the proxy (tensorflow_proxy) and the index (tensorflow_index_url), and run again."
+
+#: What failures mean: kind, cause, remedy. The first that fits counts.
+_MEANINGS: tuple[tuple[type[FetchFailed], str, str], ...] = (
+    (
+        AccessRefused,
+        "access was refused",
+        "Check tensorflow_username and tensorflow_password, or the credentials of the proxy (tensorflow_proxy).",
+    ),
+    (
+        Untrusted,
+        "a certificate is not trusted",
+        "If an authority of your own signed it, name the file with its certificates (tensorflow_ca).",
+    ),
+    (
+        NotThere,
+        "the package index names a file that it has not got",
+        "Correct the index, or choose another one (tensorflow_index_url), and run again.",
+    ),
+    (OutOfOrder, "the package index does not work as it should", _CHECK_INDEX),
+    (FetchFailed, "the package index could not be reached", _CHECK_INDEX),
+)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that can be fetched."""
+
+    filename: str
+    url: str = field(repr=False)
+    sha256: str = ""
+    """Empty where the index does not say it."""
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files that may be what a pin means, the best first."""
+
+    pin: Pin
+    files: tuple[RemoteFile, ...]
+
+
+class Finder:
+    """Looks for pins at all sources in turn. May be used by several threads."""
+
+    def __init__(self, web: Web, sources: Sources, platform: Platform) -> None:
+        self._web, self._sources, self._platform = web, sources, platform
+        self._page_lock = threading.Lock()
+        self._flat: list[RemoteFile] | None = None
+        self._dead: dict[str, FetchFailed] = {}
+
+    def find(self, pin: Pin) -> Found:
+        """The files of a pin, from the first source that has one. Raises MetalfleetError where none has."""
+        seen: list[RemoteFile] = []
+        failures: list[FetchFailed] = []
+        for files in self._listings(pin, failures):
+            seen += files
+            suitable = self._suitable(pin, files)
+            if suitable:
+                return Found(pin, suitable)
+        raise self._explain(pin, seen, failures)
+
+    def _listings(self, pin: Pin, failures: list[FetchFailed]) -> Iterator[list[RemoteFile]]:
+        """What the sources have of a package, one after another: what lies on this host comes first."""
+        try:
+            yield [file for file in self._flat_files() if _is_of(file, pin)]
+        except FetchFailed as failure:
+            failures.append(failure)
+        for index in sorted(self._sources.indexes, key=lambda url: local_path(url) is None):
+            if index in self._dead:
+                failures.append(self._dead[index])
+                continue
+            try:
+                yield self._listing(f"{index.rstrip('/')}/{pin.name}/")
+            except NotThere:
+                continue
+            except FetchFailed as failure:
+                failures.append(failure)
+                if not isinstance(failure, AccessRefused):  # which some indexes answer for one package alone
+                    self._dead[index] = failure
+
+    def _flat_files(self) -> list[RemoteFile]:
+        with self._page_lock:  # several threads, one request
+            if self._flat is None:
+                self._flat = []
+                for url in self._sources.pages:
+                    with suppress(NotThere):  # as pip has it, too
+                        self._flat += self._listing(url)
+            return self._flat
+
+    def _listing(self, url: str) -> list[RemoteFile]:
+        folder = local_path(url)
+        if folder is not None:
+            return _local_listing(folder)
+        final, content, kind = self._web.page(url, _ACCEPT)
+        if kind.startswith("application/vnd.pypi.simple") and kind.partition(";")[0].endswith("json"):
+            return _json_listing(content, final)
+        if "html" in kind:
+            return _html_listing(content.decode("utf-8", "replace"), final)
+        raise OutOfOrder(f"{masked(url)} answered what is no package index ({kind or 'of no type'})")
+
+    def _suitable(self, pin: Pin, files: list[RemoteFile]) -> tuple[RemoteFile, ...]:
+        """What may be meant: by its hash, or, where the index tells none, by its name."""
+        ranked = [(rank, file) for file in files for rank in [self._rank(pin, file)] if rank is not None]
+        known = [(rank, file) for rank, file in ranked if file.sha256 in pin.hashes]
+        unknown = [(rank, file) for rank, file in ranked if not file.sha256]
+        best = sorted(known or unknown, key=lambda pair: pair[0], reverse=True)
+        return tuple(file for _, file in (best[:1] if known else best))
+
+    def _rank(self, pin: Pin, file: RemoteFile) -> tuple[object, ...] | None:
+        wheel = _wheel_of(file, pin)
+        return self._platform.rank(wheel) if wheel else None
+
+    def _explain(self, pin: Pin, seen: list[RemoteFile], failures: list[FetchFailed]) -> MetalfleetError:
+        """Why a pin's file is nowhere to be had."""
+        if failures:
+            return explain_fetch(failures[0], f"The wheel of {pin} cannot be found")
+        places = (*self._sources.pages, *self._sources.indexes)
+        if not places:
+            return MetalfleetError(
+                "There is no place to get wheels from: the configuration of pip or uv says no-index",
+                remedy="Set tensorflow_index_url or tensorflow_wheels.",
+            )
+        where = ", ".join(map(masked, places))
+        of_version = [file for file in seen if _is_of_version(file, pin)]
+        if of_version:
+            return self._explain_version(pin, of_version, where)
+        return MetalfleetError(
+            f"There is no version {pin.version} of the package {pin.name}"
+            if seen
+            else f"There is no package {pin.name}",
+            evidence=f"Looked for at {where}.",
+            remedy="Correct the lock, or name the index that has it (tensorflow_extra_index_urls).",
+        )
+
+    def _explain_version(self, pin: Pin, files: list[RemoteFile], where: str) -> MetalfleetError:
+        """Why none of the files of a version is what a pin means."""
+        wheels = [file for file in files if file.filename.endswith(".whl")]
+        evidence = f"{where} has {_some(wheels or files)}."
+        if not wheels:
+            return MetalfleetError(
+                f"{pin} has no wheel for anybody",
+                evidence=evidence,
+                remedy="Nothing is compiled on a host: build a wheel, put it into an index of yours, and lock that.",
+            )
+        suitable = [file for file in wheels if self._rank(pin, file) is not None]
+        if not suitable or any(file.sha256 in pin.hashes for file in wheels):
+            return MetalfleetError(
+                f"{pin} has no wheel{' in the lock' if suitable else ''} for {self._platform}",
+                evidence=evidence,
+                remedy=_OTHER_PLATFORM,
+            )
+        return MetalfleetError(
+            f"No wheel of {pin} has a hash that is in the lock",
+            evidence=evidence,
+            remedy="The index has another file than the lock names, or the lock is wrong: check the index, or make the "
+            "lock anew.",
+        )
+
+
+def explain_fetch(failure: FetchFailed, what: str) -> MetalfleetError:
+    """What a failure means for a person."""
+    cause, remedy = next(words for kind, *words in _MEANINGS if isinstance(failure, kind))
+    return MetalfleetError(f"{what}: {cause}", evidence=failure.reason, remedy=remedy)
+
+
+def _some(files: list[RemoteFile], most: int = 4) -> str:
+    names = sorted(file.filename for file in files)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _is_of(file: RemoteFile, pin: Pin) -> bool:
+    """Whether a file is of a package, wheel or not."""
+    start = re.sub(r"[-_.]+", "-", file.filename).lower()
+    return start.startswith(f"{pin.name}-")
+
+
+def _wheel_of(file: RemoteFile, pin: Pin) -> WheelName | None:
+    wheel = parse_wheel_name(file.filename)
+    return wheel if wheel and wheel.name == pin.name and wheel.is_version(pin.version) else None
+
+
+def _is_of_version(file: RemoteFile, pin: Pin) -> bool:
+    if _wheel_of(file, pin):
+        return True
+    stem = next((file.filename[: -len(end)] for end in _SDISTS if file.filename.endswith(end)), "")
+    return WheelName("", stem.rpartition("-")[2], ()).is_version(pin.version)
+
+
+def _local_listing(path: Path) -> list[RemoteFile]:
+    """What a folder of wheels, or a page in a file, names. Raises NotThere or Unreachable."""
+    page = path / "index.html" if path.is_dir() else path
+    try:
+        if path.is_dir() and not page.is_file():
+            return [RemoteFile(name, str(path / name)) for name in sorted(os.listdir(path))]  # noqa: PTH208
+        with open_local(page) as file:
+            return _html_listing(file.read().decode("utf-8", "replace"), page.absolute().as_uri())
+    except FileNotFoundError as error:
+        raise NotThere(f"{path} is not there") from error
+    except OSError as error:
+        raise Unreachable(f"{path}: {error.strerror}") from error
+
+
+def _json_listing(content: bytes, base: str) -> list[RemoteFile]:
+    try:
+        files = json.loads(content)["files"]
+        found = [
+            _file_of(urljoin(base, file["url"]), (file.get("hashes") or {}).get("sha256", ""), file) for file in files
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutOfOrder(f"{masked(base)} answered JSON that is no package index's") from error
+    return [file for file in found if _may_be_fetched(file, base)]
+
+
+def _html_listing(page: str, base: str) -> list[RemoteFile]:
+    parser = _Links(base)
+    parser.feed(page)
+    files = []
+    for link in parser.links:
+        url, fragment = urldefrag(link)
+        sha256 = re.search(r"sha256=([0-9a-fA-F]{64})", fragment)
+        files.append(_file_of(url, sha256[1] if sha256 else "", {}))
+    return [file for file in files if _may_be_fetched(file, base)]
+
+
+def _file_of(url: str, sha256: str, about: dict[str, object]) -> RemoteFile:
+    size = about.get("size")
+    name = unquote(urlsplit(url).path.rpartition("/")[2])
+    return RemoteFile(name, url, sha256.lower(), size if isinstance(size, int) else None)
+
+
+def _may_be_fetched(file: RemoteFile, base: str) -> bool:
+    """Another host's page may not name files of this one."""
+    scheme = urlsplit(file.url).scheme
+    return bool(file.filename) and (scheme in ("http", "https") or (scheme == "file" and base.startswith("file:")))
+
+
+class _Links(HTMLParser):
+    """The targets of all links of a page."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self._base = base
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        target = dict(attrs).get("href")
+        if target and tag == "base":
+            self._base = urljoin(self._base, target)
+        elif target and tag == "a":
+            self.links.append(urljoin(self._base, target))
