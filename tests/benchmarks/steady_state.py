@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from tests import metal
 from tests.ansible_runner import parse_recap
 from tests.benchmarks import CACHE, CHECKOUT, LOCKS
 from tests.benchmarks.stopwatch import CommandFailedError, Timing, measure
@@ -132,7 +133,7 @@ def converged_fleet(count: int) -> Iterator[tuple[Fleet, list[str]]]:
     fleet.delete()  # what a killed run left
     try:
         model = fleet.up({"model": "m4-homebrew"})["model"]
-        model.metal("ok")
+        metal.use(model, "ok")
         # What ansible.builtin.pip asks of the Python that runs it.
         model.run(f"{host_python(fleet)} -m pip install -q --user --break-system-packages packaging", check=True)
         for contender in contenders(fleet, verify=True):
@@ -142,7 +143,7 @@ def converged_fleet(count: int) -> Iterator[tuple[Fleet, list[str]]]:
         model.delete()
         names = [f"mac{number}" for number in range(1, count + 1)]
         for mac in fleet.up(dict.fromkeys(names, "m4-homebrew@converged")).values():
-            mac.metal("ok")
+            metal.use(mac, "ok")
         yield fleet, names
     finally:
         fleet.delete()

@@ -3,19 +3,25 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
+from tests import metal
 from tests.integration.conftest import NewMac
 from tests.integration.hosts import on
 from tests.simulated_mac import addresses, pythons
-from tests.simulated_mac.fleet import BANNER, Fleet, FleetError, Mac, temporary_fleet
+from tests.simulated_mac.fleet import Fleet, FleetError, Mac, temporary_fleet
+from tests.simulated_mac.host_files import BANNER
 from tests.simulated_mac.macho import Kind, stub
 from tests.simulated_mac.profile import FOLDER, Profile, ProfileError
 from tests.simulated_mac.state import ssh_options, start_time
@@ -400,15 +406,15 @@ def reserved(port: int, wish: str) -> str:
 
 def test_two_stores_never_share_an_address(mac: NewMac) -> None:
     host = mac("m1-fresh")
-    with socket.socket() as listener:  # another's host that has claimed, but does not listen yet
-        address = reserved(host.port, "")
-        taken = addresses.claim(address, host.port)
-        assert taken
-        with taken:
+    claimed = addresses.reserve(host.port)  # as another store's host that does not listen yet
+    assert claimed
+    address, claim = claimed
+    with socket.socket() as listener:
+        with claim:
             assert reserved(host.port, address) not in (address, host.address)
-        listener.bind((address, host.port))  # or something that claims nothing
-        listener.listen()
-        assert reserved(host.port, address) not in (address, host.address)
+            listener.bind((address, host.port))
+            listener.listen()
+        assert reserved(host.port, address) not in (address, host.address)  # what listens there claims nothing
 
 
 KILLED_RUN = """
@@ -490,9 +496,9 @@ def test_real_tensorflow_computes_on_the_stand_in_for_metal(mac: NewMac, native_
     said(host, "uv/bin/uv venv --quiet --python python/bin/python3 tf")
     said(host, f"uv/bin/uv pip install --quiet --only-binary :all: --python tf/bin/python {wheels}")
     host.run("cat > use.py", input=LIST_AND_MULTIPLY.encode(), check=True)
-    host.metal("ok")
+    metal.use(host, "ok")
     assert said(host, "tf/bin/python use.py").splitlines() == ["version 2.18.1 gpus 1", "on GPU:0 sum 64.0"]
-    host.metal("zero_devices")
+    metal.use(host, "zero_devices")
     assert said(host, "tf/bin/python use.py") == "version 2.18.1 gpus 0"
     assert host.shim_calls() == []
 
@@ -508,10 +514,81 @@ def test_command_line(fleet: Fleet) -> None:
     assert BANNER in told
     assert re.search(r"cli +m1-fresh +up", told)
     assert "cli" in json.loads(command("inventory"))["macs"]["hosts"]
-    command("metal", "cli", "zero_devices")
+    metal.use(fleet["cli"], "zero_devices")
     assert (fleet["cli"].folder / "host/stand-ins/libmetal_plugin.dylib").readlink().name == "metal-zero_devices.so"
     command("snapshot", "cli", "frozen")
     assert re.search(r"cli +m1-fresh@frozen +down", command("status"))
     command("up", "cli=m1-fresh")
     command("down", "cli", "--delete")
     assert "cli" not in command("status")
+
+
+# --- a package of its own -------------------------------------------------------------------------------------------
+
+BED = FOLDER.parent
+CHECKOUT = BED.parents[1]
+
+
+def imported(source: Path) -> set[str]:
+    """The top names of all that a file imports, and of its own package the dots."""
+    names = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            names.add("." * node.level or (node.module or "").split(".")[0])
+    return names
+
+
+def test_package_imports_only_itself_and_what_it_declares() -> None:
+    lines = (BED / "requirements.txt").read_text().splitlines()
+    declared = {line for line in lines if not line.startswith("#")}
+    brought_by = packages_distributions()
+    foreign = {name for source in BED.rglob("*.py") for name in imported(source) - {"."} - sys.stdlib_module_names}
+    assert {brought_by[name][0] for name in foreign} <= declared
+
+
+def test_package_works_elsewhere_under_another_name(tmp_path: Path) -> None:
+    shutil.copytree(BED, tmp_path / "macs", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SIMULATED_MAC")}
+    line = [sys.executable, "-P", "-m", "macs", "status"]
+    environment["PYTHONPATH"] = str(tmp_path)
+    told = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True, check=True)
+    assert BANNER in told.stdout
+
+
+def commands_of(page: Path) -> list[str]:
+    """The lines of a page's indented blocks that are for a shell."""
+    lines = re.findall(r"^    ((?:python|ansible|gcc) .*)", page.read_text(), re.MULTILINE)
+    return [str(line) for line in lines]
+
+
+@pytest.mark.slow
+def test_commands_of_the_readme_work(tmp_path: Path) -> None:
+    # In a store of its own, for the last command removes everything.
+    environment = os.environ | {
+        "SIMULATED_MAC_HOME": str(tmp_path / "home"),
+        "SIMULATED_MAC_FLEET": "readme",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+    }
+    for command in commands_of(BED / "README.md"):
+        done = subprocess.run(
+            command, shell=True, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert "clean" in command
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.slow
+def test_example_of_the_readme_works(fleet: Fleet) -> None:
+    page = (BED / "README.md").read_text()
+    example = page.partition("## In tests\n")[2].partition("\n## ")[0]
+    code = "".join(line[4:] for line in example.splitlines(keepends=True) if line.startswith("    ") or line == "\n")
+    environment = os.environ | {"SIMULATED_MAC_HOME": str(fleet.store.home)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "ansible_host" in run.stdout

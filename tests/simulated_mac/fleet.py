@@ -16,7 +16,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import plistlib
 import shlex
 import shutil
 import signal
@@ -24,28 +23,17 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.fake_metal import build as fake_metal
-from tests.simulated_mac import addresses, engine
-from tests.simulated_mac import profile as profiles
-from tests.simulated_mac.inside.mac_programs import COMMAND_LINE_TOOLS, ROSETTA, SELECTED_TOOLS
-from tests.simulated_mac.profile import Profile
-from tests.simulated_mac.state import State, inventory, ssh_options, start_time
-from tests.simulated_mac.store import GROUP_ID, SIM, USER_ID, Store, is_locked, link, read_by_zsh, write
+from . import addresses, answers, engine, host_files
+from .profile import Profile
+from .state import State, inventory, ssh_options, start_time
+from .store import GROUP_ID, SIM, USER_ID, Store, is_locked
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
 OWNER = "owner"  # locked as long as the process lives to which a temporary fleet belongs
-BANNER = "This is a simulated Mac: Linux programs that answer like a Mac's, made for tests. It is not a Mac."
-# Settings of this machine's network that hosts need too.
-NETWORK = [name for word in ("http_proxy", "https_proxy", "no_proxy") for name in (word, word.upper())]
-NETWORK += ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]
-CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-METAL_PLUGIN = "libmetal_plugin.dylib"
-METAL_TENSORFLOW = "2.18.1"  # whose headers the stand-in for the plug-in is compiled with
 
 
 class FleetError(Exception):
@@ -99,11 +87,15 @@ class Mac:
         """
         return Path("/proc", str(self.pid), "root", inside.lstrip("/"))
 
-    def run(self, command: str, *, check: bool = False, input: bytes = b"") -> subprocess.CompletedProcess[str]:  # noqa: A002
-        """Run a shell line as the host's user, over SSH. ``check`` raises ``CalledProcessError`` if it fails."""
+    def ssh(self, *arguments: str) -> list[str]:
+        """The command line that logs in as the host's user, over SSH."""
         state = self.state
         where = ["-p", str(state.port), f"{state.user}@{state.address}"]
-        line = ["ssh", *ssh_options(self.fleet.store.key), *where, command]
+        return ["ssh", *ssh_options(self.fleet.store.key), *where, *arguments]
+
+    def run(self, command: str, *, check: bool = False, input: bytes = b"") -> subprocess.CompletedProcess[str]:  # noqa: A002
+        """Run a shell line as the host's user, over SSH. ``check`` raises ``CalledProcessError`` if it fails."""
+        line = self.ssh(command)
         result = subprocess.run(line, capture_output=True, check=False, input=input)
         said = subprocess.CompletedProcess(line, result.returncode, result.stdout.decode(), result.stderr.decode())
         if check:
@@ -118,12 +110,28 @@ class Mac:
         """The calls of programs that open a dialog on a Mac without developer tools."""
         return [call for call in self.calls() if call["shim"]]
 
-    def metal(self, variant: str) -> None:
-        """Let a variant of the stand-in for the Metal plug-in be loaded from now on (see tests/fake_metal)."""
-        library = self.fleet.metal_stand_in(variant, self)
+    def stand_in(self, name: str, library: Path) -> None:
+        """Let an ELF library be loaded from now on in the place of every Mach-O library of that file name."""
+        shared = self.fleet.store.stand_ins / library.name
+        if library != shared:
+            copied = shared.with_suffix(".new")
+            shutil.copy(library, copied)
+            copied.rename(shared)
         new = self.folder / "host/stand-ins/new"
         new.symlink_to(f"/{SIM}/elf/stand-ins/{library.name}")
-        new.rename(new.with_name(METAL_PLUGIN))
+        new.rename(new.with_name(name))
+
+    def stands_in(self, name: str) -> bool:
+        """Whether ``stand_in`` was called for that file name."""
+        return (self.folder / "host/stand-ins" / name).is_symlink()
+
+    def linux_wheel(self, name: str, version: str) -> Path:
+        """The files of a Linux wheel, which a running host fetches for the store once, to compile against."""
+        fetch = ["--wheel", name, version, self.fleet.store.python.minor]
+        fetched = self.run(shlex.join([f"/{SIM}/tools/translate", *fetch]))
+        if fetched.returncode:
+            raise FleetError(f"cannot fetch {name} {version} for Linux: {fetched.stderr.strip()}")
+        return self.fleet.store.home / Path(fetched.stdout.strip()).relative_to(f"/{SIM}")
 
     def limit_disk(self, path: str, size: str) -> None:
         """Mount a small, empty file system over a folder of the running host; ``size`` as tmpfs takes it ("20m")."""
@@ -222,20 +230,6 @@ class Fleet:
         """The hosts that are up, as a dynamic inventory of Ansible."""
         return inventory(self.store.home, self.name)
 
-    def metal_stand_in(self, variant: str, mac: Mac) -> Path:
-        """The compiled stand-in, in the store; ``mac`` fetches the TensorFlow that it is compiled for."""
-        out = self.store.home / f"elf/stand-ins/metal-{variant}.so"
-        sources = Path(fake_metal.__file__).parent.glob("*.[ch]")
-        if out.exists() and out.stat().st_mtime > max(source.stat().st_mtime for source in sources):
-            return out
-        wheel = ["tensorflow-cpu", METAL_TENSORFLOW, self.store.python.minor]
-        fetched = mac.run(shlex.join([f"/{SIM}/tools/translate", "--wheel", *wheel]))
-        if fetched.returncode:
-            raise FleetError(f"cannot fetch TensorFlow for the stand-in: {fetched.stderr.strip()}")
-        package = self.store.home / Path(fetched.stdout.strip()).relative_to(f"/{SIM}") / "tensorflow"
-        fake_metal.compile_plugin(variant, package, out)
-        return out
-
     # ------------------------------------------------------------------------------------------------ making hosts
 
     def _make(self, name: str, profile: str, template: str) -> None:
@@ -264,10 +258,10 @@ class Fleet:
     def _start(self, mac: Mac) -> None:
         state = mac.state
         profile = Profile.load(state.profile)
-        profiles.write(profile, mac.folder / "host")
+        answers.write(profile, mac.folder / "host")
         layer = mac.folder / "layer"
         engine.remove(layer)
-        self._host_layer(layer, mac.name, profile)
+        host_files.write(layer, mac.name, profile, self.store)
         state.port = self.default_port
         reserved = addresses.reserve(state.port, state.address)
         if reserved is None:
@@ -304,51 +298,6 @@ class Fleet:
                 raise FleetError(f"{mac.name} did not start: {tail}(log: {mac.folder / 'log'})")
             time.sleep(0.005)
 
-    def _host_layer(self, layer: Path, name: str, profile: Profile) -> None:
-        """The files that this host's profile, its name and this machine's network determine."""
-        etc, user = layer / "private/etc", profile.user
-        if profile.macos.version:
-            write(layer / "System/Library/CoreServices/SystemVersion.plist", system_version(profile))
-        write(etc / "hosts", f"127.0.0.1 localhost {name}\n")
-        write(
-            etc / "passwd",
-            "root:x:0:0:System Administrator:/var/root:/bin/sh\nsshd:x:75:75::/var/empty:/usr/bin/false\n"
-            f"{user}:x:{USER_ID}:{GROUP_ID}::/Users/{user}:/bin/zsh\nnobody:x:65534:65534::/var/empty:/usr/bin/false\n",
-        )
-        write(etc / "group", f"wheel:x:0:root\nstaff:x:20:{user}\nadmin:x:80:{user}\nsshd:x:75:\nnogroup:x:65534:\n")
-        write(etc / "shadow", f"root:*:1::::::\n{user}:*:1::::::\n", 0o600)
-        write(etc / "motd", f"\n{BANNER}\n{profile.description}.\n\n")
-        write(etc / "ssh/authorized_keys", (self.store.home / "id_ed25519.pub").read_text())
-        write(etc / "ssh/host_key", (self.store.home / "host_key").read_text(), 0o600)
-        write(etc / "ssh/sshd_config", sshd_config(profile, network_settings()))
-        said = f"OSTYPE=darwin{profile.macos.darwin.split('.')[0]}.0 MACHTYPE={profile.arch}\n"
-        write(etc / "zsh/zshenv", said + read_by_zsh("/etc/zshenv"))
-        write(etc / "csh.cshrc", "setenv OSTYPE darwin\n")
-        for kept in ("resolv.conf", "localtime"):
-            if Path("/etc", kept).exists():
-                shutil.copy(Path("/etc", kept), etc / kept)
-        shutil.copytree("/etc/ssl/certs", etc / "ssl/certs", symlinks=True)
-        link(etc / "ssl/cert.pem", "certs/ca-certificates.crt")
-        write(layer / "Library/Application Support/pip/pip.conf", f"[global]\ncert = {CERTIFICATES}\n")
-        lines = "".join(f"{key}={value}\n" for key, value in network_settings().items())
-        write(layer / SIM / "tools/environment", lines)
-        if profile.rosetta:
-            write(layer / ROSETTA.relative_to("/"), "")
-        if profile.command_line_tools_lost:
-            link(layer / SELECTED_TOOLS.relative_to("/"), str(COMMAND_LINE_TOOLS))
-        self._own_files(layer, profile)
-        for receipt, version in receipts(profile, self.store.python.minor).items():
-            write(layer / "private/var/db/receipts" / f"{receipt}.plist", receipt_file(receipt, version))
-
-    def _own_files(self, layer: Path, profile: Profile) -> None:
-        home = layer / "Users" / profile.user
-        for path, content in profile.files.items():
-            inside = path.replace("~/", f"Users/{profile.user}/").lstrip("/")
-            write(layer / inside, content, 0o755 if content.startswith("#!") else 0o644)
-        if home.exists():
-            home.chmod(0o750)
-            engine.give(home, USER_ID, GROUP_ID)
-
 
 @contextmanager
 def temporary_fleet(prefix: str, store: Store | None = None) -> Iterator[Fleet]:
@@ -374,54 +323,3 @@ def layer_names(profile: Profile) -> list[str]:
     names = [f"homebrew-{archs[prefix]}{'' if poured else '-bottle'}" for prefix, poured in profile.homebrew.items()]
     names += profile.pythons
     return names + ["python-org"] * profile.python_org + ["command-line-tools"] * bool(profile.command_line_tools)
-
-
-def receipts(profile: Profile, python: str) -> dict[str, str]:
-    """The packages that a Mac's installer remembers, with their versions. Python's say 0, always."""
-    found = {}
-    if profile.command_line_tools:
-        found["com.apple.pkg.CLTools_Executables"] = profile.command_line_tools
-    if profile.python_org:
-        found |= {f"org.python.Python.Python{part}-{python}": "0" for part in ("Framework", "Applications")}
-    return found
-
-
-def receipt_file(receipt: str, version: str) -> bytes:
-    """A receipt as the installer writes it."""
-    date = datetime.fromtimestamp(profiles.BOOT_TIME, UTC).replace(tzinfo=None)
-    values = {"PackageIdentifier": receipt, "PackageVersion": version, "InstallPrefixPath": "", "InstallDate": date}
-    return plistlib.dumps(values)
-
-
-def system_version(profile: Profile) -> bytes:
-    """SystemVersion.plist, from which ``platform.mac_ver()`` reads. It does not change with a rapid response."""
-    version = profile.macos.version
-    return plistlib.dumps(
-        {
-            "ProductBuildVersion": profile.macos.build or "",
-            "ProductName": "macOS",
-            "ProductUserVisibleVersion": version,
-            "ProductVersion": version,
-        }
-    )
-
-
-def network_settings() -> dict[str, str]:
-    """The environment that programs need to reach package indexes as this machine does."""
-    return {"SSL_CERT_FILE": CERTIFICATES, **{name: os.environ[name] for name in NETWORK if name in os.environ}}
-
-
-def sshd_config(profile: Profile, environment: Mapping[str, str]) -> str:
-    """Key log-ins only, with the PATH of a Mac's sshd. Its address comes from the command line."""
-    settings = {
-        "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
-        "OSTYPE": f"darwin{profile.macos.darwin.split('.')[0]}",
-        "TMPDIR": "/var/folders/zz/T/",
-        **environment,
-    }
-    quoted = " ".join(f'"{key}={value}"' for key, value in settings.items())
-    return (
-        "HostKey /private/etc/ssh/host_key\nPidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\n"
-        "MaxStartups 100\nMaxSessions 100\nAcceptEnv LANG LC_*\nSubsystem sftp internal-sftp\n"
-        f"AllowUsers {profile.user}\nSetEnv {quoted}\n"
-    )

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).parents[2]
+TOP = Path(__file__).parents[len(__name__.split(".")) - 1]  # the folder from which this package is imported
 
 
 def default_home() -> Path:
-    """$SIMULATED_MAC_HOME, or .cache/simulated_mac of the checkout."""
-    return Path(os.environ.get("SIMULATED_MAC_HOME") or CHECKOUT / ".cache/simulated_mac").absolute()
+    """$SIMULATED_MAC_HOME, or .cache/simulated_mac of the folder from which this package is imported."""
+    return Path(os.environ.get("SIMULATED_MAC_HOME") or TOP / ".cache/simulated_mac").absolute()
 
 
 @dataclass

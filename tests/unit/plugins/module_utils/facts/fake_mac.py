@@ -20,8 +20,10 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import Kernel
 
+from tests.simulated_mac import answers
 from tests.simulated_mac.inside import mac_programs
-from tests.simulated_mac.profile import FOLDER, Profile, sysctl_values
+from tests.simulated_mac.profile import FOLDER, Profile
+from tests.simulated_mac.sysctl import values as sysctl_values
 
 RECORDED = sorted(path.stem for path in (FOLDER / "recorded").glob("*.yml"))
 """The profiles of Macs whose answers somebody has recorded, with the facts that follow from those."""
@@ -85,7 +87,7 @@ def commands(profile: Profile) -> FakeCommands:
     values = sysctl_values(profile)
     if process_architecture(profile) != profile.arch:
         values["sysctl.proc_translated"] = "1"
-    rendered = profile.rendered()
+    rendered = answers.rendered(profile)
     programs = {path: simulated(path, rendered) for path in ("/usr/bin/sw_vers", IOREG, "/usr/sbin/system_profiler")}
     return FakeCommands({"/usr/sbin/sysctl": sysctl(values), **programs})
 
