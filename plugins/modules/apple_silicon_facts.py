@@ -283,7 +283,7 @@ ansible_facts:
             implementation:
               description:
                 - V(cpython), V(pypy) or V(graalpy). TensorFlow is for V(cpython) only.
-                - V(null) for a script, for the shim, and if its name does not tell.
+                - V(null) for a script, for the shim, and if no standard library lies beside it.
               type: str
               sample: cpython
             free_threaded:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Every Python 3 interpreter in the places where people install them, told from files rather than by running it.
 
 On a Mac without Command Line Tools `/usr/bin/python3` is a shim: running it opens a dialog on the user's screen. A shim
@@ -56,7 +57,6 @@ IMPLEMENTATIONS = {"python": "cpython", "pypy": "pypy", "graalpy": "graalpy"}
 # Homebrew, pyenv and uv name their folders after the version.
 _VERSION_IN_PATH = r"(?:/Cellar/python@3\.\d+/|/\.pyenv/versions/|/cpython-)(3\.\d+\.\d+)"
 _INTERPRETER_NAME = r"(?:python|pypy)3(?:\.\d+)?t?"
-_LIBRARY_NAME = r"(?:python|pypy)(3\.\d+)(t?)"  # a free-threaded build is named so from 3.13 on
 _VERSION_IN_HEADER = r'(?m)^#define\s+PY_VERSION\s+"(3\.\d+\.\d+\w*)'
 _VERSION_IN_PROPERTY_LIST = r"<key>CFBundleVersion</key>\s*<string>(3\.\d+\.\d+\w*)</string>"
 _VERSION = r"3\.\d+\.\d+\w*"
@@ -86,12 +86,12 @@ class Machine(NamedTuple):
 
 
 class Build(NamedTuple):
-    """What the name of a program and the standard library beside it tell. `library` is that library's folder."""
+    """What the standard library beside a program tells, and where there is none, its name. `library` is its folder."""
 
-    implementation: str | None = None
-    minor: str | None = None
-    free_threaded: bool | None = None
-    library: Path | None = None
+    implementation: str | None
+    minor: str | None
+    free_threaded: bool | None
+    library: Path | None
 
 
 class Search:
@@ -102,7 +102,7 @@ class Search:
     """
 
     def __init__(
-        self, commands: Commands, machine: Machine, files: Files, *, roots: Sequence[str] = (), seconds: float = 10
+        self, commands: Commands, machine: Machine, files: Files, *, roots: Sequence[str], seconds: float
     ) -> None:
         self._commands = commands
         self._machine = machine
@@ -211,20 +211,32 @@ def _is_of_conda(prefix: Path) -> bool:
 
 
 def _build_of(file: Path) -> Build:
-    """The real file's name tells it nearly always; else the only standard library beside it."""
-    word = _first(r"^([a-z]+)", file.name) or ""
+    library = _library_of(file)
+    word, minor, free = _parts_of((library or file).name)
+    told = library is not None or word != "python"  # anything may be called python
+    return Build(
+        implementation=IMPLEMENTATIONS.get(word) if told else None,
+        minor=minor,
+        free_threaded=free if library or free else None,
+        library=library,
+    )
+
+
+def _library_of(file: Path) -> Path | None:
+    """The standard library that goes with a program's name, or the only one that there is beside it."""
     folder = file.parent.parent / "lib"
-    if re.fullmatch(_LIBRARY_NAME, file.name, re.ASCII):
-        names = [file.name, f"{file.name}t"]
-    else:
-        names = [path.parent.name for path in matching(folder, f"{word}3.*/os.py")]
-        names = names if len(names) == 1 else []
-    library = next((folder / name for name in names if os.access(folder / name / "os.py", os.F_OK)), None)
-    match = re.fullmatch(_LIBRARY_NAME, library.name if library else file.name, re.ASCII)
-    implementation = IMPLEMENTATIONS.get(word)
-    if not match:
-        return Build(implementation)
-    return Build(implementation, match[1], bool(match[2]) if library or match[2] else None, library)
+    word, minor, _ = _parts_of(file.name)
+    if minor:
+        names = [file.name, f"{file.name}t", f"pypy{minor}"]
+        return next((folder / name for name in names if os.access(folder / name / "os.py", os.F_OK)), None)
+    found = matching(folder, f"{word}3.*/os.py")
+    return found[0].parent if len(found) == 1 else None
+
+
+def _parts_of(name: str) -> tuple[str, str | None, bool]:
+    """Of a name like python3.13t: the word, the minor version, and whether it is free-threaded (from 3.13 on)."""
+    minor = _first(r"^[a-z]+(3\.\d+)t?$", name)
+    return _first(r"^([a-z]+)", name) or "", minor, minor is not None and name.endswith("t")
 
 
 def _may_be_asked(interpreter: Interpreter, file: Path) -> bool:

@@ -45,7 +45,7 @@ def look(
 ) -> tuple[list[Interpreter], dict[str, str]]:
     """What is found, and what could not be found out."""
     files = Files(HOME, filesystem)
-    found = Search(commands or FakeCommands(), machine, files, roots=roots).interpreters()
+    found = Search(commands or FakeCommands(), machine, files, roots=roots, seconds=10).interpreters()
     return found, files.unknown
 
 
@@ -154,6 +154,18 @@ def test_pypy_is_named(tmp_path: Path) -> None:
     (prefix / "bin/python3").symlink_to(interpreter.name)
     found = only(search(tmp_path))
     assert (found["implementation"], found["version"], found["free_threaded"]) == ("pypy", "3.10.14", False)
+
+
+def test_pypy_under_the_name_of_another(tmp_path: Path) -> None:
+    prefix = tmp_path / "usr/local"
+    fake_mac.python(prefix, "3.10.14", ARM64, name="pypy").rename(prefix / "bin/python3.10")
+    assert only(search(tmp_path))["implementation"] == "pypy"
+
+
+def test_what_has_no_library_beside_it_may_be_anything(tmp_path: Path) -> None:
+    fake_mac.program(tmp_path / "usr/local/bin/python3.12", ARM64)
+    found = only(search(tmp_path))
+    assert (found["version"], found["implementation"], found["free_threaded"]) == ("3.12", None, None)
 
 
 def test_pypy_of_homebrew_has_only_its_own_name(tmp_path: Path) -> None:
