@@ -328,7 +328,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("import-failed", "keras-failed"),
-        pattern=r"No module named '(?P<package>[\w.]+)'",
+        pattern=r"(?:No module named '|you need to have `)(?P<package>[\w.-]+)['`]",
         cause="The Python module {package}, which TensorFlow or Keras needs, is missing.",
         remedy="Name the package that brings it in the environment's `lock`, {own_lock}.",
     ),

@@ -429,6 +429,7 @@ def test_wrong_results_for_want_of_memory_are_a_matter_of_memory() -> None:
         ("ModuleNotFoundError: No module named 'keras'", "Keras is missing", "Name a keras"),
         ("ImportError: Keras cannot be imported. Check that it is installed.", "Keras is missing", "Name a keras"),
         ("ModuleNotFoundError: No module named 'optree'", "module optree", "Name the package"),
+        ("ImportError: To use Keras, you need to have `optree` installed.", "module optree", "Name the package"),
         ("ValueError: the moon is full", "TensorFlow computes", "No certain remedy"),
     ],
 )
