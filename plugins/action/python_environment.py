@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ONE_ENVIRONMENT
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import ModuleAction, NoPython, NoPythonYet
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import folders_of_locks, without_none
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import find_lock, read_lock
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
+    find_file,
+    folders_of_users,
+    read_text,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import certificates, without_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,14 +27,15 @@ class ActionModule(ModuleAction):
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module with the text of the lock."""
+        folders = list(folders_of_users(task_vars))
         if options["lock"]:
-            options["lock_text"] = read_lock(find_lock(options["lock"], folders_of_locks(task_vars)))
+            options["lock_text"] = read_text(find_file(options["lock"], "lock", folders), "lock")
         if options["state"] == "present" and not options["lock_text"]:
             raise MetalfleetError(
                 f"The environment {options['name']} has no lock",
                 remedy="Name one with lock, or hand it over in lock_text.",
             )
-        return super().act(without_none(options), task_vars)
+        return super().act(without_none({**options, **certificates(options.pop("ca"), folders)}), task_vars)
 
     def act_without_python(
         self,

@@ -73,6 +73,9 @@ NATIVE_PYTHON: Spec = {
 }
 """Where a Mac's Python comes from."""
 
+SENT: Spec = {"ca_certificates": {"type": "str", "default": ""}}
+"""What actions send in the place of a file on the controller."""
+
 ONE_ENVIRONMENT: Spec = {
     **ENVIRONMENT,
     "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
@@ -103,7 +106,7 @@ DOCUMENT: Spec = {
     },
     "python": {"type": "dict", "default": {}},
     "lock_texts": {"type": "dict", "default": {}},
-    "ca_certificates": {"type": "str", "default": ""},
+    **SENT,
 }
 """What they are handed on the host: the same as their actions send it, with the locks and what is pinned."""
 

@@ -139,12 +139,15 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options imp
     NETWORK,
     ONE_ENVIRONMENT,
     PLACES,
+    SENT,
 )
 
 
 def main() -> None:
     """Plan and, unless in check mode, apply."""
-    module = AnsibleModule(ONE_ENVIRONMENT, supports_check_mode=True, required_if=[("state", "present", ["lock_text"])])
+    module = AnsibleModule(
+        {**ONE_ENVIRONMENT, **SENT}, supports_check_mode=True, required_if=[("state", "present", ["lock_text"])]
+    )
     try:
         report = converge(document_of(module.params), check_mode=module.check_mode, with_diff=True)
     except MetalfleetError as refusal:
@@ -161,7 +164,7 @@ def main() -> None:
 def document_of(options: dict[str, Any]) -> Document:
     """The document that declares this environment alone."""
     declared = {name: options[name] for name in (*ENVIRONMENT, "generation", "lock_text")}
-    shared = {name: options[name] for name in (*PLACES, *NETWORK, *SHARED)}
+    shared = {name: options[name] for name in (*PLACES, *NETWORK, *SENT, *SHARED)}
     return read_document({**shared, "wheels": options["wheels"], "environments": [declared]})
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS
@@ -16,11 +15,17 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action impo
     NoPython,
     NoPythonYet,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, find_lock
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
+    find_file,
+    folders_of_users,
+    read_text,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 
 class EnvironmentsAction(FleetAction):
@@ -42,9 +47,11 @@ class EnvironmentsAction(FleetAction):
 
     def _document(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """All that is declared for the host, with what only the controller knows."""
-        locks = Locks(lambda lock: find_lock(lock, folders_of_locks(task_vars)))
+        folders = list(folders_of_users(task_vars))
+        locks = Locks(lambda lock: find_file(lock, "lock", folders))
         document = {
             **options,
+            **certificates(options.pop("ca"), folders),
             "environments": locks.with_digests(options["environments"]),
             "python": wanted_python(options["python"]),
         }
@@ -82,17 +89,9 @@ def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def folders_of_locks(task_vars: Mapping[str, Any]) -> Iterator[Path]:
-    """Where a relative path of a lock begins: the inventory, the folder that it is in, the playbook, its files."""
-    for source in task_vars.get("ansible_inventory_sources") or ():
-        path = Path(str(source))
-        yield path if path.is_dir() else path.parent
-        yield path.parent if path.is_dir() else path.parent / "metalfleet"
-    for folder in (task_vars.get("playbook_dir"), task_vars.get("role_path")):
-        if folder:
-            yield Path(str(folder))
-            yield Path(str(folder)) / "files"
-    yield Path.cwd()
+def certificates(ca: str, folders: Iterable[Path]) -> dict[str, str]:
+    """What is sent of the file with certificates, if one is declared."""
+    return {"ca_certificates": read_text(find_file(ca, "tensorflow_ca", folders), "tensorflow_ca")} if ca else {}
 
 
 def without_none(value: Any) -> Any:

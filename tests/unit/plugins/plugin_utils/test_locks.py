@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import folders_of_locks, without_none
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import DEFAULT_LOCKS, Locks, find_lock
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import find_file, folders_of_users
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import without_none
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import DEFAULT_LOCKS, Locks
 
 
 def test_the_default_is_a_lock_for_each_platform() -> None:
@@ -38,17 +39,19 @@ def test_a_relative_path_begins_at_the_inventory_or_the_playbook(kept_in: str, t
     (tmp_path / "inventory").mkdir(exist_ok=True)
     inventory = tmp_path / "inventory" / ("group" if kept_in == "inventory/group" else "")
     variables = {"ansible_inventory_sources": [str(inventory)], "playbook_dir": str(tmp_path / "playbooks")}
-    assert find_lock("locks/mine.txt", folders_of_locks(variables)) == lock
+    assert find_file("locks/mine.txt", "lock", folders_of_users(variables)) == lock
 
 
 def test_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
-    assert find_lock(str(tmp_path / "mine.txt"), [Path("/nonexistent")]) == tmp_path / "mine.txt"
+    assert find_file(str(tmp_path / "mine.txt"), "lock", [Path("/nonexistent")]) == tmp_path / "mine.txt"
 
 
 def test_a_lock_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(MetalfleetError, match=f"The lock no.txt is not there.*{tmp_path}/no.txt.*option lock"):
-        find_lock("no.txt", [tmp_path])
+    with pytest.raises(
+        MetalfleetError, match=f"no.txt, which lock names, is not there.*{tmp_path}/no.txt.*absolute path"
+    ):
+        find_file("no.txt", "lock", [tmp_path])
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
