@@ -36,6 +36,7 @@ setup: controller
 .PHONY: demo
 demo: system-packages controller
 	$(FLEET) up m1=m1-fresh m2=m2-rosetta m4=m4-homebrew
+	$(BIN)/python -m tests.metal
 	$(PLAYBOOK) -i inventory/simulated playbooks/setup.yml
 
 .PHONY: demo-down

@@ -23,6 +23,7 @@ perl              perl                  shasum
 python3           python3               controller and simulated Macs, unless there is another
 python3-venv      python3               the controller's environment
 sudo              sudo                  become
+tcsh              tcsh                  a Mac has it, as tcsh and csh
 uidmap            newuidmap             simulated Macs of an ordinary user
 zsh               zsh                   a Mac's login shell
 TABLE

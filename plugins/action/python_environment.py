@@ -1,40 +1,56 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the lock along with the module."""
+"""Keep one environment as its lock says; the lock is sent along with the module."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ONE_ENVIRONMENT
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import ModuleAction, NoPython, NoPythonYet
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
+    find_file,
+    folders_of_users,
+    read_text,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import certificates, without_none
 
-NO_INTERPRETER = 127  # what a shell exits with when it cannot find the program
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-class ActionModule(ActionBase):
+class ActionModule(ModuleAction):
     """See plugins/modules/python_environment.py for the documentation."""
 
-    _supports_check_mode = True
-    _requires_connection = True
+    module = "python_environment"
+    spec = ONE_ENVIRONMENT
 
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module on the host, with the text of the lock."""
-        super().run(tmp, task_vars)
-        options = dict(self._task.args)
-        if options.get("lock"):
-            options["lock_text"] = self._read_lock(options["lock"])
-        result: dict[str, Any] = self._execute_module(module_args=options, task_vars=task_vars)
-        if result.get("rc") != NO_INTERPRETER:
-            return result
-        raise AnsibleActionFail(
-            "The host has no managed Python yet. Run the role metalfleet.tensorflow.native_python before this task, "
-            "or set ansible_python_interpreter to a Python 3.9 or newer that is there."
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Run the module with the text of the lock."""
+        folders = list(folders_of_users(task_vars))
+        if options["lock"]:
+            options["lock_text"] = read_text(find_file(options["lock"], "lock", folders), "lock")
+        if options["state"] == "present" and not options["lock_text"]:
+            raise MetalfleetError(
+                f"The environment {options['name']} has no lock",
+                remedy="Name one with lock, or hand it over in lock_text.",
+            )
+        return super().act(without_none({**options, **certificates(options.pop("ca"), folders)}), task_vars)
+
+    def act_without_python(
+        self,
+        answer: NoPython,
+        options: dict[str, Any],
+        task_vars: Mapping[str, Any],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """A host that has nothing of ours needs no Python for what must be absent, nor for check mode."""
+        is_foreseen = options["state"] == "absent" or (self._task.check_mode and options["state"] == "present")
+        if not (answer.blank and is_foreseen):
+            raise NoPythonYet
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import (  # noqa: PLC0415
+            foresee,
         )
 
-    def _read_lock(self, lock: str) -> str:
-        path = Path(self._find_needle("files", lock))
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise AnsibleActionFail(f"The lock {path} cannot be read: {error}.") from error
+        report = foresee({**options, "environments": [options]})
+        [environment] = report["environments"]
+        return {**environment, "changed": bool(environment["plan"]), "diff": report.get("diff", {})}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running other programs: without a shell, in the C locale, with a time limit that holds.
+# PRIVATE: for this collection only, may change in any release.
+"""Running other programs: without a shell, in the C locale, with limits of time and memory that hold.
 
 Every engine takes a `Commands` object for whatever it must run, so that a test can hand it one that answers from data.
 """
@@ -7,25 +8,32 @@ Every engine takes a `Commands` object for whatever it must run, so that a test 
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# A killed group ends and closes its pipes at once. What does not is not waited for: a process that left the group and
-# holds the pipes, or one that the kernel keeps in a system call.
-_SECONDS_TO_END = 1.0
+OUTPUT_KEPT = 1024 * 1024
+"""Bytes that are kept of each of a program's two outputs: half of them from its beginning, half from its end."""
+
+_SECONDS_TO_END = 1.0  # of a killed program; one that the kernel keeps in a system call is not waited for
 _SECONDS_TO_READ = 0.1  # what a program has said that ended before it was asked for its result
+_LONGEST_REASON = 500  # characters of a program's own words
+_READ_AT_ONCE = 64 * 1024  # bytes; the most that a pipe holds
 
 
 @dataclass(frozen=True)
 class Completed:
-    """What a program left behind. Output that is not UTF-8 holds U+FFFD where it was not."""
+    """What a program left behind. Output that is not UTF-8 holds U+FFFD where it was not.
+
+    Of output longer than OUTPUT_KEPT the middle is left out, and a line in its place says so.
+    """
 
     argv: tuple[str, ...]
     rc: int
@@ -61,7 +69,7 @@ class CommandExited(CommandFailed):
 class Running:
     """A program that was started. Whoever has one must ask it for its result."""
 
-    def __init__(self, argv: Sequence[str], process: subprocess.Popen[str], *, timeout: float, stdin: str) -> None:
+    def __init__(self, argv: Sequence[str], process: subprocess.Popen[bytes], *, timeout: float, stdin: str) -> None:
         self._argv = argv
         self._process = process
         self._timeout = timeout
@@ -73,16 +81,17 @@ class Running:
 
         Raises CommandTimedOut or CommandExited. Who asks late gets the answer of a program that ended in time.
         """
-        left = max(self._deadline - time.monotonic(), _SECONDS_TO_READ)
+        deadline = max(self._deadline, time.monotonic() + _SECONDS_TO_READ)
         try:
-            stdout, stderr = self._process.communicate(self._stdin, timeout=left)
+            stdout, stderr = _talk(self._process, self._stdin.encode(errors="replace"), deadline)
+            rc = self._process.wait(timeout=max(deadline - time.monotonic(), _SECONDS_TO_READ))
         except subprocess.TimeoutExpired as error:
             _kill_group(self._process)
-            raise CommandTimedOut(self._argv, f"no answer within {self._timeout:g} s") from error
+            raise CommandTimedOut(self._argv, f"no answer within {round(self._timeout, 1):g} s") from error
         except BaseException:  # such as KeyboardInterrupt: nobody will wait for the program any more
             _kill_group(self._process)
             raise
-        completed = Completed(tuple(self._argv), self._process.returncode, stdout, stderr)
+        completed = Completed(tuple(self._argv), rc, stdout, stderr)
         if completed.rc != 0:
             raise CommandExited(completed)
         return completed
@@ -119,12 +128,10 @@ class Commands:
         try:
             process = subprocess.Popen(
                 argv,
-                stdin=subprocess.PIPE,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
-                encoding="utf-8",
-                errors="replace",
                 start_new_session=True,  # a process group of its own
             )
         except (OSError, ValueError) as error:
@@ -132,18 +139,75 @@ class Commands:
         return Running(argv, process, timeout=timeout, stdin=stdin)
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
+class _Output:
+    """The beginning and the end of what a program writes, however much that is."""
+
+    def __init__(self) -> None:
+        self._beginning = bytearray()
+        self._end = bytearray()
+        self._left_out = 0
+
+    def add(self, written: bytes) -> None:
+        room = OUTPUT_KEPT // 2 - len(self._beginning)
+        self._beginning += written[:room]
+        self._end += written[room:]
+        surplus = max(len(self._end) - OUTPUT_KEPT // 2, 0)
+        del self._end[:surplus]
+        self._left_out += surplus
+
+    def text(self) -> str:
+        left_out = f"\n[... {self._left_out} bytes left out ...]\n".encode() if self._left_out else b""
+        text = (self._beginning + left_out + self._end).decode("utf-8", "replace")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _talk(process: subprocess.Popen[bytes], stdin: bytes, deadline: float) -> tuple[str, str]:
+    """Write to the program what it shall read, and read both outputs to their ends. Raises TimeoutExpired."""
+    stdout, stderr = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
+    outputs = {stdout: _Output(), stderr: _Output()}
+    with selectors.DefaultSelector() as selector:
+        for stream in outputs:
+            selector.register(stream, selectors.EVENT_READ)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, 0)
+            for key, _ in selector.select(left):
+                stream = cast("IO[bytes]", key.fileobj)
+                if stream in outputs:
+                    written = os.read(key.fd, _READ_AT_ONCE)
+                    outputs[stream].add(written)
+                    finished = not written
+                else:
+                    stdin = _write_some(key.fd, stdin)
+                    finished = not stdin
+                if finished:
+                    selector.unregister(stream)
+                    stream.close()
+    return outputs[stdout].text(), outputs[stderr].text()
+
+
+def _write_some(pipe: int, data: bytes) -> bytes:
+    """What is left to be written: nothing, if the program does not read any more."""
+    try:
+        return data[os.write(pipe, data) :]
+    except BrokenPipeError:
+        return b""
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill the program and what it started, even where the program itself has already ended."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired, ValueError):
-        process.communicate(timeout=_SECONDS_TO_END)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=_SECONDS_TO_END)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             with suppress(OSError):
                 stream.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_SECONDS_TO_END)
 
 
 def _reason_of_error(error: Exception) -> str:
@@ -155,7 +219,7 @@ def _reason_of_exit(completed: Completed) -> str:
     """How it ended, and the last line that it wrote to stderr: the one that most programs put the cause into."""
     how = f"exit status {completed.rc}" if completed.rc > 0 else f"killed by {_signal_name(-completed.rc)}"
     said = completed.stderr.strip().splitlines()
-    return f"{how}: {said[-1].strip()}" if said else how
+    return f"{how}: {said[-1].strip()[:_LONGEST_REASON]}" if said else how
 
 
 def _signal_name(number: int) -> str:

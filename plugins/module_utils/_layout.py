@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Every path on a host, and the name of its platform."""
+"""Every path on a host, those where others put Pythons, and the name of its platform."""
 
 from __future__ import annotations
 
@@ -70,3 +70,67 @@ def platform_name(system: str = sys.platform, machine: str = "", python: str = "
     machine = machine or os.uname().machine
     python = python or f"{sys.version_info.major}.{sys.version_info.minor}"
     return f"{'macos-arm64' if system == 'darwin' else f'{system}-{machine}'}-py{python}"
+
+
+# Where others put Pythons. "~" is the user's home; a name may hold one star.
+
+FOLDERS_OF_PYTHONS = (
+    # Ours: Places.pythons.
+    f"{DEFAULT_ROOT}/python/*/bin",
+    # Homebrew on Apple Silicon and on Intel processors: docs.brew.sh/Installation, docs.brew.sh/Homebrew-and-Python
+    "/opt/homebrew/bin",
+    "/opt/homebrew/opt/python@3.*/bin",
+    "/usr/local/bin",
+    "/usr/local/opt/python@3.*/bin",
+    # python.org; PythonT is its free-threaded build: docs.python.org/3/using/mac.html
+    "/Library/Frameworks/Python.framework/Versions/3.*/bin",
+    "/Library/Frameworks/PythonT.framework/Versions/3.*/bin",
+    # MacAdmins Python: github.com/macadmins/python
+    "/Library/ManagedFrameworks/Python/Python3.framework/Versions/3.*/bin",
+    # Those of uv: docs.astral.sh/uv/reference/storage
+    "~/.local/share/uv/python/*/bin",
+    # pyenv: github.com/pyenv/pyenv, PYENV_ROOT
+    "~/.pyenv/versions/*/bin",
+    # asdf: asdf-vm.com/manage/configuration.html, ASDF_DATA_DIR
+    "~/.asdf/installs/python/*/bin",
+    # mise: mise.jdx.dev/directories.html, MISE_DATA_DIR
+    "~/.local/share/mise/installs/python/*/bin",
+    # Anaconda, Miniconda, Miniforge and Mambaforge, by their installers (in the home, for all users) and by Homebrew's
+    # casks: docs.anaconda.com/anaconda/install, conda-forge.org/download
+    "~/*conda3/bin",
+    "~/*forge/bin",
+    "~/*forge3/bin",
+    "~/opt/*conda3/bin",
+    "/opt/*conda3/bin",
+    "/opt/*forge/bin",
+    "/opt/*forge3/bin",
+    "/opt/homebrew/Caskroom/*/base/bin",
+    "/opt/homebrew/anaconda3/bin",
+    "/usr/local/Caskroom/*/base/bin",
+    "/usr/local/anaconda3/bin",
+    # mamba and micromamba: the root that 1.x made, which 2.x still prefers, and that of 2.x. A root need not hold a
+    # Python, its environments do: mamba.readthedocs.io
+    "~/micromamba/bin",
+    "~/micromamba/envs/*/bin",
+    "~/.local/share/mamba/bin",
+    "~/.local/share/mamba/envs/*/bin",
+    # conda, where its own folder is not the user's: docs.conda.io, envs_dirs
+    "~/.conda/envs/*/bin",
+    # Those of MacPorts: guide.macports.org
+    "/opt/local/bin",
+    # Nix: the user's profile, old and new, Home Manager's, nix-darwin's, the system's: nix.dev/manual/nix
+    "~/.nix-profile/bin",
+    "~/.local/state/nix/profile/bin",
+    "/etc/profiles/per-user/*/bin",
+    "/run/current-system/sw/bin",
+    "/nix/var/nix/profiles/default/bin",
+    # Apple's Command Line Tools and Xcode
+    "/Library/Developer/CommandLineTools/usr/bin",
+    "/Applications/Xcode*.app/Contents/Developer/usr/bin",
+    # Linux; on a Mac, the shim
+    "/usr/bin",
+)
+"""In the order in which facts tell what is in them."""
+
+CONDA_ENVIRONMENTS = "~/.conda/environments.txt"
+"""Lists the folders of all environments that conda, mamba and micromamba made for this user, one a line."""

@@ -8,8 +8,9 @@ The formats are those of Apple's <mach-o/loader.h>, <mach-o/fat.h> and <mach/mac
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file
 
 if TYPE_CHECKING:
     import os
@@ -49,8 +50,7 @@ def architectures(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
     A processor without a name here is given as "cpu" and its number. Raises OSError if the file cannot be read.
     """
-    with Path(path).open("rb", buffering=0) as file:
-        return parse_architectures(file.read(_HEAD_SIZE))
+    return parse_architectures(head_of_file(path, _HEAD_SIZE))
 
 
 def parse_architectures(head: bytes) -> tuple[str, ...]:

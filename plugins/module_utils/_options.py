@@ -73,6 +73,21 @@ NATIVE_PYTHON: Spec = {
 }
 """Where a Mac's Python comes from."""
 
+SENT: Spec = {"ca_certificates": {"type": "str", "default": ""}}
+"""What actions send in the place of a file on the controller."""
+
+ONE_ENVIRONMENT: Spec = {
+    **ENVIRONMENT,
+    "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
+    "generation": {"type": "int"},
+    "lock_text": {"type": "str"},
+    "gpu_check": {**ENVIRONMENT["gpu_check"], "default": "none"},
+    **PLACES,
+    **NETWORK,
+    **BUILD,
+}
+"""What python_environment takes, for an environment with TensorFlow or without."""
+
 WANTED_PYTHON: Spec = {name: NATIVE_PYTHON[name] for name in ("source", "version", "existing", "archives", "packages")}
 """What tells which Python must be linked; where it comes from is native_python's matter."""
 
@@ -91,7 +106,7 @@ DOCUMENT: Spec = {
     },
     "python": {"type": "dict", "default": {}},
     "lock_texts": {"type": "dict", "default": {}},
-    "ca_certificates": {"type": "str", "default": ""},
+    **SENT,
 }
 """What they are handed on the host: the same as their actions send it, with the locks and what is pinned."""
 

@@ -1,39 +1,92 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Files by simple patterns.
+"""Looking at files of which nothing is known: by simple patterns, and without ever being held up.
 
 The standard library's glob compiles a regular expression for each name, which takes longer than to look.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import TYPE_CHECKING
+import stat
+from pathlib import Path
+from typing import Callable, Union
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def matching(folder: Path, pattern: str) -> list[Path]:
-    """What lies at a relative path in which names may have one star each, such as `opt/python@3.*/bin`, in order.
-
-    A folder that is not there, or may not be read, holds nothing.
-    """
-    found = [folder]
-    for name in pattern.split("/"):
-        found = [path / child for path in found for child in _children(path, name)]
-    return [path for path in found if os.access(path, os.F_OK)]
+AnyPath = Union[str, "os.PathLike[str]"]
+Refused = Callable[[Path, OSError], None]
+"""Is told of a path that could not be looked at, and why."""
 
 
-def _children(folder: Path, name: str) -> list[str]:
-    before, star, after = name.partition("*")
-    if not star:
-        return [name]
+def is_nothing_there(error: OSError) -> bool:
+    """Whether the error only says that there is nothing: no such name, or a link that leads nowhere."""
+    return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+def is_there(path: AnyPath) -> bool:
+    """Whether anything is at that path, behind links. Raises OSError where that cannot be told."""
+    try:
+        os.stat(path)  # noqa: PTH116 - asked of dozens of paths
+    except OSError as error:
+        if not is_nothing_there(error):
+            raise
+        return False
+    return True
+
+
+def children(folder: AnyPath, name: str, refused: Refused | None = None) -> list[str]:
+    """The names in a folder that fit one with a star, in order."""
+    before, _, after = name.partition("*")
     try:
         names = os.listdir(folder)  # noqa: PTH208 - the names are all that is wanted
-    except OSError:
+    except OSError as error:
+        if refused and not is_nothing_there(error):
+            refused(Path(folder), error)
         return []
     least = len(before) + len(after)
     return sorted(
         child for child in names if child.startswith(before) and child.endswith(after) and len(child) >= least
     )
+
+
+def matching(folder: AnyPath, pattern: str, refused: Refused | None = None) -> list[Path]:
+    """What lies at a relative path in which names may have one star each, such as `opt/python@3.*/bin`, in order.
+
+    A folder that is not there holds nothing. One that cannot be looked into neither, but `refused` is told.
+    """
+    found = [os.fspath(folder).rstrip("/")]  # texts: to join paths takes longer than to look
+    for name in pattern.split("/"):
+        if "*" in name:
+            found = [f"{path}/{child}" for path in found for child in children(path or "/", name, refused)]
+        else:
+            found = [f"{path}/{name}" for path in found]
+    return [Path(path) for path in found if _is_there(path, refused)]
+
+
+def _is_there(path: str, refused: Refused | None) -> bool:
+    try:
+        return is_there(path)
+    except OSError as error:
+        if refused:
+            refused(Path(path), error)
+        return False
+
+
+def closed_folder(path: Path) -> Path:
+    """The first folder on the way to `path` that may not be entered; `path` itself where there is none."""
+    return next((folder for folder in reversed(path.parents) if not os.access(folder, os.X_OK)), path)
+
+
+def head_of_file(path: AnyPath, size: int) -> bytes:
+    """At most `size` bytes from the beginning of a regular file.
+
+    Raises OSError where there is none. Anything else, such as a named pipe, would keep a reader waiting for ever.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(size)
+    finally:
+        os.close(descriptor)

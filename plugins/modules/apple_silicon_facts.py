@@ -9,12 +9,16 @@ short_description: Tell what a Mac is, for TensorFlow on its GPU
 version_added: 0.1.0
 description:
   - Returns chip, cores by kind, GPU, memory, macOS, virtual machine, Rosetta, Command Line Tools, Homebrew,
-    every Python 3 with its architectures, free disk space, and plug-ins in the user's site that TensorFlow would load
-    everywhere.
+    every Python 3 with its architectures, also in environments of conda, free disk space, and plug-ins in the user's
+    site that TensorFlow would load everywhere.
   - Tells the hardware's truth in a process that Rosetta translates too, starts nothing that could open a dialog on the
     user's screen, and needs no privileges.
-  - On a Mac with an Intel processor and on Linux it answers truthfully instead of failing.
+  - On a Mac with an Intel processor and on Linux it answers truthfully instead of failing. Linux on a Mac with Apple
+    Silicon tells its chip and model too.
   - A value that is not known is V(null), and RV(ansible_facts.apple_silicon.unknown) says why.
+notes:
+  - Programs and interpreters that hang cost a quick look 10 seconds, a full one 60, however many they are. All run at
+    the same time, by absolute paths, and are killed then with what they have started.
 author: metalfleet maintainers (@metalfleet)
 attributes:
   check_mode:
@@ -39,6 +43,7 @@ options:
       - V(quick) asks C(sysctl), C(sw_vers), C(ioreg) and C(xcode-select), and reads files.
       - V(full) also asks C(system_profiler), which takes a good part of a second, on an old Mac seconds. Only it tells
         the Metal family, the GPU of a virtual machine or of an Intel processor, and the kinds of cores on macOS 11.
+        It also fills in chip, model, cores and memory where C(sysctl) does not tell them.
     type: str
     choices: [quick, full]
     default: quick
@@ -174,7 +179,7 @@ ansible_facts:
               type: int
               sample: 1
         memory_bytes:
-          description: Memory in bytes. May be V(null).
+          description: Memory in bytes; whole gigabytes where only C(system_profiler) tells. May be V(null).
           type: int
           sample: 25769803776
         model:
@@ -220,7 +225,7 @@ ansible_facts:
           type: dict
           contains:
             installed:
-              description: Whether it is installed.
+              description: Whether it is installed. May be V(null).
               type: bool
               sample: true
             translated:
@@ -259,7 +264,9 @@ ansible_facts:
               type: str
               sample: arm64
         pythons:
-          description: Each Python 3 in the usual places, once, whatever links lead to it. No virtual environments.
+          description:
+            - Each Python 3 in the usual places, once, whatever links lead to it.
+            - Environments of conda, mamba and micromamba are among them, virtual environments are not.
           type: list
           elements: dict
           contains:
@@ -273,19 +280,31 @@ ansible_facts:
                 - V(null) for what is not run and has no version in its files, such as C(/usr/bin/python3) of a Mac.
               type: str
               sample: "3.12.1"
+            implementation:
+              description:
+                - V(cpython), V(pypy) or V(graalpy). TensorFlow is for V(cpython) only.
+                - V(null) for a script, for the shim, and if no standard library lies beside it.
+              type: str
+              sample: cpython
+            free_threaded:
+              description:
+                - Whether it is a build without the global interpreter lock, which takes wheels of its own.
+                - V(null) for a script, for the shim, and if no standard library lies beside it.
+              type: bool
+              sample: false
             architectures:
-              description: What its file holds code for. Empty for a script.
+              description: What its file holds code for. Empty for a script. V(null) if it cannot be read.
               type: list
               elements: str
               sample: [x86_64, arm64]
             universal2:
-              description: Whether it holds code for both V(arm64) and V(x86_64).
+              description: Whether it holds code for both V(arm64) and V(x86_64). V(null) if it cannot be read.
               type: bool
               sample: true
             source:
               description:
                 - V(standalone) (this collection's own), V(homebrew), V(python_org), V(macadmins), V(uv), V(pyenv),
-                  V(conda) or V(macports).
+                  V(asdf), V(mise), V(conda) (with mamba and micromamba), V(macports) or V(nix).
                 - V(clt_shim) is C(/usr/bin/python3) of a Mac, V(command_line_tools) the real one that it starts.
                 - V(system) is that of Linux, V(other) is from elsewhere.
               type: str
@@ -319,12 +338,12 @@ ansible_facts:
           elements: str
           sample: [/Users/admin/.local/lib/python3.12/site-packages/tensorflow-plugins]
         unknown:
-          description: The sources that did not tell what they should.
+          description: The sources that did not tell what they should, each once.
           type: list
           elements: dict
           contains:
             source:
-              description: A program, a name asked of it, or a file.
+              description: A program, a name asked of it, a file, or a folder that may not be entered.
               type: str
               sample: ioreg
             reason:
@@ -338,12 +357,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect, unmet_requirement
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
 
 ARGUMENTS: dict[str, Any] = {
     "gather": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
     "require": {"type": "str", "choices": ["none", "apple_silicon"], "default": "none"},
-    "roots": {"type": "list", "elements": "path", "default": ["~/.local/share/metalfleet"]},
+    "roots": {"type": "list", "elements": "path", "default": [DEFAULT_ROOT]},
 }
 
 
@@ -352,13 +373,13 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     options = module.params
     facts = collect(Commands(), home=Path.home(), roots=options["roots"], full=options["gather"] == "full")
-    problem = unmet_requirement(facts) if options["require"] == "apple_silicon" else None
-    if problem:
-        module.fail_json(
-            msg=f"A Mac with Apple Silicon is required, but {problem}. Take this host out of the play, "
-            "or set require to none to go on without this check.",
-            apple_silicon=facts,
+    reason = unmet_requirement(facts) if options["require"] == "apple_silicon" else None
+    if reason:
+        problem = Problem(
+            f"A Mac with Apple Silicon is required, but {reason}",
+            remedy="Take this host out of the play, or set require to none to go on without this check.",
         )
+        module.fail_json(msg=problem.text, apple_silicon=facts)
     module.exit_json(ansible_facts={"apple_silicon": facts})
 
 

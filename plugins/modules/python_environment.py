@@ -13,25 +13,14 @@ description:
     stays active and untouched.
   - In check mode it is the plan, made from the host's state without changing anything.
 author: metalfleet maintainers (@metalfleet)
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return changed status without modifying the host.
-  diff_mode:
-    support: full
-    description: Returns the state before and after, and the reasons.
-  idempotent:
-    support: full
-    description: A second run changes nothing.
-  platform:
-    support: full
-    platforms: macOS (Apple Silicon), Linux
-    description: Hosts that it works on.
+extends_documentation_fragment:
+  - metalfleet.tensorflow.attributes
+  - metalfleet.tensorflow.attributes.changes
+  - metalfleet.tensorflow.environments.one
+  - metalfleet.tensorflow.environments.places
+  - metalfleet.tensorflow.environments.network
+  - metalfleet.tensorflow.environments.build
 options:
-  name:
-    description: Name of the environment, and of the stable path. Letters, digits, and C(._-) after the first of them.
-    type: str
-    required: true
   state:
     description:
       - V(present) keeps the environment as O(lock) says.
@@ -43,44 +32,9 @@ options:
   generation:
     description: With O(state=rolled_back), the generation to go back to. The default is the one before the newest.
     type: int
-  lock:
-    description:
-      - "Path on the controller of the lock: a requirements file that pins everything with C(==) and C(--hash)."
-      - Relative paths are looked for as those of M(ansible.builtin.copy).
-    type: path
   lock_text:
     description: The lock itself, instead of O(lock).
     type: str
-  on_drift:
-    description:
-      - What to do when an environment that was built differs from its declaration.
-      - V(report) leaves it alone, and fails with the reasons.
-    type: str
-    choices: [repair, report]
-    default: repair
-  integrity:
-    description:
-      - V(quick) compares size and time of every file with the manifest, and hashes those that differ.
-      - V(full) hashes every file.
-    type: str
-    choices: [quick, full]
-    default: quick
-  keep:
-    description:
-      - Number of complete generations that stay, the active one included; at least 1. One that is in use always stays.
-    type: int
-    default: 2
-  startup_files_of:
-    description:
-      - Packages whose wheels may bring files that run whenever Python starts (C(.pth), C(sitecustomize)).
-      - A wheel of any other package that brings one is refused.
-    type: list
-    elements: str
-    default: [setuptools]
-  jupyter_kernel:
-    description: Register the environment with Jupyter, by its stable path. The lock must have ipykernel.
-    type: bool
-    default: false
   gpu_check:
     description:
       - How much TensorFlow computes when the environment is probed, as in M(metalfleet.tensorflow.tensorflow_gpu_info).
@@ -88,55 +42,6 @@ options:
     type: str
     choices: [none, quick, standard]
     default: none
-  gpu:
-    description: What the probe must find, as in M(metalfleet.tensorflow.tensorflow_gpu_info).
-    type: str
-    choices: [required, preferred, none]
-  probe_timeout:
-    description: Seconds after which the probe is ended.
-    type: int
-    default: 120
-  free_mb:
-    description: Megabytes that must be free before a build.
-    type: int
-    default: 3500
-  root:
-    description: Folder on the host below which generations live, in C(environments).
-    type: path
-    default: ~/.local/share/metalfleet
-  links:
-    description: Folder of the stable paths. Editors look for environments in the default.
-    type: path
-    default: ~/.virtualenvs
-  index_url:
-    description: Package index. Empty means uv's default. It may hold credentials, which are never shown.
-    type: str
-    default: ""
-  extra_index_urls:
-    description: More package indexes, which are asked first.
-    type: list
-    elements: str
-    default: []
-  proxy:
-    description: URL of a proxy for everything that is downloaded.
-    type: str
-    default: ""
-  ca:
-    description: File on the host with the certificates of authorities to trust, in PEM format.
-    type: path
-    default: ""
-  username:
-    description: User name for the index.
-    type: str
-    default: ""
-  password:
-    description: Password for the index.
-    type: str
-    default: ""
-  wheels:
-    description: Folder on the host, or URL of a page, that has the wheels. No index is asked then.
-    type: str
-    default: ""
 """
 
 EXAMPLES = r"""
@@ -229,23 +134,20 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.docume
     Document,
     read_document,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import BUILD, ENVIRONMENT, NETWORK, PLACES
-
-ARGUMENTS: dict[str, Any] = {
-    **ENVIRONMENT,
-    "state": {"type": "str", "choices": ["present", "absent", "rolled_back"], "default": "present"},
-    "generation": {"type": "int"},
-    "lock_text": {"type": "str"},
-    "gpu_check": {**ENVIRONMENT["gpu_check"], "default": "none"},
-    **PLACES,
-    **NETWORK,
-    **BUILD,
-}
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
+    ENVIRONMENT,
+    NETWORK,
+    ONE_ENVIRONMENT,
+    PLACES,
+    SENT,
+)
 
 
 def main() -> None:
     """Plan and, unless in check mode, apply."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["lock_text"])])
+    module = AnsibleModule(
+        {**ONE_ENVIRONMENT, **SENT}, supports_check_mode=True, required_if=[("state", "present", ["lock_text"])]
+    )
     try:
         report = converge(document_of(module.params), check_mode=module.check_mode, with_diff=True)
     except MetalfleetError as refusal:
@@ -261,8 +163,8 @@ def main() -> None:
 
 def document_of(options: dict[str, Any]) -> Document:
     """The document that declares this environment alone."""
-    declared = {name: options[name] for name in ARGUMENTS if name in ENVIRONMENT or name in ("generation", "lock_text")}
-    shared = {name: options[name] for name in (*PLACES, *NETWORK, *SHARED)}
+    declared = {name: options[name] for name in (*ENVIRONMENT, "generation", "lock_text")}
+    shared = {name: options[name] for name in (*PLACES, *NETWORK, *SENT, *SHARED)}
     return read_document({**shared, "wheels": options["wheels"], "environments": [declared]})
 
 

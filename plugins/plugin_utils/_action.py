@@ -66,7 +66,17 @@ class EndedBadly:
 Answer = Answered | NoPython | EndedBadly
 
 
-class FleetAction(ActionBase):  # type: ignore[misc] # Ansible brings no types
+class NoPythonYet(MetalfleetError):
+    """A module is to run on a host that has no managed Python."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no managed Python on this host yet",
+            remedy="Run setup.yml, or the role metalfleet.tensorflow.native_python, before this task.",
+        )
+
+
+class FleetAction(ActionBase):
     """The base of all actions: `spec` is what it takes, `act` what it does."""
 
     _supports_check_mode = True
@@ -100,7 +110,7 @@ class FleetAction(ActionBase):  # type: ignore[misc] # Ansible brings no types
         numbers = list(find_floats(given, self.spec))
         if numbers:
             raise MetalfleetError("; ".join(numbers), remedy='Put it between quotes, such as "3.10".')
-        checked = ArgumentSpecValidator(self.spec).validate(given)
+        checked = ArgumentSpecValidator(with_paths_as_written(self.spec)).validate(given)
         if checked.error_messages:
             raise MetalfleetError(
                 "The declaration is not valid: " + "; ".join(dict.fromkeys(checked.error_messages)),
@@ -201,17 +211,21 @@ class ModuleAction(FleetAction):
         answer = self.ask(self.module, options, task_vars)
         if isinstance(answer, Answered):
             return answer.result
-        own = str(self._templar.template(task_vars.get("ansible_python_interpreter")) or "")
-        if isinstance(answer, NoPython) and own.startswith("/") and own not in (*SHIMS, NOT_SET):
-            return self._run_by(own, self.module, options, task_vars)
         if isinstance(answer, NoPython):
-            raise MetalfleetError(
-                "There is no managed Python on this host yet",
-                remedy="Run setup.yml, or the role metalfleet.tensorflow.native_python, before this task.",
-            )
+            return self.act_without_python(answer, options, task_vars)
         raise MetalfleetError(
             answer.text, remedy="Run the role metalfleet.tensorflow.native_python, which repairs the managed Python."
         )
+
+    def act_without_python(
+        self, answer: NoPython, options: dict[str, Any], task_vars: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What is done on a host that has no managed Python yet."""
+        del answer
+        own = str(self._templar.template(task_vars.get("ansible_python_interpreter")) or "")
+        if own.startswith("/") and own not in (*SHIMS, NOT_SET):
+            return self._run_by(own, self.module, options, task_vars)
+        raise NoPythonYet
 
 
 READ_ALL = "@read-all@"
@@ -234,6 +248,18 @@ def last_object(text: str) -> str:
     """The last line that is a JSON object, as a module's answer is, without what start-up files print around it."""
     lines = [line for line in text.splitlines() if line.startswith("{") and line.rstrip().endswith("}")]
     return lines[-1] if lines else text
+
+
+def with_paths_as_written(spec: Spec) -> Spec:
+    """The spec with texts for paths: a "~" is the home on the host, not that on this machine."""
+    as_text = {"type": "str", "elements": "str"}
+    return {
+        name: {
+            key: as_text[key] if value == "path" else with_paths_as_written(value) if key == "options" else value
+            for key, value in option.items()
+        }
+        for name, option in spec.items()
+    }
 
 
 def find_floats(given: Any, spec: Spec, where: str = "") -> Iterator[str]:

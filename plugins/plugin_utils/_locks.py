@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,26 +38,7 @@ class Locks:
         return {path.stem: self._read(path) for path in sorted(DEFAULT_LOCKS.glob("*.txt"))}
 
     def _read(self, path: Path) -> str:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise MetalfleetError(
-                f"The lock {path} cannot be read", evidence=str(error), remedy="Correct the environment's option lock."
-            ) from error
+        text = read_text(path, "lock")
         digest = hashlib.sha256(text.encode()).hexdigest()
         self.texts[digest] = text
         return digest
-
-
-def find_lock(lock: str, folders: Iterable[Path]) -> Path:
-    """A lock by the path that a user wrote: absolute, or relative to the first of the folders that has it."""
-    written = Path(lock).expanduser()
-    looked = [written] if written.is_absolute() else [folder / written for folder in folders]
-    for path in looked:
-        if path.is_file():
-            return path.resolve()
-    raise MetalfleetError(
-        f"The lock {lock} is not there",
-        evidence="Looked for " + ", ".join(dict.fromkeys(map(str, looked))),
-        remedy="Put it beside the inventory, or name it by an absolute path in the environment's option lock.",
-    )

@@ -7,6 +7,7 @@ its SSH connections itself; the files of hosts and controller are in the page ca
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from tests import metal
 from tests.ansible_runner import parse_recap
 from tests.benchmarks import CACHE, CHECKOUT, LOCKS
 from tests.benchmarks.stopwatch import CommandFailedError, Timing, measure
@@ -29,6 +31,7 @@ from tests.simulated_mac.state import ssh_options
 CONVENTIONAL = Path(__file__).parent / "conventional"
 FLEET = "benchmarks"
 BIN = Path(sys.executable).parent
+WITHOUT_PROBE = [{"name": "tensorflow", "gpu_check": "none"}]
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,13 @@ def contenders(fleet: Fleet, *, verify: bool) -> list[Contender]:
     python = host_python(fleet)
     pins = LOCKS / f"macos-arm64-py{fleet.store.python.minor}.txt"
     tags = [] if verify else ["--skip-tags=verify"]
+    ours = [] if verify else ["--extra-vars", json.dumps({"tensorflow_environments": WITHOUT_PROBE})]
     settings = {"ansible_python_interpreter": python, "conventional_python": python, "conventional_pins": str(pins)}
     variables = [f"--extra-vars={name}={value}" for name, value in settings.items()]
     data = [f"--data=python={python}", f"--data=pins={pins}", f"--data=verify={'yes' if verify else ''}"]
     pyinfra = [str(pyinfra_program()), "--yes", f"--chdir={CONVENTIONAL}", *data, "inventory.py", "deploy.py"]
     return [
-        Contender("setup.yml", playbook(CHECKOUT / "playbooks/setup.yml", *tags), nothing_changed),
+        Contender("setup.yml", playbook(CHECKOUT / "playbooks/setup.yml", *ours), nothing_changed),
         Contender("conventional playbook", playbook(CONVENTIONAL / "site.yml", *variables, *tags), nothing_changed),
         # pyinfra always calls pip for a list of requirements, and counts that.
         Contender(
@@ -89,7 +93,8 @@ def contenders(fleet: Fleet, *, verify: bool) -> list[Contender]:
 
 
 def floors(fleet: Fleet) -> list[Contender]:
-    """What nobody can be faster than: a playbook without a task, and one SSH connection a host."""
+    """What nobody can be faster than: a playbook without a task or with one, and one SSH connection a host."""
+    python = f"--extra-vars=ansible_python_interpreter={host_python(fleet)}"
 
     def ssh(hosts: Sequence[str]) -> list[str]:
         options = shlex.join(ssh_options(fleet.store.key))
@@ -98,6 +103,7 @@ def floors(fleet: Fleet) -> list[Contender]:
         return ["sh", "-c", "\n".join([*lines, "for pid in $pids; do wait $pid || exit; done"])]
 
     return [
+        Contender("playbook with one ping", playbook(CONVENTIONAL / "ping.yml", python), nothing_changed),
         Contender("playbook without a task", playbook(CONVENTIONAL / "nothing.yml"), nothing_changed),
         Contender("ssh host true", ssh, lambda output: not output),
     ]
@@ -127,7 +133,7 @@ def converged_fleet(count: int) -> Iterator[tuple[Fleet, list[str]]]:
     fleet.delete()  # what a killed run left
     try:
         model = fleet.up({"model": "m4-homebrew"})["model"]
-        model.metal("ok")
+        metal.use(model, "ok")
         # What ansible.builtin.pip asks of the Python that runs it.
         model.run(f"{host_python(fleet)} -m pip install -q --user --break-system-packages packaging", check=True)
         for contender in contenders(fleet, verify=True):
@@ -137,7 +143,7 @@ def converged_fleet(count: int) -> Iterator[tuple[Fleet, list[str]]]:
         model.delete()
         names = [f"mac{number}" for number in range(1, count + 1)]
         for mac in fleet.up(dict.fromkeys(names, "m4-homebrew@converged")).values():
-            mac.metal("ok")
+            metal.use(mac, "ok")
         yield fleet, names
     finally:
         fleet.delete()
@@ -166,5 +172,5 @@ def main(host_counts: Sequence[int], runs: int) -> None:
         for count in host_counts:
             about = f"{count} simulated Mac{'s' * (count > 1)}, median of {runs} runs that open their connections"
             full, quick = (contenders(fleet, verify=verify) for verify in (True, False))
-            compare(f"Steady state with --skip-tags verify, {about}", [*quick, *floors(fleet)], names[:count], runs)
-            compare(f"Steady state with verification, {about}", full, names[:count], runs)
+            compare(f"Steady state without a probe, {about}", [*quick, *floors(fleet)], names[:count], runs)
+            compare(f"Steady state with a probe, {about}", full, names[:count], runs)

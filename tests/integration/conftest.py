@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.integration.environments import SmallEnvironment, SmallWheels
 from tests.integration.hosts import PLAYBOOKS, on, send
-from tests.simulated_mac.fleet import Fleet, Mac
+from tests.simulated_mac.fleet import Fleet, Mac, temporary_fleet
 
 NewMac = Callable[..., Mac]
 NewEnvironments = Callable[[Iterable[str]], dict[str, SmallEnvironment]]
@@ -20,13 +18,9 @@ NewEnvironments = Callable[[Iterable[str]], dict[str, SmallEnvironment]]
 
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
-    """A fleet that ends with this run. What a run left behind that was killed is removed first."""
-    mine = Fleet(f"test-{os.getpid()}")
-    for folder in mine.folder.parent.glob("test-*"):
-        if not Path("/proc", folder.name.removeprefix("test-")).exists():
-            Fleet(folder.name).delete()
-    yield mine
-    mine.delete()
+    """A fleet that ends with this run."""
+    with temporary_fleet("test") as mine:
+        yield mine
 
 
 @pytest.fixture

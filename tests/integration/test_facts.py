@@ -132,6 +132,78 @@ def test_a_changed_root_is_searched_for_managed_pythons(fleet: Fleet, template: 
     assert (first["source"], first["universal2"], first["native"]) == ("standalone", True, True)
 
 
+PYTHONS_OF_OTHERS = {
+    ".asdf/installs/python/3": "asdf",
+    ".local/share/mise/installs/python/3": "mise",
+    "miniforge3": "conda",
+    "miniforge3/envs/work": "conda",
+    "micromamba/envs/work": "conda",
+    "elsewhere/with a space": "conda",
+    "/nix/store/0a1b2c-python3-3": "nix",
+}
+LAY_OUT = """
+set -e
+cd ~
+for prefix in "$@"; do
+    sudo mkdir -p "${prefix%/*}" && sudo chown "$USER" "${prefix%/*}"
+    mkdir -p "$prefix" && cp -R ~/interpreter/* "$prefix"
+done
+for prefix in miniforge3 */envs/work elsewhere/*; do mkdir "$prefix/conda-meta"; done
+ln -s /nix/store/*-python3-3 .nix-profile
+mkdir .conda && printf '%s\\n' ~/elsewhere/* /Volumes/gone/env > .conda/environments.txt
+"""
+
+
+def test_pythons_of_others_are_found(fleet: Fleet, template: str, tmp_path: Path) -> None:
+    host = fleet.up({"others": f"m1-fresh@{template}"})["others"]
+    prefixes = [f"'{prefix}'" for prefix in PYTHONS_OF_OTHERS]
+    host.run(f"sh -s {' '.join(prefixes)}", input=LAY_OUT.encode(), check=True)
+    results = ask(fleet, {host.name: INTERPRETER}, tmp_path / "answers.json")
+    host.delete()
+    facts = results[host.name]["ansible_facts"]["apple_silicon"]
+    found = {python["path"].partition("/bin/")[0]: python for python in facts["pythons"]}
+    expected = {f"/Users/admin/{prefix}": source for prefix, source in PYTHONS_OF_OTHERS.items() if source != "nix"}
+    expected["/Users/admin/.nix-profile"] = "nix"
+    assert {path: python["source"] for path, python in found.items() if path != "/usr"} == expected
+    assert all(found[path]["native"] and found[path]["universal2"] for path in expected)
+    assert {found[path]["implementation"] for path in expected} == {"cpython"}
+    assert facts["unknown"] == []
+
+
+SPOIL = """
+set -e
+echo 'export PATH=/usr/bin:/bin' > ~/.zshenv
+for number in 1 2 3; do
+    prefix=~/.asdf/installs/python/$number
+    mkdir -p $prefix && cp -R ~/interpreter/* $prefix && rm -rf $prefix/include
+    printf 'import time\\nwhile True: time.sleep(1)\\n' | tee $prefix/lib/python3.*/encodings/__init__.py
+done
+mkdir ~/.conda ~/.pyenv
+mkfifo ~/.conda/environments.txt ~/.asdf/installs/python/1/bin/python3.9
+chmod 0 ~/.pyenv
+"""
+
+
+def test_what_hangs_or_is_closed_does_not_hold_up_and_is_said(fleet: Fleet, template: str, tmp_path: Path) -> None:
+    """The user's PATH lacks /usr/sbin, interpreters hang, a named pipe lies where a file is usual."""
+    host = fleet.up({"spoilt": f"m1-fresh@{template}"})["spoilt"]
+    host.run("sh -s", input=SPOIL.encode(), check=True)
+    assert host.run("command -v sysctl").stdout == ""
+    results = ask(fleet, {host.name: INTERPRETER}, tmp_path / "answers.json")
+    left_running = host.run("ps -axo command").stdout
+    host.delete()
+    facts = results[host.name]["ansible_facts"]["apple_silicon"]
+    assert facts["is_apple_silicon"] is True
+    unknown = {entry["source"]: entry["reason"] for entry in facts["unknown"]}
+    hanging = {source for source, reason in unknown.items() if reason.startswith("no answer within")}
+    assert hanging == {python["path"] for python in facts["pythons"] if python["source"] == "asdf"}
+    assert len(hanging) == 3
+    assert unknown["/Users/admin/.conda/environments.txt"] == "not a regular file"
+    assert unknown["/Users/admin/.pyenv"] == "Permission denied"
+    assert len(unknown) == 5
+    assert ".asdf" not in left_running
+
+
 def test_apple_silicon_can_be_required(fleet: Fleet, template: str, tmp_path: Path) -> None:
     macs = fleet.up({"intel": f"intel@{template}", "silicon": f"m2-rosetta@{template}"})
     hosts = {"intel": INTERPRETER, "silicon": INTEL_INTERPRETER}

@@ -149,6 +149,54 @@ def test_a_gpu_that_is_not_wanted_is_not_used(with_plugin: MakeEnvironment) -> N
     assert (result.verdict, result.ok, result.gpu_visible) == ("cpu-ok", True, False)
 
 
+# --- Keras -----------------------------------------------------------------------------------------------------------
+
+
+def test_keras_computes_on_either_device(with_plugin: MakeEnvironment, tensorflow_environment: Path) -> None:
+    on_cpu = probe(tensorflow_environment, "none", level="standard")
+    on_gpu = probe(with_plugin("ok"), level="standard")
+
+    assert (on_cpu.verdict, on_cpu.stages[-1].name, on_cpu.stages[-1].state) == ("cpu-ok", "keras", "ok"), on_cpu
+    assert (on_gpu.verdict, on_gpu.stages[-1].name, on_gpu.stages[-1].state) == ("gpu-ok", "keras", "ok"), on_gpu
+
+
+@pytest.mark.parametrize(("package", "cause"), [("keras", "Keras is missing"), ("optree", "module optree")])
+def test_an_environment_without_keras_is_found_out(
+    tensorflow_environment: Path, tmp_path: Path, package: str, cause: str
+) -> None:
+    environment = clone(tensorflow_environment, tmp_path / "environment")
+    next(environment.glob(f"lib/python3*/site-packages/{package}")).unlink()
+
+    result = probe(environment, "none", level="standard")
+
+    assert (result.verdict, result.ok, result.stages[-1].name) == ("keras-failed", False, "keras")
+    assert result.diagnosis
+    assert cause in result.diagnosis.cause
+
+
+# --- Traces ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_check_leaves_nothing_behind(
+    tensorflow_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = clone(tensorflow_environment, tmp_path / "environment")
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    for variable, folder in (("HOME", home), ("TMPDIR", temporary)):
+        folder.mkdir()
+        monkeypatch.setenv(variable, str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    before = sorted(tmp_path.rglob("*"))
+
+    assert probe(environment, "none", level="quick").ok
+    assert probe(environment, "none", level="standard").ok
+
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# --- Death from outside ----------------------------------------------------------------------------------------------
+
+
 def test_a_process_killed_from_outside_has_crashed(with_plugin: MakeEnvironment) -> None:
     environment = with_plugin("hang_kernel")
     results: list[ProbeResult] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import metal
 from tests.ansible_runner import CHECKOUT, playbook
 from tests.integration.hosts import HOME, LINKS, ROOT, SETUP, installed, listing, on, on_fleet, said
 
@@ -36,7 +37,7 @@ def changes(mac: Mac, *arguments: str) -> int:
 def converged(fleet: Fleet) -> str:
     """A template for ``mac``: a fresh M1 after setup.yml, made and judged in four runs."""
     mac = fleet.up({CONVERGED: "m1-fresh"})[CONVERGED]
-    mac.metal("ok")
+    metal.use(mac, "ok")
     before = listing(mac, HOME)
     foreseen = on(mac, SETUP, "--check", "--diff")
     assert listing(mac, HOME) == before
@@ -54,7 +55,7 @@ def converged(fleet: Fleet) -> str:
 def ready(mac: NewMac, converged: str) -> Mac:
     """A Mac on which everything is in order."""
     host = mac(f"m1-fresh@{converged}")
-    host.metal("ok")
+    metal.use(host, "ok")
     return host
 
 
@@ -89,14 +90,14 @@ def test_drift_is_mended_and_proven_again(ready: Mac) -> None:
 
 @pytest.mark.parametrize(("variant", "verdict"), [("zero_devices", "gpu-missing"), ("wrong", "gpu-wrong-results")])
 def test_a_gpu_that_does_not_do_its_work_fails_the_last_task(ready: Mac, variant: str, verdict: str) -> None:
-    ready.metal(variant)
+    metal.use(ready, variant)
     result = on(ready, SETUP, check=False)
     assert result.rc != 0
     last_task = result.stdout.rpartition("\nTASK [")[2]
     assert "Assert that the GPU is visible, used, and right" in last_task
     assert f"tensorflow: {verdict}" in last_task
     assert "Remedy" in last_task
-    ready.metal("ok")
+    metal.use(ready, "ok")
     assert changes(ready) == 0
 
 
@@ -106,7 +107,7 @@ def test_a_new_environment_that_fails_its_probe_is_not_activated(ready: Mac, tmp
     with lock.open("a") as text:
         text.write("# another lock\n")
     before = said(ready, f"readlink {TENSORFLOW}")
-    ready.metal("zero_devices")
+    metal.use(ready, "zero_devices")
     declared = [{"name": "tensorflow", "lock": str(lock)}]
     result = on(ready, SETUP, check=False, tensorflow_environments=declared)
     assert result.rc != 0
@@ -188,7 +189,7 @@ def test_a_damaged_archive_is_not_sent_and_a_whole_one_repairs(mac: NewMac, tmp_
 def test_several_macs_at_once(fleet: Fleet, mac: NewMac, converged: str) -> None:
     names = [mac(f"m1-fresh@{converged}", f"several-{number}").name for number in range(3)]
     for name in names:
-        fleet[name].metal("ok")
+        metal.use(fleet[name], "ok")
     said(fleet[names[0]], f"rm {TENSORFLOW}/lib/python3.*/site-packages/six.py")
     result = on_fleet(fleet, SETUP, "--limit", ",".join(names))
     assert [result.recap[name]["changed"] for name in names] == [1, 0, 0]

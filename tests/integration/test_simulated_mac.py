@@ -3,20 +3,28 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
+from tests import metal
 from tests.integration.conftest import NewMac
-from tests.simulated_mac import pythons
-from tests.simulated_mac.fleet import BANNER, Fleet, FleetError, Mac, reserve_address, try_lock
+from tests.integration.hosts import on
+from tests.simulated_mac import addresses, pythons
+from tests.simulated_mac.fleet import Fleet, FleetError, Mac, temporary_fleet
+from tests.simulated_mac.host_files import BANNER
 from tests.simulated_mac.macho import Kind, stub
 from tests.simulated_mac.profile import FOLDER, Profile, ProfileError
-from tests.simulated_mac.state import ssh_options
+from tests.simulated_mac.state import ssh_options, start_time
 
 PROFILES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 WHO_AM_I = "import json, platform, sys; print(json.dumps([sys.platform, platform.machine(), platform.mac_ver()[0]]))"
@@ -148,6 +156,63 @@ def test_userland_is_a_macs(m1: Mac) -> None:
     assert m1.run("command -v apt-get || command -v timeout").returncode != 0
 
 
+# --- accounts and their shells --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two(fleet: Fleet) -> Mac:
+    """A Mac with a second account, which may not use sudo."""
+    host = fleet.up({"two": "m1-fresh"})["two"]
+    said(host, "sudo sysadminctl -addUser ann -fullName 'Ann Other'")
+    return host
+
+
+@pytest.mark.parametrize(
+    ("command", "home"),
+    [("sudo -u ann", "/Users/admin"), ("sudo -H -u ann", "/Users/ann"), ("sudo -i -u ann", "/Users/ann"),
+     ("sudo", "/Users/admin"), ("sudo -H", "/var/root")],
+)  # fmt: skip
+def test_sudo_keeps_the_callers_home_unless_asked_otherwise(two: Mac, command: str, home: str) -> None:
+    assert said(two, f"{command} /usr/bin/printenv HOME") == home
+
+
+def test_second_account_is_one_of_a_mac(two: Mac) -> None:
+    assert said(two, "id -un ann; id -u ann; id -Gn ann").split() == ["ann", "502", "staff"]
+    assert said(two, "ls -ld /Users/ann").split()[:4] == ["drwxr-x---", "2", "ann", "staff"]
+    assert said(two, "dscl . -read /Users/ann UserShell") == "UserShell: /bin/zsh"
+    assert said(two, "sudo -H -u ann /bin/zsh -c 'touch ~/note && ls -l ~/note'").split()[2:4] == ["ann", "staff"]
+    assert two.run("sudo -u ann sudo -n true").returncode != 0
+    assert two.run("sudo sysadminctl -addUser ann").returncode == 1
+    assert two.run("sysadminctl -addUser other").returncode == 1
+
+
+def test_become_user_reaches_the_second_account(two: Mac, tmp_path: Path) -> None:
+    whoami = {"ansible.builtin.raw": "id -un; echo $HOME", "register": "told", "changed_when": False}
+    wanted = {"ansible.builtin.assert": {"that": "told.stdout_lines == ['ann', '/Users/ann']"}}
+    play = {"hosts": "tensorflow", "gather_facts": False, "tasks": [whoami, wanted]}
+    path = tmp_path / "play.yml"
+    path.write_text(json.dumps([play]))
+    assert on(two, path, "-b", "--become-user", "ann").recap[two.name]["ok"] == 2
+
+
+def test_start_up_files_are_read_as_on_a_mac(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    said(host, "echo 'export MINE=1; umask 027' > ~/.zshenv; echo 'export NOT=1' > ~/.zshrc")
+    said(host, "echo 'export ALL=2' | sudo tee /etc/zshenv; sudo chmod 644 /etc/zshenv")
+    assert said(host, "echo $MINE $NOT $ALL $(umask)") == "1 2 027"
+    assert said(host, "sudo -H -u admin sh -c 'echo $MINE$ALL'") == ""
+
+
+@pytest.mark.parametrize("shell", ["csh", "tcsh"])
+def test_login_shell_can_be_of_the_csh_family(mac: NewMac, shell: str) -> None:
+    host = mac("m1-fresh")
+    assert host.run(f"dscl . -create /Users/admin UserShell /bin/{shell}").returncode == 40
+    said(host, "echo 'setenv MINE 1' > ~/.cshrc")
+    said(host, f"sudo dscl . -create /Users/admin UserShell /bin/{shell}")
+    assert said(host, "echo $shell $MINE $OSTYPE; if ($?prompt) echo interactive") == f"/bin/{shell} 1 darwin"
+    assert host.run("FOO=bar true").returncode != 0  # which a shell of sh's family would take
+
+
 # --- Python and wheels ----------------------------------------------------------------------------------------------
 
 
@@ -184,6 +249,19 @@ def test_a_second_host_looks_nothing_up(mac: NewMac, fleet: Fleet, native_python
     known = {path: path.lstat().st_mtime_ns for path in keys.iterdir()}
     said(mac(f"m5-fresh@{native_python_template}"), use)
     assert {path: path.lstat().st_mtime_ns for path in keys.iterdir()} == known
+
+
+def test_homebrews_python_names_its_paths_in_opt(mac: NewMac) -> None:
+    host = mac("m4-homebrew")
+    python = "/opt/homebrew/bin/python3"
+    prefix = said(host, f"{python} -c 'import sys, sitecustomize; print(sys.prefix)'")
+    assert re.fullmatch(r"/opt/homebrew/opt/python@3\.\d+/Frameworks/Python\.framework/Versions/3\.\d+", prefix)
+    assert said(host, f"{python} -I -c 'import sys; print(sys.executable)'").startswith("/opt/homebrew/opt/python@3.")
+    said(host, f"{python} -m venv /tmp/venv && /tmp/venv/bin/pip --version")
+    assert (
+        said(host, "/tmp/venv/bin/python -c 'import sys; print(sys.base_prefix, sys.prefix)'") == f"{prefix} /tmp/venv"
+    )
+    assert f"home = {prefix}/bin" in said(host, "cat /tmp/venv/pyvenv.cfg")
 
 
 @pytest.mark.parametrize("start", ["/tmp/script", "cd /tmp && ./script", "env -i /tmp/script", "sudo /tmp/script"])
@@ -300,26 +378,62 @@ def test_inventory_lists_what_is_up(mac: NewMac, fleet: Fleet) -> None:
     told = subprocess.run([sys.executable, "-I", script], env=environment, cwd="/", capture_output=True, check=True)
     inventory = json.loads(told.stdout)
     assert inventory["_meta"]["hostvars"][host.name]["ansible_host"] == host.address
+    assert inventory["tensorflow"]["children"] == ["macs"]
     shared = inventory["macs"]["vars"]
     version = shared["native_python_version"]
     [archive] = Path(shared["native_python_mirror"]).glob("*/*.tar.gz")
     assert shared["native_python_archives"][version]["version"] in archive.name
     host.stop()
-    assert host.name not in fleet.inventory()["macs"]["hosts"]  # type: ignore[index]
+    assert host.name not in fleet.inventory()["macs"]["hosts"]
 
 
 def test_an_address_is_kept_as_long_as_its_host_is_up(mac: NewMac) -> None:
     host = mac("m1-fresh")
-    locks = host.fleet.store.home / "addresses"
-    host_lock = locks / f"{host.address}-{host.port}"
-    assert try_lock(host_lock) is None
-    other, lock = reserve_address(locks, host.port, host.address)
-    assert other != host.address
-    lock.close()
+    assert addresses.claim(host.address, host.port) is None  # whatever checkout asks
+    assert reserved(host.port, host.address) != host.address
     host.stop()
-    again, lock = reserve_address(locks, host.port, host.address)
-    assert again == host.address
-    lock.close()
+    assert reserved(host.port, host.address) == host.address
+
+
+def reserved(port: int, wish: str) -> str:
+    """The address that a host would get now."""
+    found = addresses.reserve(port, wish)
+    assert found
+    address, claim = found
+    claim.close()
+    return address
+
+
+def test_two_stores_never_share_an_address(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    claimed = addresses.reserve(host.port)  # as another store's host that does not listen yet
+    assert claimed
+    address, claim = claimed
+    with socket.socket() as listener:
+        with claim:
+            assert reserved(host.port, address) not in (address, host.address)
+            listener.bind((address, host.port))
+            listener.listen()
+        assert reserved(host.port, address) not in (address, host.address)  # what listens there claims nothing
+
+
+KILLED_RUN = """
+import os, signal, sys
+from tests.simulated_mac.fleet import temporary_fleet
+with temporary_fleet("killed") as fleet:
+    print(fleet.name, fleet.up({"left": "m1-fresh"})["left"].state.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_run_left_ends_with_the_next(fleet: Fleet) -> None:
+    run = subprocess.run([sys.executable, "-c", KILLED_RUN], capture_output=True, text=True, check=False)
+    name, pid = run.stdout.split()
+    left = fleet.store.home / "fleets" / name
+    assert start_time(int(pid))
+    with temporary_fleet("next"):
+        assert not left.exists()
+        assert not start_time(int(pid))
 
 
 def test_unknown_key_in_a_profile_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,9 +496,9 @@ def test_real_tensorflow_computes_on_the_stand_in_for_metal(mac: NewMac, native_
     said(host, "uv/bin/uv venv --quiet --python python/bin/python3 tf")
     said(host, f"uv/bin/uv pip install --quiet --only-binary :all: --python tf/bin/python {wheels}")
     host.run("cat > use.py", input=LIST_AND_MULTIPLY.encode(), check=True)
-    host.metal("ok")
+    metal.use(host, "ok")
     assert said(host, "tf/bin/python use.py").splitlines() == ["version 2.18.1 gpus 1", "on GPU:0 sum 64.0"]
-    host.metal("zero_devices")
+    metal.use(host, "zero_devices")
     assert said(host, "tf/bin/python use.py") == "version 2.18.1 gpus 0"
     assert host.shim_calls() == []
 
@@ -400,10 +514,81 @@ def test_command_line(fleet: Fleet) -> None:
     assert BANNER in told
     assert re.search(r"cli +m1-fresh +up", told)
     assert "cli" in json.loads(command("inventory"))["macs"]["hosts"]
-    command("metal", "cli", "zero_devices")
+    metal.use(fleet["cli"], "zero_devices")
     assert (fleet["cli"].folder / "host/stand-ins/libmetal_plugin.dylib").readlink().name == "metal-zero_devices.so"
     command("snapshot", "cli", "frozen")
     assert re.search(r"cli +m1-fresh@frozen +down", command("status"))
     command("up", "cli=m1-fresh")
     command("down", "cli", "--delete")
     assert "cli" not in command("status")
+
+
+# --- a package of its own -------------------------------------------------------------------------------------------
+
+BED = FOLDER.parent
+CHECKOUT = BED.parents[1]
+
+
+def imported(source: Path) -> set[str]:
+    """The top names of all that a file imports, and of its own package the dots."""
+    names = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            names.add("." * node.level or (node.module or "").split(".")[0])
+    return names
+
+
+def test_package_imports_only_itself_and_what_it_declares() -> None:
+    lines = (BED / "requirements.txt").read_text().splitlines()
+    declared = {line for line in lines if not line.startswith("#")}
+    brought_by = packages_distributions()
+    foreign = {name for source in BED.rglob("*.py") for name in imported(source) - {"."} - sys.stdlib_module_names}
+    assert {brought_by[name][0] for name in foreign} <= declared
+
+
+def test_package_works_elsewhere_under_another_name(tmp_path: Path) -> None:
+    shutil.copytree(BED, tmp_path / "macs", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SIMULATED_MAC")}
+    line = [sys.executable, "-P", "-m", "macs", "status"]
+    environment["PYTHONPATH"] = str(tmp_path)
+    told = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True, check=True)
+    assert BANNER in told.stdout
+
+
+def commands_of(page: Path) -> list[str]:
+    """The lines of a page's indented blocks that are for a shell."""
+    lines = re.findall(r"^    ((?:python|ansible|gcc) .*)", page.read_text(), re.MULTILINE)
+    return [str(line) for line in lines]
+
+
+@pytest.mark.slow
+def test_commands_of_the_readme_work(tmp_path: Path) -> None:
+    # In a store of its own, for the last command removes everything.
+    environment = os.environ | {
+        "SIMULATED_MAC_HOME": str(tmp_path / "home"),
+        "SIMULATED_MAC_FLEET": "readme",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+    }
+    for command in commands_of(BED / "README.md"):
+        done = subprocess.run(
+            command, shell=True, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert "clean" in command
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.slow
+def test_example_of_the_readme_works(fleet: Fleet) -> None:
+    page = (BED / "README.md").read_text()
+    example = page.partition("## In tests\n")[2].partition("\n## ")[0]
+    code = "".join(line[4:] for line in example.splitlines(keepends=True) if line.startswith("    ") or line == "\n")
+    environment = os.environ | {"SIMULATED_MAC_HOME": str(fleet.store.home)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "ansible_host" in run.stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command: python -m tests.simulated_mac up | down | status | inventory | snapshot | metal | clean."""
+"""The command: up | down | status | ssh | inventory | snapshot | stand-in | clean."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from tests.fake_metal.build import VARIANTS, BuildError
-from tests.simulated_mac import engine
-from tests.simulated_mac.engine import EngineError
-from tests.simulated_mac.fleet import BANNER, Fleet, FleetError
-from tests.simulated_mac.profile import ProfileError
-from tests.simulated_mac.pythons import NoPythonError
-from tests.simulated_mac.store import StoreError, userland_notes
+from . import engine
+from .engine import EngineError
+from .fleet import Fleet, FleetError
+from .host_files import BANNER
+from .profile import ProfileError
+from .pythons import NoPythonError
+from .store import StoreError, userland_notes
 
 
 def up(fleet: Fleet, options: argparse.Namespace) -> None:
-    """Start hosts, all with a working Metal plug-in."""
+    """Start hosts."""
     hosts = dict(spec.split("=", 1) for spec in options.hosts) or {mac.name: mac.state.profile for mac in fleet}
     for mac in fleet.up(hosts).values():
-        if not (mac.folder / "host/stand-ins/libmetal_plugin.dylib").is_symlink():
-            mac.metal("ok")
-        print(f"{mac.name}: simulated {mac.state.profile}, ssh -p {mac.port} {mac.state.user}@{mac.address}")
+        print(f"{mac.name}: simulated {mac.state.profile} on {mac.address}, port {mac.port}")
 
 
 def down(fleet: Fleet, options: argparse.Namespace) -> None:
@@ -47,6 +46,12 @@ def status(fleet: Fleet, _: argparse.Namespace) -> None:
         print(f"{mac.name:12} {mac.state.profile + templates:24} {where}")
 
 
+def ssh(fleet: Fleet, options: argparse.Namespace) -> None:
+    """Log in, or run a command there: becomes ssh."""
+    line = fleet[options.name].ssh(*options.command)
+    os.execvp(line[0], line)
+
+
 def inventory(fleet: Fleet, _: argparse.Namespace) -> None:
     """The hosts that are up, as JSON for Ansible."""
     print(json.dumps(fleet.inventory(), indent=1))
@@ -61,7 +66,7 @@ def clean(fleet: Fleet, _: argparse.Namespace) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulated_mac", description=BANNER)
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=BANNER)
     name = os.environ.get("SIMULATED_MAC_FLEET", "demo")
     parser.add_argument("--fleet", default=name, help="the fleet's name ($SIMULATED_MAC_FLEET, default: demo)")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -74,16 +79,21 @@ def arguments() -> argparse.ArgumentParser:
     verb.set_defaults(act=down)
     verb = verbs.add_parser("status", help="show what there is")
     verb.set_defaults(act=status)
+    verb = verbs.add_parser("ssh", help="log in on a host as its user, or run a command there")
+    verb.add_argument("name")
+    verb.add_argument("command", nargs=argparse.REMAINDER)
+    verb.set_defaults(act=ssh)
     verb = verbs.add_parser("inventory", help="print an Ansible inventory of the hosts that are up")
     verb.set_defaults(act=inventory)
     verb = verbs.add_parser("snapshot", help="stop a host and freeze its files as a template")
     verb.add_argument("name")
     verb.add_argument("template")
     verb.set_defaults(act=lambda fleet, options: fleet.snapshot(options.name, options.template))
-    verb = verbs.add_parser("metal", help="choose what a host's Metal plug-in does")
+    verb = verbs.add_parser("stand-in", help="load an ELF library in the place of a host's Mach-O library")
     verb.add_argument("name")
-    verb.add_argument("variant", choices=VARIANTS)
-    verb.set_defaults(act=lambda fleet, options: fleet[options.name].metal(options.variant))
+    verb.add_argument("file", help="the file name of the Mach-O library, wherever it lies")
+    verb.add_argument("library", type=Path, help="the ELF library")
+    verb.set_defaults(act=lambda fleet, options: fleet[options.name].stand_in(options.file, options.library))
     verb = verbs.add_parser("clean", help="stop and remove the hosts of all fleets and everything that they share")
     verb.set_defaults(act=clean)
     return parser
@@ -94,9 +104,7 @@ def main() -> int:
     options = arguments().parse_args()
     try:
         options.act(Fleet(options.fleet), options)
-    except (
-        FleetError, ProfileError, StoreError, EngineError, NoPythonError, BuildError, subprocess.CalledProcessError,
-    ) as error:  # fmt: skip
+    except (FleetError, ProfileError, StoreError, EngineError, NoPythonError, subprocess.CalledProcessError) as error:
         print(f"simulated_mac: {error}", file=sys.stderr)
         return 1
     return 0

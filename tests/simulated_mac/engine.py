@@ -12,7 +12,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 IS_ROOT = os.geteuid() == 0
 USER_NAMESPACE = [] if IS_ROOT else ["--user", "--map-auto", "--map-root-user"]
@@ -27,6 +27,13 @@ class EngineError(Exception):
     """This machine does not let us make namespaces; the message says why and what to do."""
 
 
+class Held(Protocol):
+    """A file or a socket."""
+
+    def fileno(self) -> int:
+        """Its number in this process."""
+
+
 def check() -> None:
     """Raise ``EngineError`` if no simulated Mac can run here."""
     tried = subprocess.run(
@@ -37,11 +44,11 @@ def check() -> None:
         raise EngineError(f"cannot make namespaces: {tried.stderr.strip()}. Remedy: {remedy}.")
 
 
-def start(settings: Mapping[str, str], log: Path, keep_open: Sequence[IO[str]]) -> int:
+def start(settings: Mapping[str, str], log: Path, keep_open: Sequence[Held]) -> int:
     """Start a host: start_host.sh with ``settings``, in namespaces of its own, detached from this process.
 
-    The files ``keep_open`` stay open as long as the host lives. Ending the process whose id is returned, with SIGKILL,
-    ends the host.
+    What is in ``keep_open`` stays open as long as the host lives. SIGKILL to the process whose id is returned ends the
+    host.
     """
     line = [*_unshare("--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"), "sh", str(START_HOST)]
     for file in keep_open:

@@ -16,36 +16,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import plistlib
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from tests.fake_metal import build as fake_metal
-from tests.simulated_mac import engine
-from tests.simulated_mac import profile as profiles
-from tests.simulated_mac.inside.mac_programs import COMMAND_LINE_TOOLS, ROSETTA, SELECTED_TOOLS
-from tests.simulated_mac.profile import Profile
-from tests.simulated_mac.state import State, inventory, ssh_options, start_time
-from tests.simulated_mac.store import GROUP_ID, SIM, USER_ID, Store, link, write
+from . import addresses, answers, engine, host_files
+from .profile import Profile
+from .state import State, inventory, ssh_options, start_time
+from .store import GROUP_ID, SIM, USER_ID, Store, is_locked
 
-FIRST_ADDRESS, LAST_ADDRESS = 10, 254  # of 127.0.1.0/24
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
-BANNER = "This is a simulated Mac: Linux programs that answer like a Mac's, made for tests. It is not a Mac."
-# Settings of this machine's network that hosts need too.
-NETWORK = [name for word in ("http_proxy", "https_proxy", "no_proxy") for name in (word, word.upper())]
-NETWORK += ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]
-CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-METAL_PLUGIN = "libmetal_plugin.dylib"
-METAL_TENSORFLOW = "2.18.1"  # whose headers the stand-in for the plug-in is compiled with
+OWNER = "owner"  # locked as long as the process lives to which a temporary fleet belongs
 
 
 class FleetError(Exception):
@@ -99,11 +87,15 @@ class Mac:
         """
         return Path("/proc", str(self.pid), "root", inside.lstrip("/"))
 
-    def run(self, command: str, *, check: bool = False, input: bytes = b"") -> subprocess.CompletedProcess[str]:  # noqa: A002
-        """Run a shell line as the host's user, over SSH. ``check`` raises ``CalledProcessError`` if it fails."""
+    def ssh(self, *arguments: str) -> list[str]:
+        """The command line that logs in as the host's user, over SSH."""
         state = self.state
         where = ["-p", str(state.port), f"{state.user}@{state.address}"]
-        line = ["ssh", *ssh_options(self.fleet.store.key), *where, command]
+        return ["ssh", *ssh_options(self.fleet.store.key), *where, *arguments]
+
+    def run(self, command: str, *, check: bool = False, input: bytes = b"") -> subprocess.CompletedProcess[str]:  # noqa: A002
+        """Run a shell line as the host's user, over SSH. ``check`` raises ``CalledProcessError`` if it fails."""
+        line = self.ssh(command)
         result = subprocess.run(line, capture_output=True, check=False, input=input)
         said = subprocess.CompletedProcess(line, result.returncode, result.stdout.decode(), result.stderr.decode())
         if check:
@@ -118,12 +110,28 @@ class Mac:
         """The calls of programs that open a dialog on a Mac without developer tools."""
         return [call for call in self.calls() if call["shim"]]
 
-    def metal(self, variant: str) -> None:
-        """Let a variant of the stand-in for the Metal plug-in be loaded from now on (see tests/fake_metal)."""
-        library = self.fleet.metal_stand_in(variant, self)
+    def stand_in(self, name: str, library: Path) -> None:
+        """Let an ELF library be loaded from now on in the place of every Mach-O library of that file name."""
+        shared = self.fleet.store.stand_ins / library.name
+        if library != shared:
+            copied = shared.with_suffix(".new")
+            shutil.copy(library, copied)
+            copied.rename(shared)
         new = self.folder / "host/stand-ins/new"
         new.symlink_to(f"/{SIM}/elf/stand-ins/{library.name}")
-        new.rename(new.with_name(METAL_PLUGIN))
+        new.rename(new.with_name(name))
+
+    def stands_in(self, name: str) -> bool:
+        """Whether ``stand_in`` was called for that file name."""
+        return (self.folder / "host/stand-ins" / name).is_symlink()
+
+    def linux_wheel(self, name: str, version: str) -> Path:
+        """The files of a Linux wheel, which a running host fetches for the store once, to compile against."""
+        fetch = ["--wheel", name, version, self.fleet.store.python.minor]
+        fetched = self.run(shlex.join([f"/{SIM}/tools/translate", *fetch]))
+        if fetched.returncode:
+            raise FleetError(f"cannot fetch {name} {version} for Linux: {fetched.stderr.strip()}")
+        return self.fleet.store.home / Path(fetched.stdout.strip()).relative_to(f"/{SIM}")
 
     def limit_disk(self, path: str, size: str) -> None:
         """Mount a small, empty file system over a folder of the running host; ``size`` as tmpfs takes it ("20m")."""
@@ -218,23 +226,9 @@ class Fleet:
         state.templates.insert(0, template)
         state.write(mac.folder)
 
-    def inventory(self) -> dict[str, object]:
+    def inventory(self) -> dict[str, Any]:
         """The hosts that are up, as a dynamic inventory of Ansible."""
         return inventory(self.store.home, self.name)
-
-    def metal_stand_in(self, variant: str, mac: Mac) -> Path:
-        """The compiled stand-in, in the store; ``mac`` fetches the TensorFlow that it is compiled for."""
-        out = self.store.home / f"elf/stand-ins/metal-{variant}.so"
-        sources = Path(fake_metal.__file__).parent.glob("*.[ch]")
-        if out.exists() and out.stat().st_mtime > max(source.stat().st_mtime for source in sources):
-            return out
-        wheel = ["tensorflow-cpu", METAL_TENSORFLOW, self.store.python.minor]
-        fetched = mac.run(shlex.join([f"/{SIM}/tools/translate", "--wheel", *wheel]))
-        if fetched.returncode:
-            raise FleetError(f"cannot fetch TensorFlow for the stand-in: {fetched.stderr.strip()}")
-        package = self.store.home / Path(fetched.stdout.strip()).relative_to(f"/{SIM}") / "tensorflow"
-        fake_metal.compile_plugin(variant, package, out)
-        return out
 
     # ------------------------------------------------------------------------------------------------ making hosts
 
@@ -264,12 +258,15 @@ class Fleet:
     def _start(self, mac: Mac) -> None:
         state = mac.state
         profile = Profile.load(state.profile)
-        profiles.write(profile, mac.folder / "host")
+        answers.write(profile, mac.folder / "host")
         layer = mac.folder / "layer"
         engine.remove(layer)
-        self._host_layer(layer, mac.name, profile)
+        host_files.write(layer, mac.name, profile, self.store)
         state.port = self.default_port
-        state.address, lock = reserve_address(self.store.home / "addresses", state.port, state.address)
+        reserved = addresses.reserve(state.port, state.address)
+        if reserved is None:
+            raise FleetError(f"no free address from 127.0.1.{addresses.FIRST} up, port {state.port}")
+        state.address, claim = reserved
         layers = [layer, *(self.folder / "templates" / name / "upper" for name in state.templates)]
         layers += [*(self.store.layer(name) for name in layer_names(profile)), self.store.base / "root"]
         settings = {
@@ -284,8 +281,8 @@ class Fleet:
             "GROUP_ID": str(GROUP_ID),
             "ADDRESS": f"{state.address}:{state.port}",
         }
-        with self.store.in_use() as base, lock:
-            state.pid = engine.start(settings, mac.folder / "log", [base, lock])
+        with self.store.in_use() as base, claim:
+            state.pid = engine.start(settings, mac.folder / "log", [base, claim])
         state.started = start_time(state.pid)
         state.write(mac.folder)
 
@@ -294,55 +291,30 @@ class Fleet:
 
     def _wait(self, mac: Mac) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while not answers(mac.address, mac.port):
+        while not addresses.answers(mac.address, mac.port):
             reap(mac.state.pid)
             if not mac.is_up or time.monotonic() > deadline:
                 tail = "".join((mac.folder / "log").read_text(errors="replace").splitlines(keepends=True)[-5:])
                 raise FleetError(f"{mac.name} did not start: {tail}(log: {mac.folder / 'log'})")
             time.sleep(0.005)
 
-    def _host_layer(self, layer: Path, name: str, profile: Profile) -> None:
-        """The files that this host's profile, its name and this machine's network determine."""
-        etc, user = layer / "private/etc", profile.user
-        if profile.macos.version:
-            write(layer / "System/Library/CoreServices/SystemVersion.plist", system_version(profile))
-        write(etc / "hosts", f"127.0.0.1 localhost {name}\n")
-        write(
-            etc / "passwd",
-            "root:x:0:0:System Administrator:/var/root:/bin/sh\nsshd:x:75:75::/var/empty:/usr/bin/false\n"
-            f"{user}:x:{USER_ID}:{GROUP_ID}::/Users/{user}:/bin/zsh\nnobody:x:65534:65534::/var/empty:/usr/bin/false\n",
-        )
-        write(etc / "group", f"wheel:x:0:root\nstaff:x:20:{user}\nadmin:x:80:{user}\nsshd:x:75:\nnogroup:x:65534:\n")
-        write(etc / "shadow", f"root:*:1::::::\n{user}:*:1::::::\n", 0o600)
-        write(etc / "motd", f"\n{BANNER}\n{profile.description}.\n\n")
-        write(etc / "ssh/authorized_keys", (self.store.home / "id_ed25519.pub").read_text())
-        write(etc / "ssh/host_key", (self.store.home / "host_key").read_text(), 0o600)
-        write(etc / "ssh/sshd_config", sshd_config(profile, network_settings()))
-        write(etc / "zsh/zshenv", f"OSTYPE=darwin{profile.macos.darwin.split('.')[0]}.0 MACHTYPE={profile.arch}\n")
-        for kept in ("resolv.conf", "localtime"):
-            if Path("/etc", kept).exists():
-                shutil.copy(Path("/etc", kept), etc / kept)
-        shutil.copytree("/etc/ssl/certs", etc / "ssl/certs", symlinks=True)
-        link(etc / "ssl/cert.pem", "certs/ca-certificates.crt")
-        write(layer / "Library/Application Support/pip/pip.conf", f"[global]\ncert = {CERTIFICATES}\n")
-        lines = "".join(f"{key}={value}\n" for key, value in network_settings().items())
-        write(layer / SIM / "tools/environment", lines)
-        if profile.rosetta:
-            write(layer / ROSETTA.relative_to("/"), "")
-        if profile.command_line_tools_lost:
-            link(layer / SELECTED_TOOLS.relative_to("/"), str(COMMAND_LINE_TOOLS))
-        self._own_files(layer, profile)
-        for receipt, version in receipts(profile, self.store.python.minor).items():
-            write(layer / "private/var/db/receipts" / f"{receipt}.plist", receipt_file(receipt, version))
 
-    def _own_files(self, layer: Path, profile: Profile) -> None:
-        home = layer / "Users" / profile.user
-        for path, content in profile.files.items():
-            inside = path.replace("~/", f"Users/{profile.user}/").lstrip("/")
-            write(layer / inside, content, 0o755 if content.startswith("#!") else 0o644)
-        if home.exists():
-            home.chmod(0o750)
-            engine.give(home, USER_ID, GROUP_ID)
+@contextmanager
+def temporary_fleet(prefix: str, store: Store | None = None) -> Iterator[Fleet]:
+    """A fleet of this process's own, which ends with the block. Those of processes that were killed end first."""
+    fleet = Fleet(f"{prefix}-{os.getpid()}", store)
+    with fleet.store.locked("fleets"):
+        for owner in fleet.folder.parent.glob(f"*/{OWNER}"):
+            if not is_locked(owner):
+                Fleet(owner.parent.name, fleet.store).delete()
+        fleet.folder.mkdir(parents=True)
+        owned = (fleet.folder / OWNER).open("w")
+        fcntl.flock(owned, fcntl.LOCK_EX)
+    with owned:
+        try:
+            yield fleet
+        finally:
+            fleet.delete()
 
 
 def layer_names(profile: Profile) -> list[str]:
@@ -351,99 +323,3 @@ def layer_names(profile: Profile) -> list[str]:
     names = [f"homebrew-{archs[prefix]}{'' if poured else '-bottle'}" for prefix, poured in profile.homebrew.items()]
     names += profile.pythons
     return names + ["python-org"] * profile.python_org + ["command-line-tools"] * bool(profile.command_line_tools)
-
-
-def receipts(profile: Profile, python: str) -> dict[str, str]:
-    """The packages that a Mac's installer remembers, with their versions. Python's say 0, always."""
-    found = {}
-    if profile.command_line_tools:
-        found["com.apple.pkg.CLTools_Executables"] = profile.command_line_tools
-    if profile.python_org:
-        found |= {f"org.python.Python.Python{part}-{python}": "0" for part in ("Framework", "Applications")}
-    return found
-
-
-def receipt_file(receipt: str, version: str) -> bytes:
-    """A receipt as the installer writes it."""
-    date = datetime.fromtimestamp(profiles.BOOT_TIME, UTC).replace(tzinfo=None)
-    values = {"PackageIdentifier": receipt, "PackageVersion": version, "InstallPrefixPath": "", "InstallDate": date}
-    return plistlib.dumps(values)
-
-
-def system_version(profile: Profile) -> bytes:
-    """SystemVersion.plist, from which ``platform.mac_ver()`` reads. It does not change with a rapid response."""
-    version = profile.macos.version
-    return plistlib.dumps(
-        {
-            "ProductBuildVersion": profile.macos.build or "",
-            "ProductName": "macOS",
-            "ProductUserVisibleVersion": version,
-            "ProductVersion": version,
-        }
-    )
-
-
-def network_settings() -> dict[str, str]:
-    """The environment that programs need to reach package indexes as this machine does."""
-    return {"SSL_CERT_FILE": CERTIFICATES, **{name: os.environ[name] for name in NETWORK if name in os.environ}}
-
-
-def sshd_config(profile: Profile, environment: Mapping[str, str]) -> str:
-    """Key log-ins only, with the PATH of a Mac's sshd. Its address comes from the command line."""
-    settings = {
-        "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
-        "OSTYPE": f"darwin{profile.macos.darwin.split('.')[0]}",
-        "TMPDIR": "/var/folders/zz/T/",
-        **environment,
-    }
-    quoted = " ".join(f'"{key}={value}"' for key, value in settings.items())
-    return (
-        "HostKey /private/etc/ssh/host_key\nPidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\n"
-        "MaxStartups 100\nMaxSessions 100\nAcceptEnv LANG LC_*\nSubsystem sftp internal-sftp\n"
-        f"AllowUsers {profile.user}\nSetEnv {quoted}\n"
-    )
-
-
-def reserve_address(locks: Path, port: int, wish: str) -> tuple[str, IO[str]]:
-    """A loopback address on which nothing listens, the one from last time if possible, and the lock that keeps it.
-
-    Whoever starts hosts at the same time gets another one, as long as the lock's file is open.
-    """
-    locks.mkdir(exist_ok=True)
-    for address in [wish, *(f"127.0.1.{number}" for number in range(FIRST_ADDRESS, LAST_ADDRESS + 1))]:
-        if address and (lock := try_lock(locks / f"{address}-{port}")):
-            if is_free(address, port):
-                return address, lock
-            lock.close()
-    raise FleetError(f"no free address from 127.0.1.{FIRST_ADDRESS} up, port {port}")
-
-
-def try_lock(path: Path) -> IO[str] | None:
-    """The file, locked; None if another process has it."""
-    file = path.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
-
-
-def is_free(address: str, port: int) -> bool:
-    """Whether nothing listens there; a host of another store, for one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-    return True
-
-
-def answers(address: str, port: int) -> bool:
-    """Whether an SSH server greets there."""
-    try:
-        with socket.create_connection((address, port), timeout=5) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False

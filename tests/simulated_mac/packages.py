@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.simulated_mac.store import Store
+    from .store import Store
 
 PYTHON_SOFTWARE_FOUNDATION = "Python Software Foundation (BMM5U3QVKW)"
 

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.simulated_mac.elf import use_run_path
-from tests.simulated_mac.macho import Kind, stub
+from .elf import use_run_path
+from .macho import Kind, stub
 
 MINORS = ("3.12", "3.11")  # the best first: what TensorFlow for Macs is built for
 BUILD = "20200101"
@@ -243,7 +243,7 @@ def find_uv() -> str:
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if not found:
-        raise NoPythonError("simulated Macs need uv. Remedy: make setup, or pip install uv.")
+        raise NoPythonError("simulated Macs need uv. Remedy: pip install uv.")
     return found
 
 

@@ -7,13 +7,14 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-CHECKOUT = Path(__file__).parents[2]
+TOP = Path(__file__).parents[len(__name__.split(".")) - 1]  # the folder from which this package is imported
 
 
 def default_home() -> Path:
-    """$SIMULATED_MAC_HOME, or .cache/simulated_mac of the checkout."""
-    return Path(os.environ.get("SIMULATED_MAC_HOME") or CHECKOUT / ".cache/simulated_mac").absolute()
+    """$SIMULATED_MAC_HOME, or .cache/simulated_mac of the folder from which this package is imported."""
+    return Path(os.environ.get("SIMULATED_MAC_HOME") or TOP / ".cache/simulated_mac").absolute()
 
 
 @dataclass
@@ -60,7 +61,7 @@ def ssh_options(key: Path) -> list[str]:
     return ["-F", "none", "-i", str(key), *(f"-o{setting}" for setting in settings)]
 
 
-def inventory(home: Path, fleet: str) -> dict[str, object]:
+def inventory(home: Path, fleet: str) -> dict[str, Any]:
     """A dynamic inventory of the hosts of a fleet that are up, in the form that Ansible asks scripts for."""
     hosts = {}
     for path in sorted((home / "fleets" / fleet / "hosts").glob("*/state.json")):
@@ -71,14 +72,16 @@ def inventory(home: Path, fleet: str) -> dict[str, object]:
                 "ansible_port": state.port,
                 "ansible_user": state.user,
             }
-    index = home / "archives/index.json"
-    archives = json.loads(index.read_text()) if index.exists() else {}
     options = [option for option in ssh_options(home / "id_ed25519") if option.startswith("-o")]
     shared = {
         "ansible_ssh_private_key_file": str(home / "id_ed25519"),
         "ansible_ssh_common_args": " ".join(["-F none", *options]),
-        "native_python_version": next(iter(archives), ""),
-        "native_python_archives": archives,
-        "native_python_mirror": str(home / "archives"),
     }
     return {"_meta": {"hostvars": hosts}, "macs": {"hosts": list(hosts), "vars": shared}}
+
+
+def archives(home: Path) -> dict[str, Any]:
+    """The standalone Pythons in the mirror ``archives/``, by version; none before the first host was made."""
+    index = home / "archives/index.json"
+    listed: dict[str, Any] = json.loads(index.read_text()) if index.exists() else {}
+    return listed

@@ -16,18 +16,19 @@ import fcntl
 import hashlib
 import os
 import plistlib
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from tests.simulated_mac import engine, pythons
-from tests.simulated_mac.inside import mac_programs
-from tests.simulated_mac.macho import Kind, stub
-from tests.simulated_mac.state import default_home
+from . import engine, pythons
+from .inside import mac_programs
+from .macho import Kind, stub
+from .state import default_home
 
 PACKAGE = Path(__file__).parent
 SIM = ".simulated_mac"
@@ -38,6 +39,16 @@ NEEDED = ("ssh", "ssh-keygen", "sshd", "sudo", "zsh", "gcc", "unshare")
 DEVELOPER_TOOLS = "Library/Developer/CommandLineTools/usr/bin"
 HOME = "Users/admin"  # for layers with files of the user
 PYENV_SHIM = '#!/bin/sh\ntouch ~/shim-was-run\nexec pyenv exec python3 "$@"\n'
+
+
+# As on a Mac, HOME stays the caller's unless sudo is asked for another (-H).
+SUDOERS = """\
+Defaults !admin_flag
+Defaults env_keep += "HOME MAIL LANG LC_ALL LC_COLLATE LC_CTYPE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME TZ"
+Defaults env_keep += "COLORTERM LINES COLUMNS LSCOLORS SSH_AUTH_SOCK EDITOR VISUAL"
+root ALL=(ALL) ALL
+%admin ALL=(ALL) NOPASSWD: ALL
+"""
 
 
 class StoreError(Exception):
@@ -102,6 +113,11 @@ class Store:
         """The mirror of standalone Pythons."""
         return self.home / "archives"
 
+    @property
+    def stand_ins(self) -> Path:
+        """What stands in for libraries by their file names, where hosts see it."""
+        return self.home / "elf/stand-ins"
+
     def ready(self) -> None:
         """Make everything that is not there yet. Raises ``StoreError``, ``NoPythonError`` or ``EngineError``."""
         missing = [name for name in NEEDED if linux_program(name) is None]
@@ -109,23 +125,26 @@ class Store:
             packages = "openssh-server openssh-client sudo zsh gcc libc6-dev util-linux"
             raise StoreError(f"missing programs: {', '.join(missing)}. Remedy: apt-get install {packages}")
         engine.check()
-        self.home.mkdir(parents=True, exist_ok=True)
-        with self._locked("building"):
+        with self.locked("building"):
             self._make(self.base, self._build_base)
             for name in ("host_key", "id_ed25519"):
                 if not (self.home / name).exists():
                     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "simulated-mac"]
                     subprocess.run([*command, "-f", self.home / name], check=True)
+            self.stand_ins.mkdir(parents=True, exist_ok=True)
             for folder in ("elf/by-key", "elf/wheels"):
                 (self.home / folder).mkdir(parents=True, exist_ok=True)
                 (self.home / folder).chmod(0o777)  # any user of any host may add what it looked up
             self._remove_unused_bases()
 
     def layer(self, name: str) -> Path:
-        """A layer by the name of its maker in ``LAYERS``."""
-        path = self.base / "layers" / name
-        with self._locked("building"):
-            self._make(path, lambda folder: LAYERS[name](self, folder))
+        """A layer: by the name of its maker in ``LAYERS``, or a Python in the folder of that path."""
+        path = self.base / "layers" / re.sub(r"[^\w.+-]", "_", name)  # neither : nor , which part layers and options
+        if name not in LAYERS and not name.startswith(("~/", "/")):
+            raise StoreError(f"no Python {name}; there are: {', '.join(LAYERS)}, or a folder that begins with ~/ or /")
+        make = LAYERS.get(name) or python_in(name)
+        with self.locked("building"):
+            self._make(path, lambda folder: make(self, folder))
         return path
 
     def in_use(self) -> IO[str]:
@@ -135,7 +154,9 @@ class Store:
         return file
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str) -> Iterator[None]:
+        """One process at a time is in such a block."""
+        self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -207,12 +228,12 @@ class Store:
                 link(root / folder / name, f"/{SIM}{found}")
         link(root / "bin/sh", "bash")
         link(root / "sbin/launchd", f"/{SIM}/usr/sbin/sshd")  # the name of process 1
-        system = write(root / SIM / "tools/system", mac_program("system"), 0o755)
+        system = put(root / SIM / "tools/system", mac_program("system"), 0o755)
         simulated = [Path(path).relative_to("/") for path in mac_programs.SIMULATED if not path.startswith("/opt/")]
         others = [*listed(programs["at_once"]), *listed(programs["answered_only"])]
         for path in [*simulated, *(Path(folder, name) for folder, name in others)]:
             hard_link(system, root / path)
-        shim = write(root / SIM / "tools/shim", mac_program("shim"), 0o755)
+        shim = put(root / SIM / "tools/shim", mac_program("shim"), 0o755)
         for name in programs["shims"].split():
             hard_link(shim, root / "usr/bin" / name)
 
@@ -225,13 +246,15 @@ class Store:
         for folder in ("etc", "var", "tmp"):
             link(root / folder, f"private/{folder}")
         etc = root / "private/etc"
-        write(etc / "ld.so.preload", f"/{SIM}/tools/shim.so\n")
-        write(etc / "nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
-        write(etc / "sudoers", "Defaults !admin_flag\nroot ALL=(ALL) ALL\n%admin ALL=(ALL) NOPASSWD: ALL\n", 0o440)
+        put(etc / "ld.so.preload", f"/{SIM}/tools/shim.so\n")
+        put(etc / "nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
+        put(etc / "sudoers", SUDOERS, 0o440)
         for service in ("sudo", "sudo-i", "su", "other"):
             permit = "".join(f"{kind} sufficient pam_permit.so\n" for kind in ("auth", "account", "session"))
-            write(etc / "pam.d" / service, permit)
-        write(etc / "zsh/zshrc", "PS1='%n@%m %1~ %# '\n")
+            put(etc / "pam.d" / service, permit)
+        for name in ("zprofile", "zshrc", "zlogin"):  # where Debian's zsh looks for what a Mac's has in /etc
+            put(etc / "zsh" / name, read_by_zsh(f"/etc/{name}"))
+        put(etc / "zshrc", "PS1='%n@%m %1~ %# '\n")
 
     def _sudo(self, root: Path) -> None:
         """Setuid programs and what they load must be owned by the host's own root: copies."""
@@ -253,14 +276,15 @@ def homebrew(store: Store, layer: Path, prefix: str, archs: list[str], *, poured
     tree = root / keg / framework
     pythons.mac_tree(python, f"/{SIM}/cpython", archs, tree)
     managed = "[externally-managed]\nError=This environment is managed by Homebrew.\n"
-    write(tree / f"lib/python{python.minor}/EXTERNALLY-MANAGED", managed)
+    put(tree / f"lib/python{python.minor}/EXTERNALLY-MANAGED", managed)
+    shutil.copy(PACKAGE / "inside/homebrew/sitecustomize.py", tree / f"lib/python{python.minor}")
     for name in (f"python{python.minor}", "python3"):
         link(root / keg / "bin" / name, f"../{framework}/bin/{name}")
         if poured:
             link(root / "bin" / name, f"../{keg}/bin/{name}")
     if poured:
         link(root / f"opt/python@{python.minor}", f"../{keg}")
-    write(root / "bin/brew", mac_program("system"), 0o755)
+    put(root / "bin/brew", mac_program("system"), 0o755)
     engine.give(root, USER_ID, GROUP_ID)
 
 
@@ -276,12 +300,12 @@ def python_org(store: Store, layer: Path) -> None:
 def command_line_tools(_: Store, layer: Path) -> None:
     """The programs that the shims in /usr/bin hand over to. Their Python is a framework; it cannot run here."""
     for name in program_list()["shims"].split():
-        write(layer / DEVELOPER_TOOLS / name, mac_program("tool"), 0o755)
+        put(layer / DEVELOPER_TOOLS / name, mac_program("tool"), 0o755)
     python = "Library/Frameworks/Python3.framework/Versions/3.9"
     framework = layer / Path(DEVELOPER_TOOLS).parents[1] / python
-    write(framework / "bin/python3.9", mac_program("tool"), 0o755)
-    write(framework / "lib/python3.9/os.py", "")
-    write(framework / "Resources/Info.plist", plistlib.dumps({"CFBundleVersion": "3.9.6"}))
+    put(framework / "bin/python3.9", mac_program("tool"), 0o755)
+    put(framework / "lib/python3.9/os.py", "")
+    put(framework / "Resources/Info.plist", plistlib.dumps({"CFBundleVersion": "3.9.6"}))
     (layer / DEVELOPER_TOOLS / "python3").unlink()
     link(layer / DEVELOPER_TOOLS / "python3", f"../../{python}/bin/python3.9")
 
@@ -293,19 +317,20 @@ def macadmins(store: Store, layer: Path) -> None:
     link(layer / "usr/local/bin/managed_python3", f"../../../{framework}/bin/python3")
 
 
-def of_user(folder: str, archs: Sequence[str] = ("arm64",)) -> Callable[[Store, Path], None]:
-    """The maker of a Python in a folder of the user's home."""
+def python_in(place: str) -> Callable[[Store, Path], None]:
+    """The maker of a native Python in a folder: the user's own below ~/, else root's."""
 
     def make(store: Store, layer: Path) -> None:
-        home, version = layer / HOME, store.python.version
-        tree = home / folder.format(version=version)
-        pythons.mac_tree(store.python, f"/{SIM}/cpython", archs, tree)
-        if tree.name.endswith("conda3"):
-            write(tree / "conda-meta/history", "")
+        version, home = store.python.version, layer / HOME
+        tree = layer / place.replace("~", HOME, 1).lstrip("/").format(version=version, minor=store.python.minor)
+        pythons.mac_tree(store.python, f"/{SIM}/cpython", ["arm64"], tree)
+        if re.search(r"(conda|mamba|forge)\d?$", tree.name):
+            put(tree / "conda-meta/history", "")
         if ".pyenv" in tree.parts:
-            write(home / ".pyenv/shims/python3", PYENV_SHIM, 0o755)
-        home.chmod(0o750)
-        engine.give(home, USER_ID, GROUP_ID)
+            put(home / ".pyenv/shims/python3", PYENV_SHIM, 0o755)
+        if home.exists():
+            home.chmod(0o750)
+            engine.give(home, USER_ID, GROUP_ID)
 
     return make
 
@@ -317,10 +342,9 @@ LAYERS: dict[str, Callable[[Store, Path], None]] = {
     "python-org": python_org,
     "command-line-tools": command_line_tools,
     "macadmins": macadmins,
-    "conda": of_user("miniconda3"),
-    "pyenv": of_user(".pyenv/versions/{version}"),
-    "standalone": of_user(f".local/share/metalfleet/python/cpython-{{version}}+{pythons.BUILD}"),
-    "uv": of_user(".local/share/uv/python/cpython-{version}-macos-aarch64-none"),
+    "conda": python_in("~/miniconda3"),
+    "pyenv": python_in("~/.pyenv/versions/{version}"),
+    "uv": python_in("~/.local/share/uv/python/cpython-{version}-macos-aarch64-none"),
 }
 
 
@@ -340,7 +364,7 @@ def mac_program(role: str) -> bytes:
     return stub(Kind.EXECUTABLE, {"x86_64": words, "arm64e": words})
 
 
-def write(path: Path, content: str | bytes, mode: int = 0o644) -> Path:
+def put(path: Path, content: str | bytes, mode: int = 0o644) -> Path:
     """A file with its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -352,6 +376,11 @@ def link(path: Path, target: str) -> None:
     """A symbolic link with its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)
+
+
+def read_by_zsh(path: str) -> str:
+    """A line that lets zsh read a start-up file, if it is there."""
+    return f"if [[ -r {path} ]]; then source {path}; fi\n"
 
 
 def hard_link(existing: Path, path: Path) -> None:

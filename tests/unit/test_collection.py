@@ -8,22 +8,21 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
-from unittest.mock import MagicMock, patch
+from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.basic import AnsibleModule
-from ansible.plugins.action import ActionBase
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _options
 from packaging.specifiers import SpecifierSet
 
 CHECKOUT = Path(__file__).parents[2]
 COLLECTION = "metalfleet.tensorflow"
 MODULES = sorted(path.stem for path in CHECKOUT.glob("plugins/modules/[!_]*.py"))
+PLAYBOOKS = sorted(path.stem for path in CHECKOUT.glob("playbooks/*.yml"))
 ROLES = sorted(path.parents[1].name for path in CHECKOUT.glob("roles/*/tasks/main.yml"))
 LICENSE_LINE = "SPDX-License-Identifier: GPL-3.0-or-later"
 
@@ -61,6 +60,37 @@ def test_a_roles_defaults_are_those_of_its_argument_specs(role: str) -> None:
     assert {name: specs[name].get("default") for name in optional} == {name: defaults[name] for name in optional}
 
 
+def role_options(role: str, options: Mapping[str, Any]) -> Spec:
+    """Options as a role's variables."""
+    return {f"{role}_{name}": option for name, option in options.items()}
+
+
+@pytest.mark.parametrize(
+    ("role", "declared"),
+    [
+        ("tensorflow", _options.DECLARATION),
+        ("native_python", {"root": _options.PLACES["root"], **_options.NETWORK, **_options.NATIVE_PYTHON}),
+    ],
+)
+def test_a_roles_spec_says_what_the_options_say(role: str, declared: Spec) -> None:
+    specified = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert comparable(specified) == comparable(role_options(role, declared))
+
+
+def test_every_variable_of_a_role_is_one_that_slips_are_compared_with() -> None:
+    specs = [load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"] for role in ROLES]
+    named = {name for spec in specs for entry in spec.values() for name in entry["options"]}
+    assert named | {"tensorflow_hosts"} == set(_options.variables())
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_playbook_works_on_one_group_and_gathers_nothing(playbook: str) -> None:
+    [play] = load(f"playbooks/{playbook}.yml")
+    assert play["hosts"] == load("playbooks/setup.yml")[0]["hosts"]
+    assert play["gather_facts"] is False
+    assert all(task["ansible.builtin.import_role"]["rolespec_validate"] is False for task in play["tasks"])
+
+
 # --- Modules ---------------------------------------------------------------------------------------------------------
 
 
@@ -89,37 +119,10 @@ def test_ansible_doc_accepts_the_documentation(module: str) -> None:
     assert any(f"{COLLECTION}.{module}" in task for task in yaml.safe_load(page["examples"]))
 
 
-class SpecCapturedError(Exception):
-    """Ends a module as soon as it has said what its arguments are."""
-
-    def __init__(self, spec: Spec) -> None:
-        super().__init__()
-        self.spec = spec
-
-
-def capture_spec(_: object, argument_spec: Spec, *_args: object, **_kwargs: object) -> NoReturn:
-    raise SpecCapturedError(argument_spec)
-
-
-def entry_point(module: str) -> Callable[[], object]:
-    """The module's main(), or where an action plugin does all the work, that."""
-    package = f"ansible_collections.{COLLECTION}.plugins"
-    program: Callable[[], object] | None = getattr(import_module(f"{package}.modules.{module}"), "main", None)
-    if program:
-        return program
-    action = import_module(f"{package}.action.{module}").ActionModule(*[MagicMock() for _ in range(6)])
-    return lambda: action.run(task_vars={})
-
-
 def argument_spec(module: str) -> Spec:
-    with (
-        patch.object(AnsibleModule, "__init__", capture_spec),
-        patch.object(ActionBase, "run"),
-        patch.object(ActionBase, "validate_argument_spec", capture_spec),
-        pytest.raises(SpecCapturedError) as captured,
-    ):
-        entry_point(module)()
-    return captured.value.spec
+    """What the module's action takes: every module has one."""
+    action = import_module(f"ansible_collections.{COLLECTION}.plugins.action.{module}")
+    return dict(action.ActionModule.spec)
 
 
 def comparable(options: Spec) -> Spec:

@@ -98,7 +98,7 @@ def has_apple_silicon(sysctl: Sysctl, kernel: Kernel) -> bool | None:
     """Never from the process's architecture alone: under Rosetta a process and uname(1) say x86_64."""
     if sysctl.values.get("hw.optional.arm64") == "1" or "RELEASE_ARM64" in kernel.version:
         return True
-    if "hw.optional.arm64" in sysctl.values or "hw.optional.arm64" in sysctl.unknown_names:
+    if sysctl.values.get("hw.optional.arm64") == "0" or "hw.optional.arm64" in sysctl.unknown_names:
         return False
     if "RELEASE_X86_64" in kernel.version:
         return False
@@ -172,9 +172,10 @@ def describe_virtual_machine(sysctl: Sysctl, kernel: Kernel) -> VirtualMachine:
     kind = next((kind for start, kind in _VIRTUAL_MODELS.items() if model.startswith(start)), None)
     if "VMAPPLE" in kernel.version or "(Virtual)" in sysctl.values.get("machdep.cpu.brand_string", ""):
         kind = "apple"
-    if kind is not None or sysctl.values.get("kern.hv_vmm_present") == "1":
+    hypervisor = sysctl.values.get("kern.hv_vmm_present")
+    if kind is not None or hypervisor == "1":
         return {"is_virtual": True, "kind": kind}
-    return {"is_virtual": False if sysctl.told or "RELEASE_ARM64_T" in kernel.version else None, "kind": None}
+    return {"is_virtual": False if hypervisor == "0" or "RELEASE_ARM64_T" in kernel.version else None, "kind": None}
 
 
 # sw_vers
@@ -220,11 +221,16 @@ class GraphicsProcessor(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """What is used of system_profiler's answer. `gpus` is None if it did not say, [] if it found none."""
+    """What is used of system_profiler's answer. `gpus` is None if it did not say, [] if it found none.
+
+    `memory` is in bytes, as exact as a number of gigabytes is.
+    """
 
     chip: str | None = None
     model: str | None = None
     levels: list[CoreLevel] | None = None
+    cores: int | None = None
+    memory: int | None = None
     gpus: list[GraphicsProcessor] | None = None
 
 
@@ -256,6 +262,8 @@ def parse_profile(text: str) -> Profile | None:
         chip=_text(hardware, "chip_type") or _text(hardware, "cpu_type", unless="Unknown"),
         model=_text(hardware, "machine_model"),
         levels=_levels_in_profile(_text(hardware, "number_processors")),
+        cores=_cores_in_profile(hardware.get("number_processors")),
+        memory=_memory_in_profile(_text(hardware, "physical_memory")),
         gpus=gpus if "SPDisplaysDataType" in answer else None,
     )
 
@@ -275,6 +283,17 @@ def _levels_in_profile(processors: str | None) -> list[CoreLevel] | None:
     match = re.fullmatch(r"proc (\d{1,4}):(\d{1,4}):(\d{1,4})", processors or "", re.ASCII)
     total, performance, efficiency = map(int, match.groups()) if match else (0, 0, 0)
     return _two_levels(performance, efficiency) if 0 < total == performance + efficiency else None
+
+
+def _cores_in_profile(processors: object) -> int | None:
+    """All forms, "proc 10:4:6:0" too, begin with the total; of an Intel processor and a virtual machine it is all."""
+    return number(re.sub(r"^proc (\d+)(:\d+)+$", r"\1", str(processors)))
+
+
+def _memory_in_profile(memory: str | None) -> int | None:
+    """Of "16 GB" and the like: binary units, whatever they are called."""
+    match = re.fullmatch(r"(\d{1,5}) ([MGT])B", memory or "", re.ASCII)
+    return int(match.group(1)) << {"M": 20, "G": 30, "T": 40}[match.group(2)] or None if match else None
 
 
 def _graphics_processor(item: Mapping[str, Any]) -> GraphicsProcessor:
@@ -340,16 +359,29 @@ def _is_paravirtual(
 # Linux
 
 
-def linux_chip_name(cpuinfo: str) -> str | None:
-    """The "model name" in /proc/cpuinfo, which not every processor has."""
+# The device tree of a Mac with Apple Silicon is called "Apple Mac mini (M1, 2020)", "Apple Mac Studio (M1 Ultra, 2022)"
+# and so on: arch/arm64/boot/dts/apple in Linux.
+_APPLE_MODEL = re.compile(r"Apple .*\b(M\d{1,2}(?: Pro| Max| Ultra)?), \d{4}\)", re.ASCII)
+_VIRTUAL_PRODUCTS = {"Apple Virtualization": "apple", "VMware": "vmware", "Parallels": "parallels"}
+
+
+def describe_linux_chip(cpuinfo: str, model: str | None) -> Chip:
+    """By the "model name" in /proc/cpuinfo, which no ARM processor has; of a Mac by its device tree."""
     match = re.search(r"^model name\s*:\s*(\S.*)$", cpuinfo, re.MULTILINE)
-    return match.group(1).strip() if match else None
+    apple = _APPLE_MODEL.match(model or "")
+    return parse_chip_name(match.group(1).strip() if match else f"Apple {apple.group(1)}" if apple else None)
 
 
-def linux_is_virtual(cpuinfo: str) -> bool | None:
-    """By the flag that a hypervisor shows its guests; None where the processor has no such list (ARM)."""
-    match = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
-    return "hypervisor" in match.group(1).split() if match else None
+def describe_linux_virtual_machine(cpuinfo: str, model: str | None) -> VirtualMachine:
+    """By the model's name, and by the flag that a hypervisor shows its guests; no ARM processor has such flags."""
+    model = model or ""
+    kind = next((kind for start, kind in _VIRTUAL_PRODUCTS.items() if model.startswith(start)), None)
+    if kind or re.search(r"(?i)virt|\bKVM\b|\bQEMU\b", model):
+        return {"is_virtual": True, "kind": kind}
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
+    if flags:
+        return {"is_virtual": "hypervisor" in flags.group(1).split(), "kind": None}
+    return {"is_virtual": False if _APPLE_MODEL.match(model) else None, "kind": None}
 
 
 def linux_memory(meminfo: str) -> int | None:

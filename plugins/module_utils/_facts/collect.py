@@ -4,7 +4,8 @@
 
 `collect` asks each source once, on a Mac four short commands at the same time, and never fails for what one of them
 does not tell: a fact that is not known is None, and `unknown` says why. On a Mac with an Intel processor and on Linux
-the answers are as true, only more of them are None. How an answer is read: see _apple_silicon_answers.py.
+the answers are as true, only more of them are None. How an answer is read: see answers.py. However many of the programs
+and interpreters hang, a quick look takes little more than QUICK_SECONDS, a full one than PROFILER_SECONDS.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
@@ -31,12 +34,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answe
     core_levels,
     describe_chip,
     describe_gpu,
+    describe_linux_chip,
+    describe_linux_virtual_machine,
     describe_macos,
     describe_virtual_machine,
     has_apple_silicon,
     is_translated,
-    linux_chip_name,
-    linux_is_virtual,
     linux_memory,
     number,
     parse_ioreg,
@@ -44,12 +47,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answe
     parse_sw_vers,
     parse_sysctl,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.files import Files, reason_of, text_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import (
     Interpreter,
     Machine,
     Search,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +65,13 @@ if TYPE_CHECKING:
         Homebrew,
         MacOS,
         Unknown,
+        VirtualMachine,
     )
+
+QUICK_SECONDS = 10
+"""For all programs of a quick look together, and the interpreters that must be asked: they run at the same time."""
+PROFILER_SECONDS = 60
+"""For system_profiler, from the same moment on."""
 
 
 def running_kernel() -> Kernel:
@@ -88,7 +97,7 @@ def collect(
     """
     kernel = kernel or running_kernel()
     collector_of = _Mac if kernel.system == "Darwin" else _Elsewhere
-    return collector_of(commands, kernel, home, roots, filesystem).facts(full=full)
+    return collector_of(commands, kernel, Files(home, filesystem), roots).facts(full=full)
 
 
 def unmet_requirement(facts: Facts) -> str | None:
@@ -113,80 +122,75 @@ Answer = Union[Completed, CommandFailed]
 class _Collector:
     """What is the same on every system. A subclass knows where its system keeps the rest."""
 
-    def __init__(self, commands: Commands, kernel: Kernel, home: Path, roots: Sequence[str], filesystem: Path) -> None:
+    def __init__(self, commands: Commands, kernel: Kernel, files: Files, roots: Sequence[str]) -> None:
         self._commands = commands
         self._kernel = kernel
-        self._home = home
+        self._files = files
         self._roots = roots
-        self._filesystem = filesystem
-        self._unknown: list[Unknown] = []
+        self._deadline = time.monotonic() + QUICK_SECONDS
 
     def _note(self, source: str, reason: str) -> None:
-        self._unknown.append({"source": source, "reason": reason})
+        """Say why something is not known; what was said of that source before is nearer to the cause."""
+        self._files.unknown.setdefault(source, reason)
 
-    def _place(self, path: str | Path) -> Path:
-        return self._filesystem / str(path).lstrip("/")
-
-    def _has(self, path: str) -> bool:
-        """Unlike Path.exists, no error where a folder on the way may not be entered."""
-        return os.access(self._place(path), os.F_OK)
+    def _unknown(self) -> list[Unknown]:
+        return [{"source": source, "reason": reason} for source, reason in self._files.unknown.items()]
 
     def _pythons(self, architecture: str | None) -> list[Interpreter]:
         machine = Machine(self._kernel.system, architecture)
-        search = Search(self._commands, machine, home=self._home, roots=self._roots, filesystem=self._filesystem)
-        interpreters = search.interpreters()
-        for path, reason in search.unreadable:
-            self._note(path, reason)
-        return interpreters
+        left = self._deadline - time.monotonic()
+        return Search(self._commands, machine, self._files, roots=self._roots, seconds=left).interpreters()
 
     def _homebrew(self, architectures: Mapping[str, str]) -> list[Homebrew]:
         """Those of the prefixes that hold a Homebrew; it accepts one architecture in each."""
         return [
             {"prefix": prefix, "architecture": architecture}
             for prefix, architecture in architectures.items()
-            if self._has(prefix + "/bin/brew")
+            if self._files.has(prefix + "/bin/brew")
         ]
 
     def _free_disk(self, root: str) -> FreeDisk:
         """The free space where `root` is or would be made: that of its nearest parent that is there."""
-        folder = self._place(root)
+        folder = self._files.place(root)
         nearest = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
         try:
             return {"path": root, "free_bytes": shutil.disk_usage(nearest).free}
         except OSError as error:
-            self._note(f"free disk space of {root}", _reason(error))
+            self._note(f"free disk space of {root}", reason_of(error))
             return {"path": root, "free_bytes": None}
 
     def _user_site_plugins(self) -> list[str]:
         """Folders of TensorFlow plug-ins in user sites: TensorFlow loads them into isolated environments too."""
         sites = (".local/lib/python3.*/site-packages", "Library/Python/3.*/lib/python/site-packages")
-        home = self._place(self._home)
-        folders = (folder for site in sites for folder in matching(home, f"{site}/tensorflow-plugins"))
+        folders = (folder for site in sites for folder in self._files.matching("~", f"{site}/tensorflow-plugins"))
         return [
-            "/" + os.path.relpath(folder, self._filesystem)
+            self._files.path(folder)
             for folder in folders
-            if any(_LIBRARIES.intersection(file.suffixes) for file in matching(folder, "*"))
+            if any(_LIBRARIES.intersection(Path(name).suffixes) for name in self._files.names(folder, "*"))
         ]
 
 
 class _Mac(_Collector):
     def facts(self, *, full: bool) -> Facts:
-        asked = {program: self._start(argv) for program, argv in _QUICK.items()}
+        asked = {program: self._start(argv, QUICK_SECONDS) for program, argv in _QUICK.items()}
         sysctl = self._sysctl(_answer(asked["sysctl"]))
         apple = has_apple_silicon(sysctl, self._kernel)
         architecture = {True: "arm64", False: "x86_64", None: None}[apple]
         translated = is_translated(sysctl, self._kernel, apple_silicon=apple)
+        profiler = self._start_profiler(translated=bool(translated)) if full else None
         pythons = self._pythons(architecture)  # while the slower programs are still at work
-        profile = self._profile(translated=bool(translated)) if full else Profile()
+        profile = self._profile(_answer(profiler)) if profiler else Profile()
         chip = describe_chip(sysctl, profile.chip)
         levels = core_levels(sysctl, chip) or profile.levels
-        total = core_count(sysctl, levels, apple_silicon=bool(apple))
+        total = core_count(sysctl, levels, apple_silicon=bool(apple)) or profile.cores
         virtual = describe_virtual_machine(sysctl, self._kernel)
         ioreg = _answer(asked["ioreg"])
         accelerators = self._accelerators(ioreg, expected=virtual["is_virtual"] is False) if apple else None
         memory = number(sysctl.values.get("hw.memsize"))
         model = sysctl.values.get("hw.model") or profile.model
         needed: dict[str, object] = {
+            "hw.optional.arm64": apple,
+            "kern.hv_vmm_present": virtual["is_virtual"],
             "machdep.cpu.brand_string": chip["name"],
             "hw.physicalcpu": total,
             "hw.memsize": memory,
@@ -202,21 +206,21 @@ class _Mac(_Collector):
             "chip": chip,
             "cores": {"total": total, "levels": levels},
             "gpu": describe_gpu(accelerators, profile.gpus, is_virtual=virtual["is_virtual"]),
-            "memory_bytes": memory,
+            "memory_bytes": memory or profile.memory,
             "model": model,
             "macos": self._macos(_answer(asked["sw_vers"]), sysctl),
             "virtual_machine": virtual,
-            "rosetta": {"installed": bool(apple) and self._has(_ROSETTA), "translated": translated},
+            "rosetta": {"installed": apple is not False and self._files.has(_ROSETTA), "translated": translated},
             "command_line_tools": self._command_line_tools(_answer(asked["xcode-select"])),
             "homebrew": self._homebrew({"/opt/homebrew": "arm64", "/usr/local": "x86_64"}),
             "pythons": pythons,
             "gui_session": self._gui_session(),
             "disk": [self._free_disk(root) for root in self._roots],
             "user_site_plugins": self._user_site_plugins(),
-            "unknown": self._unknown,
+            "unknown": self._unknown(),
         }
 
-    def _start(self, argv: Sequence[str], timeout: float = 10) -> Started:
+    def _start(self, argv: Sequence[str], timeout: float) -> Started:
         """All are started before the first is waited for: none needs another's answer."""
         try:
             return self._commands.start(argv, timeout=timeout)
@@ -246,10 +250,13 @@ class _Mac(_Collector):
                 if value is None:
                     self._note(f"sysctl {name}", sysctl.why_missing(name))
 
-    def _profile(self, *, translated: bool) -> Profile:
+    def _start_profiler(self, *, translated: bool) -> Started:
         """A translated system_profiler does not know the chip: it is started as the native one."""
         native = ("/usr/bin/arch", "-arm64") if translated else ()
-        said = self._said("system_profiler", _answer(self._start([*native, *_PROFILER], timeout=60)))
+        return self._start([*native, *_PROFILER], PROFILER_SECONDS)
+
+    def _profile(self, answer: Answer) -> Profile:
+        said = self._said("system_profiler", answer)
         profile = parse_profile(said) if said is not None else Profile()
         if profile is None:
             self._note("system_profiler", "its answer is not the JSON that was asked for")
@@ -276,8 +283,9 @@ class _Mac(_Collector):
             return {"present": False, "path": None, "broken": False}
         path = (self._said("xcode-select", answer) or "").strip()
         if re.fullmatch(r"/[^\0\n]*", path):
-            present = any(self._has(f"{path}/usr/bin/{tool}") for tool in ("xcrun", "git"))
-            return {"present": present, "path": path, "broken": not present}
+            tools = [self._files.has(f"{path}/usr/bin/{tool}") for tool in ("xcrun", "git")]
+            present = True if any(tools) else None if None in tools else False
+            return {"present": present, "path": path, "broken": None if present is None else not present}
         if isinstance(answer, Completed):
             self._note("xcode-select", "it tells no path")
         return {"present": None, "path": None, "broken": None}
@@ -285,9 +293,9 @@ class _Mac(_Collector):
     def _gui_session(self) -> bool | None:
         """The console belongs to who is logged in at the screen, to root while nobody is."""
         try:
-            return self._place("/dev/console").stat().st_uid >= _FIRST_USER_ID
+            return self._files.place("/dev/console").stat().st_uid >= _FIRST_USER_ID
         except OSError as error:
-            self._note("/dev/console", _reason(error))
+            self._note("/dev/console", reason_of(error))
             return None
 
 
@@ -295,18 +303,22 @@ class _Elsewhere(_Collector):
     """Linux; on another system the files that are read are not there, and so the facts are not known."""
 
     def facts(self, *, full: bool) -> Facts:  # noqa: ARG002 - there is no slow source here
-        cpuinfo = self._read("/proc/cpuinfo")
+        cpuinfo = self._read(_CPUINFO)
+        model = self._model()
+        chip = describe_linux_chip(cpuinfo, model)
+        if chip["name"] is None:
+            self._note(_CPUINFO, "it names no processor")
         return {
             "is_apple_silicon": False,
             "system": self._kernel.system,
             "architecture": self._kernel.machine,
-            "chip": {"name": linux_chip_name(cpuinfo), "family": None, "generation": None, "tier": None},
+            "chip": chip,
             "cores": {"total": self._core_count(), "levels": None},
             "gpu": {"model": None, "cores": None, "metal": None, "paravirtual": None, "count": None},
-            "memory_bytes": linux_memory(self._read("/proc/meminfo")),
-            "model": self._read("/sys/class/dmi/id/product_name").strip() or None,
+            "memory_bytes": self._memory(),
+            "model": model,
             "macos": {"version": None, "extra": None, "build": None, "darwin": None},
-            "virtual_machine": {"is_virtual": linux_is_virtual(cpuinfo), "kind": None},
+            "virtual_machine": self._virtual_machine(cpuinfo, model),
             "rosetta": {"installed": False, "translated": False},
             "command_line_tools": {"present": False, "path": None, "broken": False},
             "homebrew": self._homebrew({"/home/linuxbrew/.linuxbrew": self._kernel.machine}),
@@ -314,20 +326,43 @@ class _Elsewhere(_Collector):
             "gui_session": None,
             "disk": [self._free_disk(root) for root in self._roots],
             "user_site_plugins": self._user_site_plugins(),
-            "unknown": self._unknown,
+            "unknown": self._unknown(),
         }
 
     def _read(self, path: str) -> str:
         try:
-            return self._place(path).read_text(encoding="utf-8", errors="replace")
+            return text_of(self._files.place(path))
         except OSError as error:
-            self._note(path, _reason(error))
+            self._note(path, reason_of(error))
             return ""
+
+    def _model(self) -> str | None:
+        """By the firmware's table, or by the device tree, which Linux on a Mac with Apple Silicon has."""
+        for path in (_PRODUCT_NAME, _DEVICE_TREE_MODEL):
+            with suppress(OSError):
+                model = text_of(self._files.place(path)).strip("\0 \n")
+                if model:
+                    return model
+        self._read(_PRODUCT_NAME)  # notes why it is not there
+        self._note(_PRODUCT_NAME, "it names no product")
+        return None
+
+    def _memory(self) -> int | None:
+        memory = linux_memory(self._read(_MEMINFO))
+        if memory is None:
+            self._note(_MEMINFO, "it tells no MemTotal")
+        return memory
+
+    def _virtual_machine(self, cpuinfo: str, model: str | None) -> VirtualMachine:
+        virtual = describe_linux_virtual_machine(cpuinfo, model)
+        if virtual["is_virtual"] is None:
+            self._note("virtual machine", f"neither {_CPUINFO} nor the model's name tells")
+        return virtual
 
     def _core_count(self) -> int | None:
         """Each core has one list of the threads that share it."""
         folder = "/sys/devices/system/cpu"
-        cpus = [path.name for path in self._place(folder).glob("cpu[0-9]*")]
+        cpus = [cpu for cpu in self._files.names(self._files.place(folder), "cpu*") if cpu[3:].isdigit()]
         lists = {self._read(f"{folder}/{cpu}/topology/thread_siblings_list") for cpu in cpus} - {""}
         if not cpus:
             self._note(folder, "it lists no processors")
@@ -339,10 +374,6 @@ def _answer(started: Started) -> Answer:
         return started if isinstance(started, CommandFailed) else started.result()
     except CommandFailed as failure:
         return failure
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
 
 
 # The programs
@@ -360,5 +391,9 @@ _PROFILER = ["/usr/sbin/system_profiler", "-json", "SPHardwareDataType", "SPDisp
 # The files
 
 _ROSETTA = "/Library/Apple/usr/libexec/oah/libRosettaRuntime"  # what an installation of Rosetta brings
+_CPUINFO = "/proc/cpuinfo"
+_MEMINFO = "/proc/meminfo"
+_PRODUCT_NAME = "/sys/class/dmi/id/product_name"
+_DEVICE_TREE_MODEL = "/proc/device-tree/model"
 _FIRST_USER_ID = 500  # of a person; the system's own accounts have lower numbers
 _LIBRARIES = {".so", ".dylib"}  # what TensorFlow loads of a folder of plug-ins

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Every Python 3 interpreter in the places where people install them, told from files rather than by running it.
 
 On a Mac without Command Line Tools `/usr/bin/python3` is a shim: running it opens a dialog on the user's screen. A shim
@@ -11,45 +12,25 @@ from __future__ import annotations
 import os
 import re
 import struct
+import time
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.files import reason_of, text_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
+    CONDA_ENVIRONMENTS,
+    FOLDERS_OF_PYTHONS,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures as macho_architectures
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file, matching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
-
-_BIN_FOLDERS = (
-    "~/.local/share/metalfleet/python/*/bin",
-    "/opt/homebrew/bin",
-    "/opt/homebrew/opt/python@3.*/bin",
-    "/usr/local/bin",
-    "/usr/local/opt/python@3.*/bin",
-    "/Library/Frameworks/Python.framework/Versions/3.*/bin",
-    "/Library/ManagedFrameworks/Python/Python3.framework/Versions/3.*/bin",
-    "~/.local/share/uv/python/*/bin",
-    "~/.pyenv/versions/*/bin",
-    "~/*conda3/bin",
-    "~/*forge/bin",
-    "~/*forge3/bin",
-    "~/opt/*conda3/bin",
-    "/opt/*conda3/bin",
-    "/opt/*forge/bin",
-    "/opt/*forge3/bin",
-    "/opt/homebrew/Caskroom/*/base/bin",
-    "/usr/local/Caskroom/*/base/bin",
-    "/opt/local/bin",
-    "/Library/Developer/CommandLineTools/usr/bin",
-    "/Applications/Xcode*.app/Contents/Developer/usr/bin",
-    "/usr/bin",
-)
-"""Where to look, in the order in which interpreters are listed."""
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands, Running
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.files import Files
 
 STANDALONE, SHIM, SYSTEM, CONDA, OTHER = "standalone", "clt_shim", "system", "conda", "other"
 # The first that is found in an interpreter's real path names its source.
@@ -57,8 +38,11 @@ _SOURCES = (
     (r"/\.local/share/metalfleet/python/", STANDALONE),
     (r"/\.local/share/uv/python/", "uv"),
     (r"/\.pyenv/versions/", "pyenv"),
+    (r"/\.asdf/installs/python/", "asdf"),
+    (r"/mise/installs/python", "mise"),
+    (r"^/nix/store/", "nix"),
     (r"/Cellar/|^/opt/homebrew/(?!Caskroom/)", "homebrew"),
-    (r"^/Library/Frameworks/Python\.framework/", "python_org"),
+    (r"^/Library/Frameworks/PythonT?\.framework/", "python_org"),
     (r"^/Library/ManagedFrameworks/Python/", "macadmins"),
     (r"^/Library/Developer/|\.app/Contents/Developer/", "command_line_tools"),
     (r"^/opt/local/", "macports"),
@@ -66,9 +50,13 @@ _SOURCES = (
 SOURCES = (*(source for _, source in _SOURCES), CONDA, SYSTEM, SHIM, OTHER)
 """Every value of `Interpreter["source"]`."""
 
+IMPLEMENTATIONS = {"python": "cpython", "pypy": "pypy", "graalpy": "graalpy"}
+"""Every value of `Interpreter["implementation"]`, by what the program's name begins with."""
+
 # Patterns are compiled when one is needed: most Macs need few of them.
 # Homebrew, pyenv and uv name their folders after the version.
 _VERSION_IN_PATH = r"(?:/Cellar/python@3\.\d+/|/\.pyenv/versions/|/cpython-)(3\.\d+\.\d+)"
+_INTERPRETER_NAME = r"(?:python|pypy)3(?:\.\d+)?t?"
 _VERSION_IN_HEADER = r'(?m)^#define\s+PY_VERSION\s+"(3\.\d+\.\d+\w*)'
 _VERSION_IN_PROPERTY_LIST = r"<key>CFBundleVersion</key>\s*<string>(3\.\d+\.\d+\w*)</string>"
 _VERSION = r"3\.\d+\.\d+\w*"
@@ -82,8 +70,10 @@ class Interpreter(TypedDict):
 
     path: str
     version: str | None
-    architectures: list[str]
-    universal2: bool
+    implementation: str | None
+    free_threaded: bool | None
+    architectures: list[str] | None
+    universal2: bool | None
     source: str
     native: bool | None
 
@@ -95,143 +85,181 @@ class Machine(NamedTuple):
     architecture: str | None
 
 
-class Unreadable(NamedTuple):
-    """An interpreter about which something could not be found out, and why."""
+class Build(NamedTuple):
+    """What the standard library beside a program tells, and where there is none, its name. `library` is its folder."""
 
-    path: str
-    reason: str
+    implementation: str | None
+    minor: str | None
+    free_threaded: bool | None
+    library: Path | None
 
 
 class Search:
     """One look through a host's files.
 
-    `roots` are folders whose `python` folder holds managed Pythons, beside the usual one in `home`. `filesystem` is the
-    folder that all files lie in, "/" but for tests.
+    `roots` are folders whose `python` folder holds managed Pythons, beside the usual one in the home. What could not be
+    found out is noted in `files`. After `seconds` no interpreter is waited for any more, however many were asked.
     """
 
     def __init__(
-        self,
-        commands: Commands,
-        machine: Machine,
-        *,
-        home: Path,
-        roots: Sequence[str] = (),
-        filesystem: Path = Path("/"),
+        self, commands: Commands, machine: Machine, files: Files, *, roots: Sequence[str], seconds: float
     ) -> None:
         self._commands = commands
         self._machine = machine
-        self._home = home
-        self._filesystem = filesystem
-        self._managed = [self._place(root) / "python" for root in roots]
-        self.unreadable: list[Unreadable] = []
+        self._files = files
+        self._roots = roots
+        self._managed = [Path(os.path.realpath(files.place(root) / "python")) for root in roots]
+        self._deadline = time.monotonic() + seconds
 
     def interpreters(self) -> list[Interpreter]:
         """All that there are, each once whatever links lead to it, by the first name found.
 
         A name with a minor version goes before `python3`, which moves on with upgrades. Virtual environments are not
-        interpreters of their own. `native` is None for a shim and for a script, as what they start is not known.
+        interpreters of their own, environments of conda are. `native` is None for a shim and for a script, as what
+        they start is not known.
         """
-        names: dict[Path, Path] = {}
-        for name in self._names():
-            real = Path(os.path.realpath(name))
-            if os.access(real, os.X_OK) and real.is_file():
-                names.setdefault(real, name)
-        return [self._interpreter(self._seen(name), real) for real, name in names.items()]
+        names: dict[Path, str] = {}
+        for name in filter(self._files.is_program, self._names()):
+            names.setdefault(Path(os.path.realpath(name)), self._files.path(name))
+        interpreters = {file: self._interpreter(path, file) for file, path in names.items()}
+        self._ask_versions(interpreters)
+        return list(interpreters.values())
 
     def _names(self) -> Iterator[Path]:
-        managed = (matching(folder, "*/bin") for folder in self._managed)
-        for folder in chain(*managed, *map(self._folders, _BIN_FOLDERS)):
+        for folder in dict.fromkeys(self._folders()):
             if not os.access(folder.parent / "pyvenv.cfg", os.F_OK):
-                yield from filter(_is_interpreter_name, reversed(matching(folder, "python3*")))
+                names = reversed(self._files.names(folder, "p*"))
+                yield from (folder / name for name in names if re.fullmatch(_INTERPRETER_NAME, name, re.ASCII))
 
-    def _folders(self, pattern: str) -> list[Path]:
-        if pattern.startswith("~/"):
-            return matching(self._place(self._home), pattern[2:])
-        return matching(self._filesystem, pattern[1:])
+    def _folders(self) -> Iterator[Path]:
+        """Folders of programs. A link to one of its neighbours, such as `3.12` or `latest`, moves on: it goes last."""
+        for root in self._roots:
+            yield from self._files.matching(root, "python/*/bin")
+        for pattern in FOLDERS_OF_PYTHONS:
+            top, _, rest = pattern.partition("/")
+            for folder in sorted(self._files.matching(top or "/", rest), key=lambda folder: folder.parent.is_symlink()):
+                yield folder
+                if _is_of_conda(folder.parent):
+                    yield from matching(folder.parent, "envs/*/bin", self._files.note)
+        for environment in self._conda_environments():
+            yield from self._files.matching(environment, "bin")
 
-    def _place(self, path: str | Path) -> Path:
-        return self._filesystem / str(path).lstrip("/")
-
-    def _seen(self, path: Path) -> str:
-        """The path as the host sees it."""
-        return "/" + os.path.relpath(path, self._filesystem)
+    def _conda_environments(self) -> list[str]:
+        lines = (self._files.text(CONDA_ENVIRONMENTS) or "").splitlines()
+        return [line for line in lines if line.startswith("/")]
 
     def _interpreter(self, path: str, file: Path) -> Interpreter:
-        prefix = file.parent.parent
-        source = self._source(self._seen(file), prefix)
+        source = self._source(self._files.path(file), file.parent.parent)
         architectures = self._architectures(path, file)
-        native = _runs_natively(architectures, self._machine.architecture) if architectures and source != SHIM else None
+        known = source != SHIM and architectures != []  # of a script nobody knows what it starts
+        build = _build_of(file)
         return {
             "path": path,
-            "version": None if source == SHIM else self._version(path, file, may_run=bool(native)),
+            "version": None if source == SHIM else _version(file, build),
+            "implementation": build.implementation if known else None,
+            "free_threaded": build.free_threaded if known else None,
             "architectures": architectures,
-            "universal2": {"arm64", "x86_64"} <= set(architectures),
+            "universal2": None if architectures is None else {"arm64", "x86_64"} <= set(architectures),
             "source": source,
-            "native": native,
+            "native": _runs_natively(architectures, self._machine.architecture) if architectures and known else None,
         }
 
     def _source(self, real_path: str, prefix: Path) -> str:
-        if any(prefix.parent == Path(os.path.realpath(folder)) for folder in self._managed):
+        if prefix.parent in self._managed:
             return STANDALONE
-        if (prefix / "conda-meta").is_dir():
+        if _is_of_conda(prefix):
             return CONDA
         if real_path.startswith("/usr/bin/"):
             return SHIM if self._machine.system == "Darwin" else SYSTEM
         return next((source for pattern, source in _SOURCES if re.search(pattern, real_path)), OTHER)
 
-    def _architectures(self, path: str, file: Path) -> list[str]:
+    def _architectures(self, path: str, file: Path) -> list[str] | None:
         try:
             return list(macho_architectures(file) if self._machine.system == "Darwin" else _elf_architectures(file))
         except OSError as error:
-            self.unreadable.append(Unreadable(path, error.strerror or str(error)))
-            return []
-
-    def _version(self, path: str, file: Path, *, may_run: bool) -> str | None:
-        minor = _minor_version(file)
-        if minor is None:
+            self._files.unknown[path] = reason_of(error)
             return None
-        told = _version_from_files(file.parent.parent, minor) or _first(_VERSION_IN_PATH, str(file))
-        if told is None and may_run and _has_standard_library(file.parent.parent, minor):
-            told = self._ask_version(path, file)
-        return told or minor
 
-    def _ask_version(self, path: str, file: Path) -> str | None:
+    def _ask_versions(self, interpreters: dict[Path, Interpreter]) -> None:
+        """Ask those whose patch level no file told. All are started before the first is waited for."""
+        asked = [(each, self._start(each, file)) for file, each in interpreters.items() if _may_be_asked(each, file)]
+        for interpreter, running in asked:
+            interpreter["version"] = self._answer(interpreter, running) or interpreter["version"]
+
+    def _start(self, interpreter: Interpreter, file: Path) -> Running | None:
+        left = max(self._deadline - time.monotonic(), 0)
         try:
-            answer = self._commands.run([str(file), "-I", "-S", "-c", _TELL_VERSION]).stdout.strip()
+            return self._commands.start([str(file), "-I", "-S", "-c", _TELL_VERSION], timeout=left)
         except CommandFailed as failure:
-            self.unreadable.append(Unreadable(path, failure.reason))
+            self._files.unknown[interpreter["path"]] = failure.reason
             return None
-        return answer if re.fullmatch(_VERSION, answer, re.ASCII) else None
+
+    def _answer(self, interpreter: Interpreter, running: Running | None) -> str | None:
+        try:
+            answer = running.result().stdout.strip() if running else ""
+        except CommandFailed as failure:
+            self._files.unknown[interpreter["path"]] = failure.reason
+            return None
+        if re.fullmatch(_VERSION, answer, re.ASCII):
+            return answer
+        self._files.unknown.setdefault(interpreter["path"], "it does not tell its version")
+        return None
 
 
-def _is_interpreter_name(path: Path) -> bool:
-    """Not python3-config, not python3.13t (another ABI), not python3.12-intel64 (one half of its neighbour)."""
-    return re.fullmatch(r"python3(\.\d+)?", path.name, re.ASCII) is not None
+def _is_of_conda(prefix: Path) -> bool:
+    return os.access(prefix / "conda-meta", os.F_OK)
 
 
-def _minor_version(file: Path) -> str | None:
-    """The real file's name tells it nearly always; else the only standard library beside it."""
-    in_name = _first(r"^python(3\.\d+)$", file.name)
-    libraries = [path.parent.name[len("python") :] for path in matching(file.parent.parent, "lib/python3.*/os.py")]
-    return in_name or (libraries[0] if len(libraries) == 1 else None)
+def _build_of(file: Path) -> Build:
+    library = _library_of(file)
+    word, minor, free = _parts_of((library or file).name)
+    told = library is not None or word != "python"  # anything may be called python
+    return Build(
+        implementation=IMPLEMENTATIONS.get(word) if told else None,
+        minor=minor,
+        free_threaded=free if library or free else None,
+        library=library,
+    )
 
 
-def _has_standard_library(prefix: Path, minor: str) -> bool:
-    return os.access(prefix / f"lib/python{minor}/os.py", os.F_OK)
+def _library_of(file: Path) -> Path | None:
+    """The standard library that goes with a program's name, or the only one that there is beside it."""
+    folder = file.parent.parent / "lib"
+    word, minor, _ = _parts_of(file.name)
+    if minor:
+        names = [file.name, f"{file.name}t", f"pypy{minor}"]
+        return next((folder / name for name in names if os.access(folder / name / "os.py", os.F_OK)), None)
+    found = matching(folder, f"{word}3.*/os.py")
+    return found[0].parent if len(found) == 1 else None
 
 
-def _version_from_files(prefix: Path, minor: str) -> str | None:
+def _parts_of(name: str) -> tuple[str, str | None, bool]:
+    """Of a name like python3.13t: the word, the minor version, and whether it is free-threaded (from 3.13 on)."""
+    minor = _first(r"^[a-z]+(3\.\d+)t?$", name)
+    return _first(r"^([a-z]+)", name) or "", minor, minor is not None and name.endswith("t")
+
+
+def _may_be_asked(interpreter: Interpreter, file: Path) -> bool:
+    """One that runs here and has its standard library beside it: without one it may be a copy of the shim."""
+    lacks_patch_level = (interpreter["version"] or "").count(".") == 1
+    return lacks_patch_level and bool(interpreter["native"]) and _build_of(file).library is not None
+
+
+def _version(file: Path, build: Build) -> str | None:
+    if build.minor is None:
+        return None
+    library = build.library.name if build.library else file.name
+    return _version_from_files(file.parent.parent, library) or _first(_VERSION_IN_PATH, str(file)) or build.minor
+
+
+def _version_from_files(prefix: Path, library: str) -> str | None:
     """From the C header, or from a framework's property list (Apple's own builds have no include folder)."""
-    for header in (prefix / f"include/python{minor}/patchlevel.h", prefix / "Headers/patchlevel.h"):
+    for header in (prefix / f"include/{library}/patchlevel.h", prefix / "Headers/patchlevel.h"):
         with suppress(OSError):
-            return version_in_header(_text(header))
+            return version_in_header(text_of(header))
     with suppress(OSError):
-        return version_in_property_list(_text(prefix / "Resources/Info.plist"))
+        return version_in_property_list(text_of(prefix / "Resources/Info.plist"))
     return None
-
-
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace")
 
 
 def version_in_header(text: str) -> str | None:
@@ -251,8 +279,7 @@ def _first(pattern: str, text: str) -> str | None:
 
 def _elf_architectures(path: Path) -> tuple[str, ...]:
     """The processor of an ELF file by the kernel's name for it; () if it is not ELF. Raises OSError."""
-    with path.open("rb", buffering=0) as file:
-        return parse_elf(file.read(20))
+    return parse_elf(head_of_file(path, 20))
 
 
 def parse_elf(head: bytes) -> tuple[str, ...]:

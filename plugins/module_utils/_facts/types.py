@@ -65,7 +65,7 @@ class VirtualMachine(TypedDict):
 class Rosetta(TypedDict):
     """Whether x86_64 programs can run here, and whether this process is one."""
 
-    installed: bool
+    installed: bool | None
     translated: bool | None
 
 

@@ -94,7 +94,7 @@ def make_report(
         "reasons": list(dict.fromkeys([*managed, *(reason for each in environments for reason in each["reasons"])])),
         "todo": todo,
         "ok": todo != "python" and all(finding.ok for finding in findings),
-        "text": [*host, *worst_first(environments)],
+        "text": worth_saying(host, environments),
         "warnings": [*warnings, *(warning for finding in findings for warning in finding.warnings)],
     }
     if facts is not None:
@@ -103,13 +103,17 @@ def make_report(
     return {**report, "diff": diff} if diff else report
 
 
-def foresee(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The report of a host that has nothing of ours yet, from the options that its module would be handed."""
+def foresee(options: Mapping[str, Any], *, carried: str = ASKED) -> dict[str, Any]:
+    """The report of a host that has nothing of ours yet, from the options that its module would be handed.
+
+    `carried` is FORESEEN in check mode of what would carry the plans out.
+    """
     document, nothing = read_document(options), Observation()
     # The locks that there are may be for another Python than the controller's, so that the plan gets any.
     declared = [replace(each, lock_digest=each.lock_digest or UNKNOWN) for each in document.environments]
-    findings = [Finding(each, nothing, make_plan(each, nothing)) for each in declared]
-    return make_report(findings, platform=None, managed=["absent"] if wants_python(document) else [])
+    findings = [Finding(each, nothing, make_plan(each, nothing), carried) for each in declared]
+    managed = ["absent"] if wants_python(document) and carried == ASKED else []
+    return make_report(findings, platform=None, managed=managed, with_diff=True)
 
 
 def without_python(text: str) -> dict[str, Any]:
@@ -129,6 +133,14 @@ def what_is_left(findings: Iterable[Finding], managed: Sequence[str]) -> str:
     if managed and any(finding.declaration.state == "present" for finding in everything):
         return "python"
     return "environments" if any(finding.is_pending for finding in everything) else "nothing"
+
+
+def worth_saying(host: list[str], environments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What needs somebody's attention, the worst first; where nothing does, what was found."""
+    if host and all(set(each["reasons"]) <= {"absent"} for each in environments):
+        return host  # to say of each environment that it is not there either would not help
+    found = [*host, *worst_first([each for each in environments if not each["ok"]])]
+    return found or worst_first(environments)
 
 
 def worst_first(environments: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -216,5 +228,5 @@ SAID_OF_STATE = {"present": say_of_present, "absent": say_of_absent, "rolled_bac
 def say_of_python(reasons: Sequence[str]) -> str:
     """Of the managed Python and uv."""
     if list(reasons) == ["absent"]:
-        return "There is no managed Python yet. Run setup.yml."
+        return "Not set up yet: there is no managed Python. Run setup.yml."
     return f"The managed Python or uv is not as declared ({', '.join(reasons)}). Run setup.yml to repair it."

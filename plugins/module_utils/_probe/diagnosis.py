@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_EVIDENCE_LENGTH = 500
 LAST_LINES = 3
 
+_FATAL_LINE = re.compile(r"^(?:F\d{4} |.*: F |Fatal Python error|libc\+\+abi|dyld|.*failed assertion).*", re.MULTILINE)
 _PLUGIN_FILE = re.compile(r"(/[^\n,:()'\"]*/tensorflow-plugins)/[^\s,:()'\"]+")
 
 
@@ -60,8 +61,10 @@ class Failure:
         return None
 
     @property
-    def last_lines(self) -> str:
-        """The last words of the process, in one line."""
+    def last_words(self) -> str:
+        """The line with which native code gave up, else the last lines, as one."""
+        if fatal := _FATAL_LINE.search(self.printed):
+            return fatal[0].strip()
         lines = [line.strip() for line in self.printed.splitlines() if line.strip()]
         return " / ".join(lines[-LAST_LINES:])
 
@@ -114,7 +117,7 @@ def diagnose(failure: Failure, rules: Sequence[Rule], words: Mapping[str, str]) 
             if match:
                 return _explain(rule, _evidence(match), {**words, **_groups(match)})
     rule = next(rule for rule in fitting if not rule.pattern)
-    return _explain(rule, _last_words(failure), words)
+    return _explain(rule, _how_it_ended(failure), words)
 
 
 def _explain(rule: Rule, evidence: str, words: Mapping[str, str]) -> Problem:
@@ -134,7 +137,7 @@ def _evidence(match: re.Match[str]) -> str:
     return text[start : end if end >= 0 else len(text)].strip()
 
 
-def _last_words(failure: Failure) -> str:
-    if failure.error or not failure.last_lines:
+def _how_it_ended(failure: Failure) -> str:
+    if failure.error or not failure.last_words:
         return failure.summary
-    return f"{failure.summary}; its last words: {failure.last_lines}"
+    return f"{failure.summary}; its last words: {failure.last_words}"

@@ -44,6 +44,10 @@ def _with_stray_plugins(failure: Failure) -> bool:
     return failure.stray_plugins is not None
 
 
+def _with_plugins_of_user(failure: Failure) -> bool:
+    return bool(failure.facts and failure.facts["user_site_plugins"])
+
+
 def _on_linux(failure: Failure) -> bool:
     return failure.facts is not None and failure.facts["system"] == "Linux"
 
@@ -64,14 +68,10 @@ def _as_x86_64(failure: Failure) -> bool:
     return failure.machine == "x86_64"
 
 
-def _as_arm64(failure: Failure) -> bool:
-    return failure.machine in ("arm64", "aarch64")
-
-
 # --- the words of their texts
 
 _WITHOUT_GPU = "declare a `lock` without tensorflow-metal, and `gpu: none`, to compute on the CPU"
-_CHECK_FILES = "run setup.yml with `integrity: full` for this environment, which finds and repairs damaged files"
+_CHECK_FILES = "run setup.yml with `integrity: full` for this environment, which repairs damaged files"
 _OWN_LOCK = "or leave `lock` out to get the collection's own"
 
 
@@ -86,6 +86,7 @@ def words_for(failure: Failure) -> dict[str, str]:
         "tensorflow": failure.tensorflow or "(of unknown version)",
         "plugin": failure.plugin or "(of unknown version)",
         "stray_plugins": failure.stray_plugins or "",
+        "plugins_of_user": ", ".join(failure.facts["user_site_plugins"]) if failure.facts else "",
         "macos": _macos(failure),
         "since": _since(failure),
         "memory": _memory(failure),
@@ -98,7 +99,7 @@ def words_for(failure: Failure) -> dict[str, str]:
 
 def _macos(failure: Failure) -> str:
     version = failure.facts["macos"]["version"] if failure.facts else None
-    return f"macOS {version}" if version else "macOS"
+    return f" (macOS {version})" if version else ""
 
 
 def _since(failure: Failure) -> str:
@@ -140,8 +141,8 @@ _NATIVE = (
     "brings a native arm64 Python."
 )
 _UNKNOWN = (
-    "The last lines in `log` say more. To rule out damaged files, {check_files}; to rule out a passing cause, restart "
-    "the machine and run again."
+    "No certain remedy is known. To rule out damaged files, {check_files}; to rule out packages that do not go "
+    "together, leave out `lock` if it is declared."
 )
 _LOG_IN = "Log in at the Mac's screen and run again: macOS offers Metal to some programs only then."
 _NO_GPU_IN_SESSION = (
@@ -160,7 +161,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=_DIED_IMPORTING,
         stages=("start",),
-        pattern=r"Library not loaded: /\S*(?:Python|libpython)|No module named 'encodings'",
+        pattern=r"Library not loaded: [/@]\S*(?:Python|libpython)|No module named 'encodings'",
         cause="The Python that the environment's interpreter was made from is gone, as after an upgrade of it.",
         remedy="Run setup.yml: it rebuilds the environment. With `native_python_source: standalone` no other program "
         "replaces or removes its Python.",
@@ -220,7 +221,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"^(?P<evidence>.*(?:[Ss]ymbol not found|missing symbol called)[^\n]*)"
         r"(?:\n[^\n]*){0,2}Expected in:\s+(?:<[^>]+> )?/(?:System|usr/lib)/"
         r"|Library not loaded: /(?:System|usr/lib)/|built for newer macOS",
-        cause="A library was built for a newer macOS than this one ({macos}): it needs what this one does not have.",
+        cause="A library was built for a newer macOS than this one{macos}: it needs what this one does not have.",
         remedy="Update macOS, or declare a `lock` whose packages were made for this macOS.",
     ),
     Rule(
@@ -241,6 +242,13 @@ RULES: tuple[Rule, ...] = (
         pattern=rf"^(?P<evidence>.*(?:{_NOT_LINKED})[^\n]*)\n\s*Referenced from: (?:<[^>]+> )?{_PLUGIN_FILE}",
         cause="The plug-in {library} does not link with TensorFlow {tensorflow}.{since}",
         remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        when=(_with_plugins_of_user,),
+        pattern=r"already registered",
+        cause="Two plug-ins register the same device, one of them from {plugins_of_user}.",
+        remedy="Remove {plugins_of_user}: TensorFlow loads what is in there in every environment.",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
@@ -287,7 +295,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"module 'tensorflow' has no attribute|No module named 'tensorflow\.",
         cause="TensorFlow is incomplete in {environment}, as when another of its packages was removed: parts of it are "
         "missing.",
-        remedy="Name only one of tensorflow, tensorflow-macos and tensorflow-cpu in the `lock`, and {check_files}.",
+        remedy="To repair it, {check_files}. A `lock` must name only one of tensorflow, tensorflow-macos and "
+        "tensorflow-cpu.",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
@@ -319,7 +328,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("import-failed", "keras-failed"),
-        pattern=r"No module named '(?P<package>[\w.]+)'",
+        pattern=r"(?:No module named '|you need to have `)(?P<package>[\w.-]+)['`]",
         cause="The Python module {package}, which TensorFlow or Keras needs, is missing.",
         remedy="Name the package that brings it in the environment's `lock`, {own_lock}.",
     ),
@@ -403,8 +412,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=_OF_GPU,
-        pattern=r"(?P<evidence>.*failed assertion.*)(?=[\s\S]*XPC_ERROR_CONNECTION)"
-        r"|XPC_ERROR_CONNECTION|MTLCompilerService",
+        pattern=r"XPC_ERROR_CONNECTION(?:[\s\S]*\n(?P<evidence>.*failed assertion.*))?|MTLCompilerService",
         cause="The session cannot reach Metal's compiler, a service of macOS.",
         remedy="Log in at the Mac's screen and run again; if that does not help, restart the Mac.",
     ),
@@ -482,12 +490,6 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("crashed",),
-        pattern=r"^(?P<evidence>(?:F\d{4} |.*: F |Fatal Python error|libc\+\+abi|dyld|.*failed assertion).*)",
-        cause="Native code gave up in stage {stage} ({signal}), for a reason that is not known here.",
-        remedy=_UNKNOWN,
-    ),
-    Rule(
-        verdicts=("crashed",),
         stages=_AFTER_START,
         when=(_with_usual_pair,),
         cause="Native code crashed in stage {stage} ({signal}), for a reason that is not known here. TensorFlow "
@@ -497,6 +499,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=("crashed",),
         stages=_AFTER_START,
+        signals=("SIGSEGV", "SIGBUS"),
         when=(_with_plugin,),
         cause="Native code crashed in stage {stage} ({signal}); most often it is a plug-in that was made for another "
         "TensorFlow.{since}",
@@ -539,7 +542,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=("keras-failed",),
         cause="TensorFlow computes in {environment}, but Keras does not work, for a reason that is not known here.",
-        remedy="Name a keras that goes with TensorFlow {tensorflow} in the environment's `lock`, {own_lock}.",
+        remedy=_UNKNOWN,
     ),
     Rule(
         cause="TensorFlow does not work in {environment}, for a reason that is not known here.",

@@ -7,7 +7,7 @@ import os
 
 from tests.simulated_mac.state import default_home, inventory
 
-_hosts = inventory(default_home(), os.environ["SIMULATED_MAC_FLEET"])["_meta"]["hostvars"]  # type: ignore[index]
+_hosts = inventory(default_home(), os.environ["SIMULATED_MAC_FLEET"])["_meta"]["hostvars"]
 macs = [
     (
         name,

@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Mac's own programs, as far as tests need them and answer.c leaves them: one file, told apart by its name.
 
-Called as ``mac_programs ROLE PATH [ARGUMENT...]``: PATH is the program's on the Mac, ROLE is ``system``, ``shim``
-(hands over to the developer tools, and opens a dialog on the user's screen if there are none) or ``tool`` (one of
-those). What it answers comes from the rendered profile (host/profile.json, see profile.py); what programs change is
-kept in the file system, where a Mac keeps it. Every call is noted in host/calls.jsonl. A call that nobody simulated
-exits 70 and says so: no test may pass on a guess.
+Called as ``mac_programs PATH [ARGUMENT...]``: PATH is the program's on the Mac. What it answers comes from the rendered
+profile (host/profile.json, see answers.py); what programs change is kept in the file system, where a Mac keeps it. A
+call that nobody simulated exits 70 and says so: no test may pass on a guess.
 """
 
 from __future__ import annotations
 
-import fcntl
 import getopt
 import json
 import os
@@ -19,30 +16,19 @@ import plistlib
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 SIM = Path("/.simulated_mac")
 NOT_SIMULATED = 70
 COMMAND_LINE_TOOLS = Path("/Library/Developer/CommandLineTools")
 SELECTED_TOOLS = Path("/private/var/db/xcode_select_link")
+PASSWD, GROUP = Path("/private/etc/passwd"), Path("/private/etc/group")  # in place of a Mac's directory of users
 RECEIPTS = Path("/private/var/db/receipts")
 ROSETTA = Path("/Library/Apple/usr/libexec/oah/libRosettaRuntime")
 ARCH_VARIABLE = "SIMULATED_MAC_ARCH"
-
-NO_DEVELOPER_TOOLS = (
-    "xcode-select: note: No developer tools were found, requesting install.\n"
-    "If developer tools are located at a non-default location on disk, use `sudo xcode-select --switch "
-    "path/to/Xcode.app` to specify the Xcode that you wish to use for command line developer tools, and cancel the "
-    "installation dialog.\nSee `man xcode-select` for more details.\n"
-)
-LOST_DEVELOPER_TOOLS = (
-    f"xcrun: error: invalid active developer path ({COMMAND_LINE_TOOLS}), missing xcrun at: "
-    f"{COMMAND_LINE_TOOLS}/usr/bin/xcrun\n"
-)
 
 Answer = int | None  # an exit status, or None: not simulated
 Profile = dict[str, Any]
@@ -109,21 +95,6 @@ def uname(profile: Profile, args: list[str]) -> Answer:
     }
     print(" ".join(value for flag, value in values.items() if flag in flags))
     return 0
-
-
-def arch(profile: Profile, args: list[str]) -> Answer:
-    """Alone: what this process runs as. With -arm64 or -x86_64 and a command: run it so."""
-    if not args:
-        print("arm64" if own_arch(profile) == "arm64" else "i386")
-        return 0
-    wanted = {"-arm64": "arm64", "-arm64e": "arm64", "-x86_64": "x86_64"}.get(args[0])
-    if not wanted or not args[1:] or args[1].startswith("-"):
-        return None
-    os.environ[ARCH_VARIABLE] = f"{wanted}!"  # exactly so, or not at all
-    try:
-        become(args[1], args[1:])
-    except OSError as error:
-        sys.exit(fail(f"arch: posix_spawnp: {args[1]}: {os.strerror(error.errno or 0)}\n"))
 
 
 def system_profiler(profile: Profile, args: list[str]) -> Answer:
@@ -265,7 +236,7 @@ def installer(profile: Profile, args: list[str]) -> Answer:
 
 def brew(profile: Profile, args: list[str]) -> Answer:
     """What is installed under this brew's own prefix; ``install`` pours a formula that lies ready as a bottle."""
-    prefix = Path(sys.argv[2]).parent.parent
+    prefix = Path(sys.argv[1]).parent.parent
     if os.getuid() == 0:
         return fail("Error: Running Homebrew as root is extremely dangerous and no longer supported.\n")
     if not COMMAND_LINE_TOOLS.is_dir():  # brew's own git is the shim, then
@@ -302,78 +273,80 @@ def pour(prefix: Path, formula: str) -> Answer:
     return 0
 
 
-def shim(profile: Profile, args: list[str]) -> Answer:
-    """/usr/bin/python3, git, clang: hand over to the developer tools, or ask for them with a dialog."""
-    tool = COMMAND_LINE_TOOLS / "usr/bin" / Path(sys.argv[2]).name
-    if tool.exists():
-        become(str(tool), [str(tool), *args])
-    return fail(LOST_DEVELOPER_TOOLS if SELECTED_TOOLS.is_symlink() else NO_DEVELOPER_TOOLS)
+def sysadminctl(profile: Profile, args: list[str]) -> Answer:
+    """-addUser NAME, with -fullName, -shell, -password and -admin: an account with its home, of the group staff."""
+    asked, values = iter(args), {}
+    for option in asked:
+        if option not in ("-addUser", "-fullName", "-shell", "-password", "-admin"):
+            return None
+        values[option] = "" if option == "-admin" else next(asked, "")
+    name = values.get("-addUser")
+    if not name:
+        return None
+    if os.getuid() != 0:
+        return fail("sysadminctl: only root can add a user.\n")
+    users = [line.split(":") for line in PASSWD.read_text().splitlines()]
+    if name in [user[0] for user in users]:
+        return fail(f"sysadminctl: there is a user {name} already.\n")
+    number = max(int(user[2]) for user in users if int(user[2]) < 60000) + 1
+    home = Path("/Users", name)
+    account = [name, "x", str(number), "20", values.get("-fullName", ""), str(home), values.get("-shell", "/bin/zsh")]
+    PASSWD.write_text("".join(":".join(user) + "\n" for user in [*users, account]))
+    groups = {"staff", "admin"} if "-admin" in values else {"staff"}
+    lines = [line.split(":") for line in GROUP.read_text().splitlines()]
+    joined = [[*rest, f"{members},{name}" if rest[0] in groups else members] for *rest, members in lines]
+    GROUP.write_text("".join(":".join(line) + "\n" for line in joined))
+    home.mkdir(mode=0o750)
+    os.chown(home, number, 20)
+    return fail(f"Creating user record.\nAssigning UID: {number} GID: 20\nCreating home directory at {home}\n", 0)
 
 
-def developer_tool(profile: Profile, args: list[str]) -> Answer:
-    """git and make are the ones of Linux, where it has them; the others are not simulated."""
-    name = Path(sys.argv[2]).name
-    linux = SIM / "usr/bin" / name
-    return become(str(linux), [name, *args]) if name in ("git", "make") and linux.exists() else None
-
-
-def become(program: str, argv: list[str]) -> NoReturn:
-    """Run another program in this one's place. Raises ``OSError`` if it cannot."""
-    note(None)
-    os.execvp(program, argv)
+def dscl(profile: Profile, args: list[str]) -> Answer:
+    """. -read /Users/NAME KEY and . -create /Users/NAME UserShell PATH: the local directory of users."""
+    keys = {"UniqueID": 2, "PrimaryGroupID": 3, "NFSHomeDirectory": 5, "UserShell": 6}
+    match = re.fullmatch(r"\. -(?:(read)|create) /Users/(\w+) (\w+)(?: (\S+))?", " ".join(args))
+    if not match or match[3] not in keys or bool(match[1]) == bool(match[4]):
+        return None
+    users = [line.split(":") for line in PASSWD.read_text().splitlines()]
+    found = next((user for user in users if user[0] == match[2]), None)
+    if not found:
+        return fail("<dscl_cmd> DS Error: -14136 (eDSRecordNotFound)\n", 56)
+    if match[1]:
+        print(f"{match[3]}: {found[keys[match[3]]]}")
+        return 0
+    if match[3] != "UserShell":
+        return None
+    if os.getuid() != 0:
+        return fail(
+            "<main> attribute status: eDSPermissionError\n<dscl_cmd> DS Error: -14120 (eDSPermissionError)\n", 40
+        )
+    found[keys[match[3]]] = match[4]
+    PASSWD.write_text("".join(":".join(user) + "\n" for user in users))
+    return 0
 
 
 SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
     "/opt/homebrew/bin/brew": brew,
-    "/usr/bin/arch": arch,
+    "/usr/bin/dscl": dscl,
     "/usr/bin/sw_vers": sw_vers,
     "/usr/bin/uname": uname,
     "/usr/sbin/installer": installer,
     "/usr/sbin/ioreg": ioreg,
     "/usr/sbin/pkgutil": pkgutil,
     "/usr/sbin/softwareupdate": softwareupdate,
+    "/usr/sbin/sysadminctl": sysadminctl,
     "/usr/sbin/system_profiler": system_profiler,
 }
 
 
-def handler(role: str, program: Path) -> Callable[[Profile, list[str]], Answer] | None:
-    """Who answers for a program; None if only a profile's verbatim answers do."""
-    if role != "system":
-        return {"shim": shim, "tool": developer_tool}[role]
-    return next((answer for path, answer in SIMULATED.items() if Path(path).name == program.name), None)
-
-
-def note(status: int | None) -> None:
-    """A line in the call log. The status is None when the program became another one."""
-    parent = os.getppid()
-    try:
-        parent_argv = Path(f"/proc/{parent}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        parent_argv = []
-    entry = {
-        "time": time.time(),
-        "argv": sys.argv[2:],
-        "rc": status,
-        "shim": sys.argv[1] == "shim",
-        "uid": os.getuid(),
-        "ppid": parent,
-        "parent": parent_argv,
-    }
-    with (SIM / "host/calls.jsonl").open("a") as log:
-        fcntl.flock(log, fcntl.LOCK_EX)
-        log.write(json.dumps(entry) + "\n")
-
-
 def main() -> int:
     """Answer one call."""
-    role, program, args = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
+    program, args = Path(sys.argv[1]), sys.argv[2:]
     profile: Profile = json.loads((SIM / "host/profile.json").read_text())
-    answer = handler(role, program)
+    answer = next((answer for path, answer in SIMULATED.items() if Path(path).name == program.name), None)
     status = answer(profile, args) if answer else None
     if status is None:
-        status = fail(f"simulated Mac: not simulated: {' '.join(sys.argv[2:])}\n", NOT_SIMULATED)
-    sys.stdout.flush()
-    note(status)
+        return fail(f"simulated Mac: not simulated: {' '.join(sys.argv[1:])}\n", NOT_SIMULATED)
     return status
 
 

@@ -162,6 +162,7 @@ def check_keras(tensorflow: Any) -> None:
     """Let a tiny model of the Keras that users import compute once, with the placement of operations that they have."""
     numpy = importlib.import_module("numpy")
     tensorflow.config.set_soft_device_placement(enabled=True)
+    importlib.import_module("keras")  # its error is the cause, which `tensorflow.keras` hides behind one of its own
     keras = tensorflow.keras
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
     kernel, bias = numpy.array([[1.0, -2.0], [3.0, 4.0], [5.0, -6.0]]), numpy.array([7.0, 8.0])

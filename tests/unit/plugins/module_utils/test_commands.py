@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
+    OUTPUT_KEPT,
     CommandExited,
     CommandFailed,
     CommandNotFound,
@@ -112,11 +114,54 @@ def test_a_process_that_left_the_group_does_not_hold_us_up() -> None:
     assert time.monotonic() - started < 3
 
 
+def test_a_flood_leaves_its_beginning_and_its_end() -> None:
+    flood = "import sys; print('first'); [sys.stdout.write('x' * 99 + chr(10)) for _ in range(300_000)]; print('last')"
+    tracemalloc.start()
+    said = Commands().run(python(flood)).stdout
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert said.startswith("first\nxxx")
+    assert said.endswith("xxx\nlast\n")
+    assert f"\n[... {30_000_011 - OUTPUT_KEPT} bytes left out ...]\n" in said
+    assert OUTPUT_KEPT < len(said) < OUTPUT_KEPT + 100
+    assert most < 8 * OUTPUT_KEPT
+
+
+def test_what_just_fits_is_kept_whole() -> None:
+    assert Commands().run(python(f"print('x' * {OUTPUT_KEPT - 1})")).stdout == "x" * (OUTPUT_KEPT - 1) + "\n"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_flood_without_end_meets_the_time_limit(stream: str) -> None:
+    with pytest.raises(CommandTimedOut):
+        Commands().run(python(f"import sys\nwhile True: sys.{stream}.write('x' * 9999)"), timeout=0.5)
+
+
+def test_the_last_words_are_a_line_of_a_bearable_length() -> None:
+    with pytest.raises(CommandExited) as caught:
+        Commands().run(python("import sys; sys.exit('x' * 100_000)"))
+    assert len(caught.value.reason) < 600
+
+
+def test_a_program_need_not_read_what_it_is_given() -> None:
+    assert Commands().run(["/bin/echo", "done"], stdin="x" * 1_000_000).stdout == "done\n"
+    count = python("import sys; sys.stderr.write('x' * 200_000); print(len(sys.stdin.read()))")
+    assert Commands().run(count, stdin="x" * 1_000_000).stdout == "1000000\n"
+
+
 def test_programs_that_run_at_the_same_time() -> None:
     started = time.monotonic()
     naps = [Commands().start(python(f"import time; time.sleep(0.5); print({number})")) for number in range(4)]
     assert [nap.result().stdout for nap in naps] == ["0\n", "1\n", "2\n", "3\n"]
     assert time.monotonic() - started < 1.9
+
+
+def test_programs_that_hang_at_the_same_time_are_waited_for_once() -> None:
+    started = time.monotonic()
+    for hanging in [Commands().start(["/bin/sleep", "60"], timeout=0.5) for _ in range(8)]:
+        with pytest.raises(CommandTimedOut):
+            hanging.result()
+    assert time.monotonic() - started < 3
 
 
 def test_who_asks_late_still_gets_the_answer() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file, matching
 
 
 @pytest.fixture
@@ -32,3 +33,41 @@ def folder(tmp_path: Path) -> Path:
 )
 def test_matching(folder: Path, pattern: str, found: list[str]) -> None:
     assert [str(path.relative_to(folder)) for path in matching(folder, pattern)] == found
+
+
+def test_what_is_refused_is_told(folder: Path) -> None:
+    def refuse(path: Path, error: OSError) -> None:
+        refused[str(path.relative_to(folder))] = str(error.strerror)
+
+    refused: dict[str, str] = {}
+    (folder / "opt/python@3.loop").symlink_to("python@3.loop")
+    assert len(matching(folder, "opt/python@3*/bin", refuse)) == 2
+    assert refused == {}
+    long = "x" * 300
+    assert matching(folder, f"opt/{long}", refuse) == []
+    assert refused == {f"opt/{long}": "File name too long"}
+
+
+def test_the_head_of_a_file(folder: Path) -> None:
+    (folder / "file").write_bytes(b"0123456789")
+    assert head_of_file(folder / "file", 4) == b"0123"
+    assert head_of_file(folder / "file", 99) == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("pipe", "not a regular file"),
+        ("link", "not a regular file"),
+        ("folder", "not a regular file"),
+        ("device", "not a regular file"),
+        ("nothing", "No such file"),
+    ],
+)
+def test_only_a_regular_file_has_a_head(folder: Path, kind: str, reason: str) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("pipe")
+    (folder / "folder").mkdir()
+    (folder / "device").symlink_to("/dev/zero")
+    with pytest.raises(OSError, match=reason):
+        head_of_file(folder / kind, 4)

@@ -20,8 +20,10 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import Kernel
 
+from tests.simulated_mac import answers
 from tests.simulated_mac.inside import mac_programs
-from tests.simulated_mac.profile import FOLDER, Profile, sysctl_values
+from tests.simulated_mac.profile import FOLDER, Profile
+from tests.simulated_mac.sysctl import values as sysctl_values
 
 RECORDED = sorted(path.stem for path in (FOLDER / "recorded").glob("*.yml"))
 """The profiles of Macs whose answers somebody has recorded, with the facts that follow from those."""
@@ -85,7 +87,7 @@ def commands(profile: Profile) -> FakeCommands:
     values = sysctl_values(profile)
     if process_architecture(profile) != profile.arch:
         values["sysctl.proc_translated"] = "1"
-    rendered = profile.rendered()
+    rendered = answers.rendered(profile)
     programs = {path: simulated(path, rendered) for path in ("/usr/bin/sw_vers", IOREG, "/usr/sbin/system_profiler")}
     return FakeCommands({"/usr/sbin/sysctl": sysctl(values), **programs})
 
@@ -136,16 +138,21 @@ def program(path: Path, content: bytes) -> Path:
     return path
 
 
-def python(prefix: Path, version: str, content: bytes, *, header: bool = True) -> Path:
-    """An interpreter with its standard library, `python3` as a link to it, and the C header that tells its version."""
-    minor = version.rpartition(".")[0]
-    interpreter = program(prefix / f"bin/python{minor}", content)
-    (prefix / "bin/python3").symlink_to(interpreter.name)
-    library = prefix / f"lib/python{minor}"
+def python(
+    prefix: Path, version: str, content: bytes, *, header: bool = True, name: str = "python", abi: str = ""
+) -> Path:
+    """An interpreter with its standard library, `python3` as a link to it, and the C header that tells its version.
+
+    PyPy has another name; a free-threaded build has "t" behind it.
+    """
+    full_name = f"{name}{version.rpartition('.')[0]}{abi}"
+    interpreter = program(prefix / "bin" / full_name, content)
+    (prefix / f"bin/{name}3").symlink_to(interpreter.name)
+    library = prefix / "lib" / full_name
     library.mkdir(parents=True)
     (library / "os.py").touch()
     if header:
-        include = prefix / f"include/python{minor}"
+        include = prefix / "include" / full_name
         include.mkdir(parents=True)
         (include / "patchlevel.h").write_text(f'#define PY_MAJOR_VERSION 3\n\n#define PY_VERSION      \t"{version}"\n')
     return interpreter

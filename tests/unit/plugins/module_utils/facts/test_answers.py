@@ -31,6 +31,7 @@ def values(**named: object) -> Sysctl:
         (values(), Kernel("Darwin", "20", "RELEASE_X86_64", "x86_64"), False),
         (values(), Kernel("Darwin", "20", "", "arm64"), True),
         (values(), Kernel("Darwin", "20", "", "x86_64"), None),
+        (values(hw__optional__arm64="many"), Kernel("Darwin", "20", "", "x86_64"), None),
     ],
 )
 def test_apple_silicon_is_not_told_by_the_process(sysctl: Sysctl, kernel: Kernel, expected: bool | None) -> None:
@@ -62,7 +63,7 @@ def test_translated(sysctl: Sysctl, machine: str, apple: bool | None, expected: 
         (values(hw__model="Parallels-ARM"), "", {"is_virtual": True, "kind": "parallels"}),
         (values(hw__model="iMac20,1", kern__hv_vmm_present=1), "", {"is_virtual": True, "kind": None}),
         (values(hw__model="iMac20,1", kern__hv_vmm_present=0), "", {"is_virtual": False, "kind": None}),
-        (values(hw__model="iMac20,1"), "", {"is_virtual": False, "kind": None}),
+        (values(hw__model="iMac20,1"), "", {"is_virtual": None, "kind": None}),
         (values(), "RELEASE_ARM64_T6000", {"is_virtual": False, "kind": None}),
         (values(), "", {"is_virtual": None, "kind": None}),
     ],
@@ -251,9 +252,56 @@ def test_any_chip_name(name: str) -> None:
     assert answers.metal_text(name) == name or name.startswith(("spdisplays_", "metal", "mtl"))
 
 
-@given(TEXTS)
-def test_any_text_from_proc(text: str) -> None:
-    name = answers.linux_chip_name(text)
-    assert name is None or name in text
-    assert answers.linux_is_virtual(text) in (None, True, False)
+@pytest.mark.parametrize(
+    ("hardware", "cores", "memory"),
+    [
+        ({"number_processors": "proc 8:4:4", "physical_memory": "16 GB"}, 8, 16 << 30),
+        ({"number_processors": "proc 10:4:6:0", "physical_memory": "512 GB"}, 10, 512 << 30),
+        ({"number_processors": "proc 10:0:4:6", "physical_memory": "1 TB"}, 10, 1 << 40),
+        ({"number_processors": 6, "physical_memory": "1536 MB"}, 6, 1536 << 20),
+        ({"number_processors": True, "physical_memory": 16}, None, None),
+        ({"number_processors": "many", "physical_memory": "a lot"}, None, None),
+        ({"number_processors": "proc 0:0:0", "physical_memory": "0 GB"}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_cores_and_memory_in_a_profile(hardware: dict[str, object], cores: int | None, memory: int | None) -> None:
+    profile = answers.parse_profile(json.dumps({"SPHardwareDataType": [hardware]}))
+    assert profile is not None
+    assert (profile.cores, profile.memory) == (cores, memory)
+
+
+ARM_CPUINFO = "processor\t: 0\nCPU implementer\t: 0x61\nFeatures\t: fp asimd\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "chip", "virtual"),
+    [
+        ("Apple Mac mini (M1, 2020)", ("Apple M1", 1, "base"), (False, None)),
+        ("Apple MacBook Pro (14-inch, M1 Pro, 2021)", ("Apple M1 Pro", 1, "pro"), (False, None)),
+        ("Apple iMac (24-inch, 2x USB-C, M1, 2021)", ("Apple M1", 1, "base"), (False, None)),
+        ("Apple Mac Pro (M2 Ultra, 2023)", ("Apple M2 Ultra", 2, "ultra"), (False, None)),
+        ("Apple Virtualization Generic Platform", (None, None, None), (True, "apple")),
+        ("VMware20,1", (None, None, None), (True, "vmware")),
+        ("Parallels ARM Virtual Machine", (None, None, None), (True, "parallels")),
+        ("QEMU Virtual Machine", (None, None, None), (True, None)),
+        ("linux,dummy-virt", (None, None, None), (True, None)),
+        ("Raspberry Pi 4 Model B Rev 1.4", (None, None, None), (None, None)),
+        (None, (None, None, None), (None, None)),
+    ],
+)
+def test_linux_on_arm(
+    model: str | None, chip: tuple[str | None, int | None, str | None], virtual: tuple[bool | None, str | None]
+) -> None:
+    described = answers.describe_linux_chip(ARM_CPUINFO, model)
+    assert (described["name"], described["generation"], described["tier"]) == chip
+    machine = answers.describe_linux_virtual_machine(ARM_CPUINFO, model)
+    assert (machine["is_virtual"], machine["kind"]) == virtual
+
+
+@given(TEXTS, st.none() | st.text())
+def test_any_text_from_proc(text: str, model: str | None) -> None:
+    name = answers.describe_linux_chip(text, model)["name"]
+    assert name is None or name in text or name.removeprefix("Apple ") in (model or "")
+    assert answers.describe_linux_virtual_machine(text, model)["is_virtual"] in (None, True, False)
     assert (answers.linux_memory(text) or 0) % 1024 == 0

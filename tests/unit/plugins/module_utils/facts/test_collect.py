@@ -6,16 +6,18 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import jsonschema
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands, CommandTimedOut
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands, CommandTimedOut, Running
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts import collect as engine
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import Kernel
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
@@ -225,6 +227,33 @@ def test_the_profiler_fills_in_what_macos_11_does_not_tell(mac: Path) -> None:
     assert collect(commands, mac, full=False)["cores"]["levels"] is None
 
 
+def test_the_profiler_knows_memory_and_cores_where_sysctl_does_not_tell(mac: Path) -> None:
+    hardware = {"chip_type": "Apple M5 Max", "number_processors": "proc 18:6:0:12", "physical_memory": "128 GB"}
+    commands = m4(
+        {
+            "sysctl": exited(1, stdout="hw.optional.arm64: 1\n"),
+            "system_profiler": json.dumps({"SPHardwareDataType": [hardware]}),
+        }
+    )
+    facts = collect(commands, mac)
+    assert (facts["memory_bytes"], facts["cores"]) == (128 << 30, {"total": 18, "levels": None})
+    assert unknown(facts)["sysctl hw.memsize"] == "no value"
+    assert "sysctl hw.physicalcpu" not in unknown(facts)
+    quick = collect(commands, mac, full=False)
+    assert (quick["memory_bytes"], quick["cores"]["total"]) == (None, None)
+    assert {"sysctl hw.memsize", "sysctl hw.physicalcpu"} <= unknown(quick).keys()
+
+
+def test_what_no_source_tells_is_not_no(mac: Path) -> None:
+    silent = m4({"sysctl": exited(1, stdout="hw.memsize: 1024\n")})
+    facts = collect(silent, mac, kernel=Kernel("Darwin", "24.5.0", "", "x86_64"), full=False)
+    assert facts["is_apple_silicon"] is None
+    assert facts["virtual_machine"] == {"is_virtual": None, "kind": None}
+    assert facts["rosetta"] == {"installed": False, "translated": None}
+    assert facts["gpu"]["paravirtual"] is None
+    assert {"sysctl hw.optional.arm64", "sysctl kern.hv_vmm_present"} <= unknown(facts).keys()
+
+
 # Files
 
 
@@ -295,6 +324,40 @@ def test_pythons_that_cannot_be_asked_are_noted(mac: Path) -> None:
     assert unknown(facts) == {"/usr/local/bin/python3.12": "No such file or directory"}
 
 
+class HangingCommands(Commands):
+    """The M4 Pro's programs, real processes that hang in place of some of them."""
+
+    def __init__(self, hanging: str) -> None:
+        self._hanging = re.compile(hanging)
+        self._others = m4()
+
+    def start(self, argv: Sequence[str], **options: Any) -> Running:
+        if self._hanging.search(argv[0]):
+            return super().start(["/bin/sh", "-c", "sleep 60 & wait"], **options)
+        return self._others.start(argv, **options)
+
+
+PROGRAMS = {"sysctl", "sw_vers", "ioreg", "xcode-select"}
+PYTHONS = {f"/Users/admin/.pyenv/versions/{number}/bin/python3.12" for number in range(6)}
+
+
+@pytest.mark.parametrize(
+    ("hanging", "named"),
+    [("/python3", PYTHONS), (f"/({'|'.join(PROGRAMS)})$", PROGRAMS), ("", PROGRAMS | PYTHONS)],
+)
+def test_however_much_hangs_it_is_waited_for_once(
+    mac: Path, monkeypatch: pytest.MonkeyPatch, hanging: str, named: set[str]
+) -> None:
+    monkeypatch.setattr(engine, "QUICK_SECONDS", 1)
+    for path in PYTHONS:
+        fake_mac.python((mac / path[1:]).parents[1], "3.12.1", fake_mac.thin("arm64"), header=False)
+    started = time.monotonic()
+    facts = collect(HangingCommands(hanging), mac, full=False)
+    assert time.monotonic() - started < 4
+    assert [python["version"] for python in facts["pythons"]] == ["3.12"] * len(PYTHONS)
+    assert {source for source, reason in unknown(facts).items() if reason.startswith("no answer within")} == named
+
+
 @pytest.fixture
 def as_nobody() -> Iterator[None]:
     """Root may enter every folder, so this process is somebody else for a while."""
@@ -319,10 +382,29 @@ def test_folders_that_may_not_be_entered(as_nobody: None) -> None:
         (filesystem / "closed").mkdir(mode=0)
         facts = collect(m4({"xcode-select": "/closed/Xcode\n"}), filesystem, roots=("/closed/away",))
         (filesystem / "closed").chmod(0o700)
-    assert (facts["pythons"], facts["homebrew"], facts["rosetta"]["installed"]) == ([], [], False)
-    assert facts["command_line_tools"] == {"present": False, "path": "/closed/Xcode", "broken": True}
-    assert unknown(facts) == {"/dev/console": "Permission denied"}
+    assert (facts["pythons"], facts["homebrew"], facts["rosetta"]["installed"]) == ([], [], None)
+    assert facts["command_line_tools"] == {"present": None, "path": "/closed/Xcode", "broken": None}
+    refused = {"closed", "Users/admin/.local/share", "dev/console", "opt/homebrew", "Library/Apple/usr"}
+    refused |= {"usr/local/bin/python3", "usr/local/bin/brew"}
+    assert unknown(facts) == {f"/{path}": "Permission denied" for path in refused}
     assert (facts["disk"][0]["free_bytes"] or 0) > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "setresuid"), reason="macOS cannot change back")
+def test_a_closed_folder_is_noted_once_for_all_that_may_be_in_it(as_nobody: None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        filesystem = Path(folder)
+        (filesystem / "dev").mkdir()
+        (filesystem / "dev/console").touch()
+        closed = [filesystem / "Users/admin" / name for name in (".local", ".pyenv/versions", ".conda", "miniforge3")]
+        for each in closed:
+            each.mkdir(parents=True)
+            each.chmod(0)
+        facts = collect(m4(), filesystem)
+        for each in closed:
+            each.chmod(0o700)
+    assert facts["pythons"] == []
+    assert unknown(facts) == {f"/{each.relative_to(filesystem)}": "Permission denied" for each in closed}
 
 
 # Elsewhere
@@ -347,6 +429,45 @@ def test_linux(tmp_path: Path) -> None:
     assert facts["virtual_machine"] == {"is_virtual": True, "kind": None}
     assert unknown(facts) == {"/sys/class/dmi/id/product_name": "No such file or directory"}
     assert commands.calls == []
+
+
+def test_linux_on_a_mac_with_apple_silicon(tmp_path: Path) -> None:
+    """The device tree knows the Mac; /proc/cpuinfo of ARM has neither a name nor flags."""
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/model").write_text("Apple MacBook Pro (14-inch, M1 Pro, 2021)\0")
+    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nCPU implementer\t: 0x61\nCPU part\t: 0x024\n")
+    (tmp_path / "proc/meminfo").write_text("MemTotal:       16384 kB\n")
+    facts = collect(FakeCommands(), tmp_path, kernel=LINUX._replace(machine="aarch64"))
+    assert facts["chip"] == {"name": "Apple M1 Pro", "family": "M", "generation": 1, "tier": "pro"}
+    assert facts["model"] == "Apple MacBook Pro (14-inch, M1 Pro, 2021)"
+    assert facts["virtual_machine"] == {"is_virtual": False, "kind": None}
+    assert facts["is_apple_silicon"] is False
+    assert unknown(facts) == {"/sys/devices/system/cpu": "it lists no processors"}
+
+
+def test_linux_in_a_virtual_machine_on_a_mac(tmp_path: Path) -> None:
+    for path, text in {
+        "sys/class/dmi/id/product_name": "Apple Virtualization Generic Platform\n",
+        "proc/cpuinfo": "processor\t: 0\nCPU implementer\t: 0x61\nCPU part\t: 0x000\n",
+        "proc/meminfo": "nonsense\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    facts = collect(FakeCommands(), tmp_path, kernel=LINUX._replace(machine="aarch64"))
+    assert facts["virtual_machine"] == {"is_virtual": True, "kind": "apple"}
+    assert facts["chip"]["name"] is None
+    assert unknown(facts) == {
+        "/proc/cpuinfo": "it names no processor",
+        "/proc/meminfo": "it tells no MemTotal",
+        "/sys/devices/system/cpu": "it lists no processors",
+    }
+
+
+def test_an_arm_machine_that_tells_nothing_of_itself(tmp_path: Path) -> None:
+    unknown_of_arm = unknown(collect(FakeCommands(), tmp_path, kernel=LINUX._replace(machine="aarch64")))
+    missing = "No such file or directory"
+    assert {unknown_of_arm[path] for path in ("/proc/cpuinfo", "/sys/class/dmi/id/product_name")} == {missing}
+    assert unknown_of_arm["virtual machine"] == "neither /proc/cpuinfo nor the model's name tells"
 
 
 def test_a_system_that_we_know_nothing_of(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import reporter, tensorflow
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Told
 
 MakeEnvironment = Callable[[str], Path]
 
@@ -112,6 +113,66 @@ def test_what_hangs_is_killed_with_all_that_it_started(
     assert result.diagnosis
     assert result.diagnosis.evidence == f"Stage import timed-out: not ended after {enough:g} s"
     assert wait_until(lambda: can_lock(held_by_all))
+
+
+@pytest.mark.parametrize("then", ["raise RuntimeError('done')", "os._exit(0)", "os.kill(os.getpid(), 6)"])
+def test_what_was_forked_costs_no_time_and_is_killed(
+    make_environment: MakeEnvironment, tmp_path: Path, then: str
+) -> None:
+    held = tmp_path / "lock"
+    environment = make_environment(f"""
+        import fcntl, os, time
+        wait, ready = os.pipe()
+        if os.fork() == 0:
+            lock = open({str(held)!r}, "w")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.write(ready, b".")
+            time.sleep(600)
+        os.read(wait, 1)
+        {then}
+    """)
+
+    result = probe(environment, timeout=300)
+
+    assert result.verdict in ("import-failed", "crashed")
+    assert result.duration < 100
+    assert wait_until(lambda: can_lock(held))
+
+
+def test_a_process_that_closes_its_descriptors_is_not_taken_for_ended(
+    make_environment: MakeEnvironment, enough: float
+) -> None:
+    environment = make_environment("import os, time; os.closerange(1, 100); time.sleep(600)")
+
+    result = probe(environment, timeout=enough)
+
+    assert (result.verdict, states(result)) == ("timed-out", {"start": "ok", "import": "timed-out"})
+
+
+def test_what_others_write_on_the_descriptor_does_no_harm(make_environment: MakeEnvironment) -> None:
+    environment = make_environment("""
+        import os
+        for descriptor in range(3, 20):
+            try:
+                os.write(descriptor, b'42\\n[]\\n{"stage": []}\\n{"end": null}\\n' + b"x" * 10)
+            except OSError:
+                pass
+        raise RuntimeError("the moon is full")
+    """)
+
+    result = probe(environment)
+
+    assert (result.verdict, result.stages[0].name) == ("import-failed", "start")
+
+
+def test_a_hanging_interpreter_is_ended_in_time(make_environment: MakeEnvironment) -> None:
+    environment = make_environment("")
+    replace_interpreter(environment, b"#!/bin/sh\nsleep 600\n")
+
+    result = probe(environment, timeout=1)
+
+    assert (result.verdict, states(result)) == ("timed-out", {"start": "timed-out"})
+    assert result.duration < 100
 
 
 def test_nobody_waits_for_a_process_that_was_left_behind(make_environment: MakeEnvironment) -> None:
@@ -270,6 +331,13 @@ def test_variables_that_change_python_or_tensorflow_do_not_reach_it(
     assert (seen["HOME"], seen["TF_CPP_MIN_LOG_LEVEL"], seen["LC_ALL"]) == ("/home/ann", "0", "C")
 
 
+def test_keras_is_hidden_only_where_it_is_not_probed(make_environment: MakeEnvironment) -> None:
+    environment = make_environment("import os; raise RuntimeError(os.environ.get('TF_USE_LEGACY_KERAS'))")
+
+    assert probe(environment, level="quick").stages[-1].error == "RuntimeError: 1"
+    assert probe(environment, level="standard").stages[-1].error == "RuntimeError: None"
+
+
 def test_nothing_is_written_into_the_environment(make_environment: MakeEnvironment) -> None:
     environment = make_environment("raise RuntimeError")
     before = sorted(environment.rglob("*"))
@@ -326,6 +394,24 @@ def test_the_gpu_is_described_in_the_plugins_words(printed: str, description: st
 
     assert (device.name, device.description) == ("/physical_device:GPU:0", description)
     assert second.description is None
+
+
+# --- What is told ----------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_verdict_is_told_in_a_paragraph(make_environment: MakeEnvironment) -> None:
+    result = probe(make_environment("raise RuntimeError('the moon is full')"))
+
+    assert result.diagnosis
+    assert result.text == f"import-failed. {result.diagnosis.text}"
+    assert "Stage import failed: RuntimeError: the moon is full." in result.text
+
+
+def test_a_good_verdict_is_told_in_a_line() -> None:
+    told = Told(found={"tensorflow": "2.18.1", "plugin": "1.2.0"})
+
+    assert engine._praise("gpu-ok", told) == "gpu-ok, TensorFlow 2.18.1, plug-in 1.2.0."
+    assert engine._praise("cpu-ok", Told(found={"tensorflow": "2.18.1"})) == "cpu-ok, TensorFlow 2.18.1."
 
 
 # --- Signals ----------------------------------------------------------------------------------------------------------

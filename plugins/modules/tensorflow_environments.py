@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tensorflow_environments
+short_description: Keep all TensorFlow environments of a host as they are declared
+version_added: 0.1.0
+description:
+  - Makes the same plan as M(metalfleet.tensorflow.tensorflow_environments_info), and carries it out for all
+    environments in one remote task. A new generation is built beside the one in use, probed, and switched to with one
+    rename. If anything fails, what was active stays active and untouched, and the other environments are worked on all
+    the same.
+  - The host needs a managed Python and uv, which M(metalfleet.tensorflow.native_python) brings.
+  - In check mode it is the plan, made without changing anything.
+author: metalfleet maintainers (@metalfleet)
+extends_documentation_fragment:
+  - metalfleet.tensorflow.attributes
+  - metalfleet.tensorflow.attributes.changes
+  - metalfleet.tensorflow.environments
+  - metalfleet.tensorflow.environments.places
+  - metalfleet.tensorflow.environments.network
+  - metalfleet.tensorflow.environments.build
+  - metalfleet.tensorflow.environments.python
+seealso:
+  - module: metalfleet.tensorflow.tensorflow_environments_info
+    description: Makes the same report, and changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Bring a native Python and uv
+  metalfleet.tensorflow.native_python:
+
+- name: Keep two environments
+  metalfleet.tensorflow.tensorflow_environments:
+    environments:
+      - name: tensorflow
+      - name: research
+        gpu: preferred
+        keep: 3
+"""
+
+RETURN = r"""
+ok:
+  description: As M(metalfleet.tensorflow.tensorflow_environments_info) returns it, after the work.
+  returned: always
+  type: bool
+  sample: true
+text:
+  description: As M(metalfleet.tensorflow.tensorflow_environments_info) returns it, after the work.
+  returned: always
+  type: list
+  elements: str
+  sample: ["tensorflow: gpu-ok, TensorFlow 2.18.1, plug-in 1.2.0."]
+todo:
+  description: What has to be done next, as M(metalfleet.tensorflow.tensorflow_environments_info) returns it.
+  returned: always
+  type: str
+  sample: nothing
+reasons:
+  description: The reason codes of all that was (in check mode, would be) repaired or was left as it is, each once.
+  returned: always
+  type: list
+  elements: str
+  sample: [file-damaged]
+platform:
+  description: The name by which locks for this host and its Python go. V(null) if the host could not answer.
+  returned: always
+  type: str
+  sample: macos-arm64-py3.12
+managed_python:
+  description: As M(metalfleet.tensorflow.tensorflow_environments_info) returns it.
+  returned: always
+  type: dict
+  sample: {"reasons": []}
+environments:
+  description:
+    - As M(metalfleet.tensorflow.tensorflow_environments_info) returns them, each with the plan that was (in check mode,
+      would be) carried out, and the probe of what is active now or of the new generation that was refused.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"name": "tensorflow", "ok": true, "reasons": ["absent"], "verdict": "gpu-ok"}]
+warnings:
+  description: What did not keep the host from being as declared, but should be known.
+  returned: if there are any
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import DOCUMENT
+
+
+def main() -> None:
+    """Plan and, unless in check mode, apply."""
+    module = AnsibleModule(DOCUMENT, supports_check_mode=True)
+    try:
+        report = converge(read_document(module.params), check_mode=module.check_mode)
+    except MetalfleetError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**report)
+
+
+if __name__ == "__main__":
+    main()

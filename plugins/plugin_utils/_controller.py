@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""Files on the controller that users name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+def folders_of_users(task_vars: Mapping[str, Any]) -> Iterator[Path]:
+    """Where a relative path begins: the inventory, the folder that has it, the playbook, its folder files."""
+    for source in task_vars.get("ansible_inventory_sources") or ():
+        path = Path(str(source))
+        yield path if path.is_dir() else path.parent
+        yield path.parent if path.is_dir() else path.parent / "metalfleet"
+    for folder in (task_vars.get("playbook_dir"), task_vars.get("role_path")):
+        if folder:
+            yield Path(str(folder))
+            yield Path(str(folder)) / "files"
+    yield Path.cwd()
+
+
+def find_file(written: str, option: str, folders: Iterable[Path]) -> Path:
+    """A file by the path that a user wrote: absolute, or relative to the first of the folders that has it."""
+    path = Path(written).expanduser()
+    looked = [path] if path.is_absolute() else [folder / path for folder in folders]
+    for each in looked:
+        if each.is_file():
+            return each.resolve()
+    raise MetalfleetError(
+        f"The file {written}, which {option} names, is not there",
+        evidence="Looked for " + ", ".join(dict.fromkeys(map(str, looked))),
+        remedy=f"Put it beside the inventory, or let {option} name it by an absolute path.",
+    )
+
+
+def read_text(path: Path, option: str) -> str:
+    """The text of a file. Raises MetalfleetError where there is none to be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MetalfleetError(
+            f"The file {path}, which {option} names, cannot be read", evidence=str(error), remedy=f"Correct {option}."
+        ) from error

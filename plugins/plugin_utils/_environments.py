@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What the two actions share that work on all environments of a host: the document goes out, the report comes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
+    Answer,
+    Answered,
+    EndedBadly,
+    FleetAction,
+    NoPython,
+    NoPythonYet,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
+    find_file,
+    folders_of_users,
+    read_text,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+class EnvironmentsAction(FleetAction):
+    """The base of both: `module` is what runs on the host."""
+
+    module: str
+    sends_locks: bool
+    """Whether the module installs from the locks, or only compares their digests."""
+    spec = ENVIRONMENTS
+
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Send the document, and return the report."""
+        fails = options.pop("on_failure") == "fail"
+        document = self._document(options, task_vars)
+        report = self._report(self.ask(self.module, document, task_vars), document)
+        if fails and not report["ok"]:
+            return {**report, "failed": True, "msg": " ".join(report["text"])}
+        return report
+
+    def _document(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """All that is declared for the host, with what only the controller knows."""
+        folders = list(folders_of_users(task_vars))
+        locks = Locks(lambda lock: find_file(lock, "lock", folders))
+        document = {
+            **options,
+            **certificates(options.pop("ca"), folders),
+            "environments": locks.with_digests(options["environments"]),
+            "python": wanted_python(options["python"]),
+        }
+        if self.sends_locks:
+            document["lock_texts"] = locks.texts
+        return dict(without_none(document))
+
+    def _report(self, answer: Answer, document: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(answer, Answered):
+            return answer.result
+        return self._report_without_answer(answer, document)
+
+    def _report_without_answer(self, answer: NoPython | EndedBadly, document: dict[str, Any]) -> dict[str, Any]:
+        """What is known of a host whose managed Python did not answer."""
+        # Imported here because most runs, each in a process of its own for each host, have no need of the engine.
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import (  # noqa: PLC0415
+            report,
+        )
+
+        if isinstance(answer, EndedBadly):
+            return report.without_python(answer.text)
+        if self.sends_locks and not self._task.check_mode:
+            raise NoPythonYet
+        if answer.blank:
+            return report.foresee(document, carried=report.FORESEEN if self.sends_locks else report.ASKED)
+        return report.without_python("The managed Python is missing, so that nothing else could be looked at")
+
+
+def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The Python that a host must have, with what is pinned for it."""
+    return {
+        **{name: options[name] for name in ("source", "version", "existing")},
+        "pins": pins_of(options["source"], options),
+        "uv_version": pinned_uv().version,
+    }
+
+
+def certificates(ca: str, folders: Iterable[Path]) -> dict[str, str]:
+    """What is sent of the file with certificates, if one is declared."""
+    return {"ca_certificates": read_text(find_file(ca, "tensorflow_ca", folders), "tensorflow_ca")} if ca else {}
+
+
+def without_none(value: Any) -> Any:
+    """Data without what was not given: a module takes a null for a value."""
+    if isinstance(value, dict):
+        return {name: without_none(each) for name, each in value.items() if each is not None}
+    return [without_none(each) for each in value] if isinstance(value, list) else value

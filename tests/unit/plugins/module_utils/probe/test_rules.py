@@ -1,0 +1,534 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The diagnosis: for each known failure the right cause, and a remedy that can be followed; for others "not known"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENT as ENVIRONMENT_OPTIONS
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, Rule
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow import STAGES
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import (
+    RULES,
+    USUAL_PAIR,
+    explain,
+    words_for,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import CHECKOUT, LOCKS
+from tests.unit.plugins.module_utils.probe.failures import (
+    ENVIRONMENT,
+    HEADLESS_MAC,
+    LINUX,
+    MAC,
+    PLUGIN,
+    VIRTUAL_MAC,
+    failure,
+    mac,
+)
+
+OTHER_PAIR = {"tensorflow": "2.20.0", "plugin": "1.1.0"}
+STRAY = "/Users/ann/Library/Python/3.12/lib/python/site-packages/tensorflow-plugins"
+NOT_KNOWN = "not known here"
+
+
+def holds(problem: Problem, *, cause: str = "", evidence: str = "", remedy: str = "", never: str = "") -> None:
+    assert cause in problem.cause
+    assert evidence in problem.evidence
+    assert remedy in problem.remedy
+    assert "\n" not in problem.evidence
+    if never:
+        assert never not in problem.cause + problem.remedy
+
+
+# --- What the import may do ------------------------------------------------------------------------------------------
+
+
+class Known(NamedTuple):
+    """An error as the loaders of macOS and Linux, or the packages' own code, word it, and what it means."""
+
+    error: str
+    cause: str
+    evidence: str
+    remedy: str
+
+
+IMPORT_ERRORS = {
+    "symbol-not-found": Known(
+        f"dlopen({PLUGIN}, 0x0006): Symbol not found: __ZN3tsl8internal10LogMessageC1EPKcii\n"
+        f"  Referenced from: <0000> {PLUGIN}\n  Expected in:     <0000> /x/_pywrap_tensorflow_internal.so",
+        f"The plug-in {PLUGIN} does not link with TensorFlow 2.20.0",
+        "Symbol not found: __ZN3tsl8internal10LogMessageC1EPKcii",
+        "such as tensorflow==2.18.1 with tensorflow-metal==1.2.0",
+    ),
+    "flat-namespace": Known(
+        f"dlopen({PLUGIN}, 0x0006): symbol not found in flat namespace '_TF_GetInputPropertiesList'",
+        f"The plug-in {PLUGIN} does not link",
+        "_TF_GetInputPropertiesList",
+        "leave `lock` out",
+    ),
+    "linux": Known(
+        f"{PLUGIN}: undefined symbol: TF_NoSuchFunction",
+        f"The plug-in {PLUGIN} does not link",
+        "TF_NoSuchFunction",
+        "leave `lock` out",
+    ),
+    "library-not-loaded": Known(
+        f"dlopen({PLUGIN}, 0x0006): Library not loaded: @rpath/_pywrap_tensorflow_internal.so\n"
+        f"  Referenced from: <0000> {PLUGIN}\n  Reason: tried: '/x/_pywrap_tensorflow_internal.so' (no such file)",
+        f"The plug-in {PLUGIN} does not link",
+        "@rpath/_pywrap_tensorflow_internal.so",
+        "leave `lock` out",
+    ),
+    "stray-plugin": Known(
+        f"dlopen({STRAY}/libmetal_plugin.dylib, 0x0006): Symbol not found: _TF_Old",
+        f"is not one of {ENVIRONMENT}",
+        "Symbol not found: _TF_Old",
+        f"Remove the folder {STRAY}",
+    ),
+    "newer-macos": Known(
+        f"dlopen({PLUGIN}, 6): Symbol not found: _OBJC_CLASS_$_MPSGraphNew\n"
+        f"  Referenced from: {PLUGIN} (which was built for Mac OS X 14.0)\n"
+        "  Expected in: /System/Library/Frameworks/MetalPerformanceShadersGraph.framework/Versions/A/X",
+        "built for a newer macOS than this one (macOS 15.6)",
+        "_OBJC_CLASS_$_MPSGraphNew",
+        "Update macOS",
+    ),
+    "framework-of-newer-macos": Known(
+        f"dlopen({PLUGIN}, 6): Library not loaded: /System/Library/Frameworks/New.framework/New",
+        "built for a newer macOS",
+        "New.framework",
+        "Update macOS",
+    ),
+    "architecture": Known(
+        "dlopen(/x/_pywrap_tensorflow_internal.so, 0x0002): tried: '/x/_pywrap_tensorflow_internal.so' "
+        "(mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64'))",
+        "native code for another processor",
+        "have 'x86_64', need 'arm64'",
+        "remove.yml with `-e tensorflow_name=NAME`",
+    ),
+    "architecture-macos-11": Known(
+        "dlopen(/x/_a.so, 6): no suitable image found.  Did find:\n\t/x/_a.so: mach-o, but wrong architecture",
+        "native code for another processor",
+        "/x/_a.so: mach-o, but wrong architecture",
+        "`native_python_source: standalone`",
+    ),
+    "plugin-of-another-architecture": Known(
+        f"dlopen({PLUGIN}, 0x0006): tried: '{PLUGIN}' (mach-o file, but is an incompatible architecture "
+        "(have (x86_64), need (arm64e)))",
+        "native code for another processor",
+        "have (x86_64), need (arm64e)",
+        "",
+    ),
+    "quarantine": Known(
+        "dlopen(/x/_umath.so, 2): tried: '/x/_umath.so' (code signature in <00> '/x/_umath.so' not valid for use in "
+        "process: library load disallowed by system policy)",
+        "security policy of macOS refused a library",
+        "disallowed by system policy",
+        f"`xattr -r -d com.apple.quarantine {ENVIRONMENT}/`",
+    ),
+    "team": Known(
+        "dlopen(/x/_umath.so, 2): tried: '/x/_umath.so' (code signature in <00> '/x/_umath.so' not valid for use in "
+        "process: mapping process and mapped file (non-platform) have different Team IDs)",
+        "only libraries with its own signature",
+        "different Team IDs",
+        "`native_python_source: standalone`",
+    ),
+    "privacy": Known(
+        "[Errno 1] Operation not permitted: '/Users/ann/Documents/work/environment/pyvenv.cfg'",
+        "privacy protection keeps the process out of /Users/ann/Documents/work",
+        "Operation not permitted",
+        "Full Disk Access",
+    ),
+    "two-plugins": Known(
+        "INTERNAL: platform is already registered with name: METAL",
+        "Two plug-ins register the same device",
+        "already registered with name: METAL",
+        "",
+    ),
+    "numpy-too-new": Known(
+        "A module that was compiled using NumPy 1.x cannot be run in\nNumPy 2.1.0 as it may crash.",
+        "NumPy is not of the release",
+        "compiled using NumPy 1.x",
+        "Name a NumPy",
+    ),
+    "protobuf-too-old": Known(
+        "Detected incompatible Protobuf Gencode/Runtime versions when loading x.proto: gencode 6.31.1 runtime 5.29.5.",
+        "protobuf is not of a release",
+        "gencode 6.31.1 runtime 5.29.5",
+        "Name a protobuf",
+    ),
+    "protobuf-too-old-for-a-package": Known(
+        "cannot import name 'runtime_version' from 'google.protobuf' (/x/google/protobuf/__init__.py)",
+        "protobuf is not of a release",
+        "runtime_version",
+        "Name a protobuf",
+    ),
+    "keras-of-another-release": Known(
+        "Another metric with the same name already exists.",
+        "Keras and TensorFlow 2.20.0 are of releases that do not go together",
+        "Another metric",
+        "Name a keras",
+    ),
+    "open-files": Known(
+        "[Errno 24] Too many open files: '/x/math_ops.py'",
+        "too few open files",
+        "Errno 24",
+        "`ulimit -n 4096`",
+    ),
+    "no-tensorflow": Known(
+        "No module named 'tensorflow'",
+        "TensorFlow is not installed",
+        "No module named 'tensorflow'",
+        "Name it in the environment's `lock`",
+    ),
+    "half-removed": Known(
+        "module 'tensorflow' has no attribute '__version__'",
+        "TensorFlow is incomplete",
+        "__version__",
+        "`integrity: full`",
+    ),
+    "dependency": Known(
+        "No module named 'opt_einsum'",
+        "module opt_einsum",
+        "No module named 'opt_einsum'",
+        "Name the package that brings it",
+    ),
+    "damaged": Known("/x/_tf.so: file too short", "damaged", "file too short", "`integrity: full`"),
+    "lost-library": Known(
+        "dlopen(/x/_tf.so, 2): Library not loaded: @rpath/libtensorflow_framework.2.dylib",
+        "damaged or missing",
+        "libtensorflow_framework",
+        "`integrity: full`",
+    ),
+    "whatever": Known("the moon is full", NOT_KNOWN, "Stage import failed", "No certain remedy is known"),
+}
+
+
+@pytest.mark.parametrize(("error", "cause", "evidence", "remedy"), IMPORT_ERRORS.values(), ids=IMPORT_ERRORS.keys())
+def test_a_failed_import_is_explained(error: str, cause: str, evidence: str, remedy: str) -> None:
+    problem = explain(failure(error=f"RuntimeError: {error}", facts=MAC, **OTHER_PAIR))
+
+    holds(problem, cause=cause, evidence=evidence, remedy=remedy)
+
+
+def test_what_the_program_raised_says_more_than_an_old_warning() -> None:
+    warned = failure(
+        error="ModuleNotFoundError: No module named 'wrapt'",
+        printed="compiled using NumPy 1.x cannot",
+    )
+
+    holds(explain(warned), cause="module wrapt", never="NumPy")
+
+
+@pytest.mark.parametrize("verdict", ["gpu-missing", "gpu-unusable", "gpu-wrong-results", "timed-out"])
+def test_a_warning_does_not_explain_what_it_cannot_have_caused(verdict: str) -> None:
+    warned = failure(verdict, "exact", printed="compiled using NumPy 1.x\nalready registered\nNo module named 'x'\n")
+
+    holds(explain(warned), never="NumPy")
+
+
+def test_what_failed_for_want_of_numpy_is_laid_to_it_whatever_the_error() -> None:
+    printed = "ImportError: numpy.core._multiarray_umath failed to import\nmore\n"
+
+    problem = explain(failure(error="TypeError: Unable to convert function return value", printed=printed))
+
+    holds(problem, cause="NumPy", evidence="numpy.core._multiarray_umath failed to import")
+
+
+def test_a_second_plugin_is_named_where_it_is_known() -> None:
+    facts = mac(user_site_plugins=[STRAY])
+
+    problem = explain(failure("crashed", printed="platform is already registered with name: METAL", facts=facts))
+
+    holds(problem, cause=f"one of them from {STRAY}", remedy=f"Remove {STRAY}")
+
+
+def test_the_loader_may_name_the_plugin_after_the_symbol() -> None:
+    printed = f"dyld[7]: lazy symbol binding failed: Symbol not found: _TF_Old\n  Referenced from: <00> {PLUGIN}\n"
+
+    problem = explain(failure("crashed", signal="SIGABRT", printed=printed, **OTHER_PAIR))
+
+    holds(problem, cause=f"The plug-in {PLUGIN} does not link", evidence="_TF_Old")
+
+
+# --- How it may crash ------------------------------------------------------------------------------------------------
+
+CRASHES = [
+    ("SIGSEGV", "import", "", "most often it is a plug-in"),
+    ("SIGABRT", "import", "F0000 00:00:17 1 x.cc:3] Check failed: a == b", NOT_KNOWN),
+    ("SIGABRT", "import", "mutex lock failed: Invalid argument", "waits for a lock"),
+    ("SIGABRT", "import", "No supported GPU was found.", "Metal offers no GPU to this session"),
+    (
+        "SIGABRT",
+        "import",
+        "x.cc:7] Check failed: RegisterPluggableDevicePlugin(h) is OK (INTERNAL: old)",
+        "refuse each",
+    ),
+    ("SIGABRT", "import", "libc++abi: terminating due to uncaught exception of type std::bad_alloc", "did not suffice"),
+    ("SIGABRT", "import", "[libprotobuf ERROR x] File already exists in database: x.proto", "protobuf is not"),
+    ("SIGABRT", "placement", "[libprotobuf FATAL x.cc:353] CHECK failed: a == b", "each bring a protobuf"),
+    ("SIGABRT", "exact", "(null) XPC_ERROR_CONNECTION_INVALID\nx.mm:8: failed assertion `no'", "Metal's compiler"),
+    (
+        "SIGABRT",
+        "start",
+        "dyld[3]: Library not loaded: /opt/x/Python.framework/Python",
+        "was made from is gone",
+    ),
+    ("SIGKILL", "start", "", "code signature"),
+    ("SIGKILL", "import", "", "when memory runs short, and where a library's code signature is not valid"),
+    ("SIGTRAP", "exact", "", NOT_KNOWN),
+]
+
+
+@pytest.mark.parametrize(("signal", "stage", "printed", "cause"), CRASHES)
+def test_a_crash_is_explained(signal: str, stage: str, printed: str, cause: str) -> None:
+    problem = explain(
+        failure("crashed", stage, signal=signal, printed=printed, summary=f"ended by {signal}", **OTHER_PAIR)
+    )
+
+    holds(problem, cause=cause, evidence=printed.splitlines()[-1] if printed else signal)
+
+
+@pytest.mark.parametrize(
+    ("machine", "facts", "cause", "remedy", "never"),
+    [
+        ("x86_64", MAC, "Rosetta does not offer", "remove.yml", ""),
+        ("x86_64", None, "Rosetta does not offer", "remove.yml", ""),
+        ("x86_64", LINUX, "needs AVX", "virtual machine", "Rosetta"),
+        ("arm64", MAC, "Illegal instruction", "older TensorFlow", "AVX"),
+        ("aarch64", LINUX, "Illegal instruction", "older TensorFlow", "AVX"),
+        (None, None, "Illegal instruction", "older TensorFlow", "AVX"),
+    ],
+)
+def test_an_illegal_instruction_is_explained_by_the_processor(
+    machine: str | None, facts: Facts | None, cause: str, remedy: str, never: str
+) -> None:
+    problem = explain(
+        failure("crashed", signal="SIGILL", machine=machine, facts=facts, printed="Illegal instruction: 4\n")
+    )
+
+    holds(problem, cause=cause, remedy=remedy, never=never)
+
+
+def test_an_unknown_crash_is_said_to_be_unknown_with_the_last_words() -> None:
+    printed = "first\nsecond\n\nobjc[42]: Class X is implemented in both /a and /b.\nthird\n"
+
+    problem = explain(failure("crashed", signal="SIGABRT", printed=printed, summary="S", **OTHER_PAIR))
+
+    holds(problem, cause=NOT_KNOWN, evidence="S; its last words: second / objc[42]: C", remedy="No certain remedy")
+
+
+def test_the_plugin_is_not_blamed_where_there_is_none() -> None:
+    for stage in STAGES:
+        for verdict in ("crashed", "timed-out"):
+            holds(explain(failure(verdict, stage, signal="SIGSEGV", plugin=None, facts=MAC)), never="plug-in")
+
+
+def test_the_plugin_is_not_blamed_before_it_is_loaded() -> None:
+    holds(explain(failure("crashed", "start", signal="SIGSEGV", **OTHER_PAIR)), cause=NOT_KNOWN, never="plug-in")
+
+
+def test_a_pair_that_is_known_to_work_is_not_recommended_to_who_has_it() -> None:
+    problem = explain(failure("crashed", signal="SIGSEGV", facts=MAC, passed_on="15.5"))
+
+    holds(problem, cause="are known to work together, so something else", remedy="restart the Mac")
+    holds(problem, cause="passed its probe when it was built, on macOS 15.5; now this is macOS 15.6.", never="==")
+
+
+def test_an_unchanged_macos_is_said_too() -> None:
+    problem = explain(failure("crashed", signal="SIGSEGV", facts=MAC, passed_on="15.6"))
+
+    holds(problem, cause="on the same macOS 15.6.")
+
+
+def test_the_usual_pair_is_that_of_the_collections_locks() -> None:
+    assert LOCKS.name == "tensorflow-{}-metal-{}".format(*USUAL_PAIR)
+
+
+# --- What keeps the GPU away -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("others", "cause", "remedy"),
+    [
+        ({"facts": MAC, "plugin": None}, "tensorflow-metal is not installed", "Name a tensorflow-metal"),
+        ({"facts": LINUX, "plugin": None}, "for macOS only", "declare `gpu: none`"),
+        ({"facts": MAC, "plugin_files": []}, "no tensorflow-plugins folder", "`integrity: full`"),
+        ({"facts": VIRTUAL_MAC}, "this is a virtual machine", "Declare `gpu: preferred`"),
+        ({"facts": HEADLESS_MAC}, "nobody is logged in", "Log in at the Mac's screen"),
+        ({"facts": MAC, **OTHER_PAIR}, "offers no GPU", "leave `lock` out"),
+        ({"facts": None}, "offers no GPU", "In a virtual machine declare"),
+    ],
+)
+def test_a_missing_gpu_is_explained_by_the_facts(others: dict[str, Any], cause: str, remedy: str) -> None:
+    problem = explain(failure("gpu-missing", "list", error="NoGpuError: TensorFlow lists no GPU", **others))
+
+    holds(problem, cause=cause, remedy=remedy)
+
+
+@pytest.mark.parametrize(
+    ("facts", "cause", "remedy"),
+    [
+        (VIRTUAL_MAC, "in this virtual machine", "a `lock` without tensorflow-metal, and `gpu: none`"),
+        (HEADLESS_MAC, "nobody is logged in", "Log in"),
+        (None, "offers no GPU to this session", "log in"),
+    ],
+)
+def test_a_plugin_that_gives_up_without_a_gpu_is_explained_by_the_facts(
+    facts: Facts | None, cause: str, remedy: str
+) -> None:
+    printed = "No supported GPU was found.\nplatform->VisibleDeviceCount() == 1 (0 vs. 1)\n"
+
+    holds(explain(failure("crashed", signal="SIGABRT", printed=printed, facts=facts)), cause=cause, remedy=remedy)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "Could not satisfy device specification '/device:GPU:0'",
+        "Cannot assign a device for operation MatMul: Could not satisfy explicit device specification '/device:GPU:0'",
+        "No OpKernel was registered to support Op 'MatMul'",
+        "No registered 'MatMul' OpKernel for 'GPU' devices compatible with node",
+    ],
+)
+def test_a_missing_kernel_is_known_in_all_wordings(error: str) -> None:
+    holds(explain(failure("gpu-unusable", "placement", error=error)), cause="no code for a basic operation")
+
+
+def test_wrong_results_for_want_of_memory_are_a_matter_of_memory() -> None:
+    problem = explain(
+        failure(
+            "gpu-wrong-results",
+            "exact",
+            error="WrongResultsError: GPU:0: 3 of 21 elements are wrong",
+            printed="Error: command buffer exited\n\tInsufficient Memory (00000008:kIOGPUErrorOutOfMemory)\n",
+            facts=MAC,
+        )
+    )
+
+    holds(problem, cause="has 8 GB of memory", evidence="Insufficient Memory", never="No training on it can be trusted")
+
+
+# --- Keras -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "remedy"),
+    [
+        ("ModuleNotFoundError: No module named 'keras'", "Keras is missing", "Name a keras"),
+        ("ImportError: Keras cannot be imported. Check that it is installed.", "Keras is missing", "Name a keras"),
+        ("ModuleNotFoundError: No module named 'optree'", "module optree", "Name the package"),
+        ("ImportError: To use Keras, you need to have `optree` installed.", "module optree", "Name the package"),
+        ("ValueError: the moon is full", "TensorFlow computes", "No certain remedy"),
+    ],
+)
+def test_what_is_wrong_with_keras_is_explained(error: str, cause: str, remedy: str) -> None:
+    holds(explain(failure("keras-failed", "keras", error=error)), cause=cause, remedy=remedy)
+
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+STAGE_NAMES = list(STAGES)
+VERDICTS = ["crashed", "timed-out", "gpu-wrong-results", *dict.fromkeys(STAGES.values())]
+
+
+@given(
+    verdict=st.sampled_from(VERDICTS),
+    stage=st.sampled_from(STAGE_NAMES),
+    error=st.text() | st.sampled_from([error for error, _, _, _ in IMPORT_ERRORS.values()]),
+    printed=st.text() | st.sampled_from([printed for _, _, printed, _ in CRASHES]),
+    signal=st.sampled_from(["", "SIGSEGV", "SIGKILL", "SIGILL", "signal 77"]),
+    plugin=st.sampled_from([None, "1.2.0", "1.1.0"]),
+    facts=st.sampled_from([None, MAC, VIRTUAL_MAC, HEADLESS_MAC, LINUX]),
+)
+def test_every_failure_has_a_diagnosis(verdict: str, stage: str, facts: Facts | None, **others: Any) -> None:
+    problem = explain(failure(verdict, stage, facts=facts, **others))
+
+    assert problem.cause.endswith(".")
+    assert problem.evidence
+    assert problem.remedy.endswith(".")
+
+
+def asks_for_no_less(general: Rule, special: Rule) -> bool:
+    """Whether each failure that fits the second fits the first too, as far as their conditions tell."""
+
+    def covers(wide: tuple[Any, ...], narrow: tuple[Any, ...]) -> bool:
+        return not wide or bool(narrow and set(narrow) <= set(wide))
+
+    return (
+        general.pattern in ("", special.pattern)
+        and bool(general.pattern) == bool(special.pattern)  # one with a pattern always comes before one without
+        and covers(general.verdicts, special.verdicts)
+        and covers(general.stages, special.stages)
+        and covers(general.signals, special.signals)
+        and set(general.when) <= set(special.when)
+    )
+
+
+def test_no_rule_stands_before_one_that_asks_for_more() -> None:
+    unreachable = [
+        (earlier.cause, later.cause)
+        for index, earlier in enumerate(RULES)
+        for later in RULES[index + 1 :]
+        if asks_for_no_less(earlier, later)
+    ]
+    assert unreachable == []
+
+
+def known_words() -> Iterator[str]:
+    """What a user can declare, run and type."""
+    for role in CHECKOUT.glob("roles/*/meta/argument_specs.yml"):
+        for entry in yaml.safe_load(role.read_text())["argument_specs"].values():
+            yield from entry.get("options", {})
+    yield from ENVIRONMENT_OPTIONS
+    yield from ("tensorflow-metal", "tensorflow-plugins")
+    yield from ("codesign", "xattr", "ulimit")
+    yield "-e tensorflow_name=NAME"  # of one run by nature
+
+
+FAILURES: list[Failure] = [
+    failure(facts=facts, **pair) for facts in (None, MAC, VIRTUAL_MAC, LINUX) for pair in ({}, OTHER_PAIR)
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=range(len(RULES)))
+def test_a_remedy_names_only_what_exists(rule: Rule) -> None:
+    known = set(known_words())
+    playbooks = {path.name for path in (CHECKOUT / "playbooks").glob("*.yml")}
+    groups = dict.fromkeys(re.compile(rule.pattern).groupindex, "/x")
+    for each in FAILURES:
+        text = f"{rule.cause} {rule.remedy}".format(**{**words_for(each), **groups})
+        for quoted in re.findall(r"`([^`]+)`", text):
+            name, colon, value = quoted.partition(": ")
+            assert quoted in known or name in known or quoted.split()[0] in known, quoted
+            if colon and name in ENVIRONMENT_OPTIONS:
+                assert value in ENVIRONMENT_OPTIONS[name]["choices"]
+        assert set(re.findall(r"\b[\w-]+\.yml\b", text)) <= playbooks
+        assert set(re.findall(r"\b(?:tensorflow|native_python)_\w+", text)) <= known | {"tensorflow_name"}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=range(len(RULES)))
+def test_a_rule_asks_for_stages_that_exist(rule: Rule) -> None:
+    assert set(rule.stages) <= set(STAGES)
+    assert set(rule.verdicts) <= set(VERDICTS)
+
+
+def test_a_link_to_the_environment_is_the_environment(tmp_path: Path) -> None:
+    generation = tmp_path / "generation"
+    generation.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(generation)
+    error = f"dlopen({generation}/lib/tensorflow-plugins/x.dylib, 6): Symbol not found: _x"
+
+    assert replace(failure(error=error), environment=link).stray_plugins is None
