@@ -55,7 +55,7 @@ class Venv:
         pins = parse_lock(lock).pins_for(platform.markers)
         fetched = self._store.fetch(pins, platform, self._network, self._commands)
         wheels.write_text(requirements_of(fetched.wheels), encoding="utf-8")
-        sync = ("pip", "sync", *uv_arguments(fetched.wheels), "--python", str(python), str(wheels))
+        sync = ("pip", "sync", *uv_arguments(fetched.wheels, generation / CACHE), "--python", str(python), str(wheels))
         self._run(generation, *sync, timeout=TO_INSTALL)
         self._run(generation, "pip", "check", "--python", str(python), timeout=TO_START)
         shutil.rmtree(generation / CACHE)
@@ -93,16 +93,11 @@ class Venv:
 
 
 def variables(cache: Path) -> dict[str, str]:
-    """The variables of uv's process: ours without what would change uv's or Python's ways.
-
-    The cache is uv's workshop while one generation is made, on the same volume, and is gone before it is complete. So
-    files may be hard-linked from there, which saves writing each of them twice; nothing stays that they share.
-    """
+    """The variables of uv's process: ours without what would change uv's or Python's ways."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PYTHON", "VIRTUAL_ENV"))}
     return {
         **ours,
         "UV_CACHE_DIR": str(cache),
-        "UV_LINK_MODE": "hardlink",
         "UV_NO_CONFIG": "1",
         "UV_OFFLINE": "1",
         "UV_PYTHON_DOWNLOADS": "never",

@@ -436,11 +436,11 @@ class TestBuild:
     @pytest.mark.parametrize(
         ("lock", "words"),
         [
-            ('version = 1\nrevision = 3\n\n[[package]]\nname = "alpha"\n', r"a uv\.lock.*uv export"),
-            ('lock-version = "1.0"\n\n[[packages]]\nname = "alpha"\n', r"a pylock\.toml.*uv pip compile"),
-            ('[[package]]\nname = "alpha"\noptional = false\n', r"a poetry\.lock.*poetry export"),
-            ('{\n    "_meta": {\n        "hash": {}\n    }\n}\n', r"a Pipfile\.lock.*pipenv requirements"),
-            ("name: tf\ndependencies:\n  - alpha\n", r"an environment\.yml.*uv pip compile"),
+            ('version = 1\nrevision = 3\n\n[[package]]\nname = "alpha"\n', r"uv\.lock.*uv export"),
+            ('lock-version = "1.0"\n\n[[packages]]\nname = "alpha"\n', r"pylock\.toml.*uv pip compile"),
+            ('[[package]]\nname = "alpha"\noptional = false\n', r"poetry\.lock.*poetry export"),
+            ('{\n    "_meta": {\n        "hash": {}\n    }\n}\n', r"Pipfile\.lock.*pipenv requirements"),
+            ("name: tf\ndependencies:\n  - alpha\n", r"environment\.yml.*uv pip compile"),
             ("<!DOCTYPE html><html><title>Log in</title></html>", "a web page"),
         ],
     )
