@@ -208,7 +208,7 @@ class TestDrift:
         self.check(host, "unfinished")
         assert host.generations() == ["1"]
 
-    def test_several_drifts_are_mended_by_one_build(self, host: Host) -> None:
+    def test_several_drifts_are_repaired_by_one_build(self, host: Host) -> None:
         (host.packages / "alpha/__init__.py").unlink()
         (host.packages / "evil.pth").touch()
         self.check(host, "startup-file", "file-missing")
@@ -513,7 +513,7 @@ class TestKeeping:
         self.change_lock(host, 1)
         (host.packages / "alpha/__init__.py").unlink()
         monkeypatch.setattr(safety, "remove_tree", remove)
-        monkeypatch.setattr(apply, "switch", lambda link, generation: (link.unlink(), link.symlink_to(generation)))
+        monkeypatch.setattr(apply, "switch", lambda link, generation, _: (link.unlink(), link.symlink_to(generation)))
         done = host.converge(lock=host.declaration.lock + "#\n")
         assert done["reasons"] == ["file-missing"]
         assert "1 could not be removed (Permission denied: " in done["warnings"][0]
