@@ -157,12 +157,12 @@ def tools_for(places: Places, wheels: Path) -> Tools:
 
 
 def cache_of(places: Places) -> Path:
-    """Where uv keeps what it has unpacked."""
+    """Where uv, used barely, keeps what it has unpacked."""
     return places.root / "cache/uv"
 
 
 def compare_builds(declaration: Declaration, wheels: Path, lock: Path, runs: int) -> Iterator[Comparison]:
-    """A build, with uv's cache empty and then with what that left in it. We never hard-link; uv does by default."""
+    """A build with nothing on the host, and one from what that has left: our wheel store, and uv's cache."""
     beside = make_places(declaration.places.root / "bare", declaration.places.python.resolve())
     tools = tools_for(declaration.places, wheels)
 
@@ -170,15 +170,15 @@ def compare_builds(declaration: Declaration, wheels: Path, lock: Path, runs: int
         generation = places.generations(declaration.name) / "1"
         generation.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(generation, ignore_errors=True)
-        if cold:
-            shutil.rmtree(cache_of(places), ignore_errors=True)
+        for kept in (places.wheels, cache_of(places)) if cold else ():
+            shutil.rmtree(kept, ignore_errors=True)
         os.sync()
         return seconds(partial(make, generation))
 
     for name, link_mode, cold in (
-        ("build, uv's cache empty / uv pip sync and hashing", "copy", True),
-        ("build, uv's cache warm / uv pip sync and hashing", "copy", False),
-        ("build, uv's cache warm / the same with hard links", "hardlink", False),
+        ("first build / uv pip sync and hashing", "copy", True),
+        ("build from the store / uv pip sync from its cache and hashing", "copy", False),
+        ("build from the store / the same with hard links", "hardlink", False),
     ):
         our_build = partial(timed, declaration.places, partial(build, declaration=declaration, tools=tools), cold=cold)
         bare_one = partial(timed, beside, partial(bare_build, beside, wheels, lock, link_mode), cold=cold)

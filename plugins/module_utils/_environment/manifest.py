@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was built: written last, so that a generation is complete exactly when its manifest is there.
 
-The file has four lines: the digest of all that follows, what identifies the generation, the stamps of its files, and
-whose files they are, with their digests. Each line is JSON of its own, and read only by who needs it: most runs compare
-stamps, and no more.
+It has three lines: the digest of what follows, what identifies the generation, and the stamps of its files. Whose files
+they are, with their digests, is in a file of its own, for it is needed only where a stamp differs.
 """
 
 from __future__ import annotations
@@ -18,6 +17,9 @@ from typing import Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files
 
 NAME = "metalfleet-manifest.json"
+FILES = "metalfleet-files.json"
+OURS = frozenset({NAME, FILES})
+"""What a manifest does not tell of itself."""
 BUILDING = "metalfleet-building"
 """The first file of every generation: a folder that has it, and no manifest, is what a build has left, not a user's."""
 SCHEMA = 2
@@ -54,6 +56,15 @@ class Manifest:
     """Harmless files that several packages bring with different content, with these packages."""
     probe: dict[str, Any] | None = None
     schema: int = SCHEMA
+    files_sha256: str = ""
+    """Of the file that says whose files they are."""
+    tree_json: bytes = field(default=b"{}", repr=False, compare=False)
+
+    @property
+    def tree(self) -> files.Tree:
+        """The stamps of its files."""
+        tree: files.Tree = json.loads(self.tree_json)
+        return tree
 
 
 def identify(python: Path) -> Interpreter | None:
@@ -79,45 +90,53 @@ def was_begun(folder: Path) -> bool:
 
 def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) -> None:
     """Put a manifest in place with one rename, after its bytes have reached the disk."""
-    body = b"\n".join(json.dumps(part, separators=(",", ":")).encode() for part in (asdict(manifest), tree, owned))
-    new = generation / (NAME + ".new")
-    with new.open("wb") as out:
-        out.write(_digest(body) + b"\n" + body)
-        out.flush()
-        os.fsync(out.fileno())
-    new.replace(generation / NAME)
+    owned_json = _as_json(owned)
+    _put(generation / FILES, owned_json)
+    head = {**asdict(manifest), "files_sha256": _digest(owned_json)}
+    del head["tree_json"]
+    body = _as_json(head) + b"\n" + _as_json(tree)
+    _put(generation / NAME, _digest(body).encode() + b"\n" + body)
 
 
 def read(generation: Path) -> Manifest | None:
     """A generation's manifest; None if it is missing, cut short, edited, of another place, or of another schema."""
     try:
-        data = json.loads(_lines(generation)[0])
-        manifest = Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"])})
+        digest, body = (generation / NAME).read_bytes().split(b"\n", 1)
+        if digest.decode() != _digest(body):
+            return None
+        head, tree = body.split(b"\n")
+        data = json.loads(head)
+        manifest = Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"]), "tree_json": tree})
     except (OSError, ValueError, KeyError, TypeError):
         return None
     is_ours = manifest.schema == SCHEMA and manifest.folder == os.path.realpath(generation)
     return manifest if is_ours else None
 
 
-def read_tree(generation: Path) -> files.Tree:
-    """The stamps of a complete generation's files."""
-    tree: files.Tree = json.loads(_lines(generation)[1])
-    return tree
+def read_digests(generation: Path, manifest: Manifest) -> dict[str, str]:
+    """SHA-256 of every file by its path; nothing, if what says so is not as it was written."""
+    try:
+        owned_json = (generation / FILES).read_bytes()
+        if _digest(owned_json) != manifest.files_sha256:
+            return {}
+        owned: Owned = json.loads(owned_json)
+    except (OSError, ValueError):
+        return {}
+    return {path: digest for digests in owned.values() for path, digest in digests.items()}
 
 
-def read_owned(generation: Path) -> Owned:
-    """Whose the files of a complete generation are, and their digests."""
-    owned: Owned = json.loads(_lines(generation)[2])
-    return owned
+def _as_json(data: object) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
 
 
-def _lines(generation: Path) -> list[bytes]:
-    """The three lines after the digest; ValueError if they are not as they were written."""
-    digest, _, body = (generation / NAME).read_bytes().partition(b"\n")
-    if digest != _digest(body):
-        raise ValueError(f"{generation / NAME} is not as it was written")
-    return body.split(b"\n")
+def _put(path: Path, content: bytes) -> None:
+    new = path.with_name(path.name + ".new")
+    with new.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    new.replace(path)
 
 
-def _digest(body: bytes) -> bytes:
-    return b"sha256:" + hashlib.sha256(body).hexdigest().encode()
+def _digest(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()

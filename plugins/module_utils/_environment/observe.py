@@ -129,7 +129,10 @@ def look_closer(
     seen: Observation, home: Path, numbers: Iterable[int], package_of: PackageOf, *, everything: bool = False
 ) -> Observation:
     """The same with a close look at some of the complete generations."""
-    looks = {number: look_at(home / str(number), package_of, everything=everything) for number in numbers}
+    looks = {
+        number: look_at(home / str(number), seen.generations[number], package_of, everything=everything)
+        for number in numbers
+    }
     return replace(seen, looks={**seen.looks, **looks})
 
 
@@ -176,23 +179,22 @@ def identify_like(python: Path, known: Interpreter | None) -> Interpreter | None
 # ----------------------------------------------------------------------------------------------- files of a generation
 
 
-def look_at(folder: Path, package_of: PackageOf, *, everything: bool) -> Look:
+def look_at(folder: Path, built: Manifest, package_of: PackageOf, *, everything: bool) -> Look:
     """Compare a complete generation with its manifest."""
-    built = manifest.read(folder)
     interpreter = folder / "bin" / "python"
     return Look(
-        differences=tuple(find_differences(folder, package_of, everything=everything)),
-        interpreter=identify_like(interpreter, built.interpreter if built else None),
+        differences=tuple(find_differences(folder, built, package_of, everything=everything)),
+        interpreter=identify_like(interpreter, built.interpreter),
         interpreter_architectures=architectures(interpreter) if interpreter.exists() else (),
     )
 
 
-def find_differences(folder: Path, package_of: PackageOf, *, everything: bool) -> Iterator[Difference]:
+def find_differences(folder: Path, built: Manifest, package_of: PackageOf, *, everything: bool) -> Iterator[Difference]:
     """Files that are not as they were built. Size and time tell which to hash; with `everything` all are."""
-    found, built = files.walk(folder, ignored=frozenset({manifest.NAME})), manifest.read_tree(folder)
+    found, tree = files.walk(folder, ignored=manifest.OURS), built.tree
     suspects = []
-    for inside in sorted({*found, *built}):
-        here, then = found.get(inside, {}), built.get(inside, {})
+    for inside in sorted({*found, *tree}):
+        here, then = found.get(inside, {}), tree.get(inside, {})
         if here == then and not everything:
             continue
         for name in sorted({*here, *then}):
@@ -204,7 +206,7 @@ def find_differences(folder: Path, package_of: PackageOf, *, everything: bool) -
                 yield changed(folder, path)
             elif kind:
                 yield Difference(path, kind, package_of(path))
-    yield from compare_digests(folder, suspects)
+    yield from compare_digests(folder, built, suspects)
 
 
 def compare_stamps(here: files.Stamp | None, then: files.Stamp | None, *, everything: bool) -> str:
@@ -219,11 +221,11 @@ def compare_stamps(here: files.Stamp | None, then: files.Stamp | None, *, everyt
     return "suspect" if is_file and (everything or here != then) else ""
 
 
-def compare_digests(folder: Path, suspects: list[str]) -> Iterator[Difference]:
+def compare_digests(folder: Path, built: Manifest, suspects: list[str]) -> Iterator[Difference]:
     """Those of the suspects whose content is another."""
     if not suspects:
         return
-    expected = {path: digest for owned in manifest.read_owned(folder).values() for path, digest in owned.items()}
+    expected = manifest.read_digests(folder, built)
     for path, digest in files.hash_all(folder, suspects).items():
         if digest != expected.get(path):
             yield changed(folder, path)

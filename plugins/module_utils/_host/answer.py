@@ -73,7 +73,7 @@ def look(declaration: Declaration, tools: Tools) -> Observation:
 def probed(finding: Finding, tools: Tools) -> Finding:
     """The finding with a probe of what is active, where that is in order and a probe is wanted."""
     declared = finding.declaration
-    is_in_order = declared.state == "present" and not (finding.is_pending or finding.plan.reported)
+    is_in_order = declared.state != "absent" and not (finding.is_pending or finding.plan.reported)
     if finding.problem or finding.probe or not is_in_order or declared.gpu_check == "none":
         return finding
     try:

@@ -203,6 +203,14 @@ class TestDrift:
         assert host.converge(check_mode=True)["reasons"] == ["unfinished"]
         self.check(host, "unfinished")
 
+    @pytest.mark.parametrize("damage", [None, b"", b"[]"])
+    def test_without_digests_what_was_touched_counts_as_damaged(self, host: Host, damage: bytes | None) -> None:
+        files = host.link.resolve() / manifest.FILES
+        files.unlink() if damage is None else files.write_bytes(damage)
+        self.check(host)
+        os.utime(host.packages / "alpha/__init__.py", (1, 1))
+        self.check(host, "file-damaged")
+
     def test_what_a_killed_build_left(self, host: Host) -> None:
         (host.declaration.home / "7/bin").mkdir(parents=True)
         self.check(host, "unfinished")

@@ -182,10 +182,14 @@ class TestConverging:
         assert not said["changed"]
 
     def test_a_rollback_says_from_which_to_which(self, host: Host) -> None:
-        host.damage("tf")
+        old = host.environments[0].lock
+        host.declare("tf", lock=f"{old}# newer\n")
         host.converge()
-        host.declare("tf", state="rolled_back", generation=2)
-        assert host.converge()["text"] == ["tf: generation 2 is active already."]
+        host.declare("tf", lock=old, state="rolled_back", gpu_check="none")
+        assert host.converge()["text"] == ["tf: rolled back from generation 2 to generation 1."]
+        assert host.converge()["text"] == ["tf: generation 1 is active already."]
+        host.declare("tf", state="rolled_back", gpu_check="quick")
+        assert host.converge()["text"] == ["tf: generation 1 is active already. gpu-ok."]
 
     def test_nothing_to_remove_changes_nothing(self, host: Host) -> None:
         host.declare("gone", state="absent")
