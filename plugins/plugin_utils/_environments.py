@@ -62,7 +62,9 @@ class EnvironmentsAction(FleetAction):
     def _report(self, answer: Answer, document: dict[str, Any]) -> dict[str, Any]:
         if isinstance(answer, Answered):
             return answer.result
-        return self._report_without_answer(answer, document)
+        report = self._report_without_answer(answer, document)
+        report.pop("warnings")  # Ansible's own, of a result; a host that did not answer has none
+        return report
 
     def _report_without_answer(self, answer: NoPython | EndedBadly, document: dict[str, Any]) -> dict[str, Any]:
         """What is known of a host whose managed Python did not answer."""
