@@ -3,77 +3,82 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import SOURCES
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import (
-    Host,
-    NativePythonError,
-    parse_answer,
+from ansible.errors import AnsibleError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._network import is_url
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import NATIVE_PYTHON, NETWORK, PLACES
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import (
+    Declaration,
+    declare,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.failures import explain
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import Host, parse_answer
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import (
     Plan,
     describe,
     make_plan,
-    question,
+    refuse_no_effect,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.scripts import (
     Script,
-    explain_failure,
+    inspection,
     scripts_for,
 )
 
-ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "~/.local/share/metalfleet"},
-    "source": {"type": "str", "choices": list(SOURCES), "default": "standalone"},
-    "version": {"type": "str", "default": "3.12"},
-    "archives": {"type": "dict", "default": {}},
-    "packages": {"type": "dict", "default": {}},
-    "existing": {"type": "str", "default": ""},
-    "mirror": {"type": "str", "default": ""},
-    "username": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
-    "proxy": {"type": "str", "default": ""},
-    "ca": {"type": "str", "default": ""},
-    "uv_requirement": {"type": "str", "required": True},
-    "index_url": {"type": "str", "default": ""},
-    "minimum_macos": {"type": "str", "default": "11.0"},
-}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import Spec
+
+ARGUMENTS: Spec = {"root": PLACES["root"], **NATIVE_PYTHON, **NETWORK}
 
 
-class ActionModule(ActionBase):
+class ActionModule(FleetAction):
     """See plugins/modules/native_python.py for the documentation."""
 
-    _supports_check_mode = True
-    _requires_connection = True
+    spec = ARGUMENTS
 
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Ask the host, make the plan and, unless in check mode, carry it out."""
-        super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(ARGUMENTS)
-        options["root"] = options["root"].rstrip("/")
-        if options["ca"]:
-            options["ca"] = self._find_needle("files", options["ca"])
+        # The spec has expanded these for the controller; the first is the host's, and so is that of an interpreter.
+        options["root"] = str(self._task.args.get("root", PLACES["root"]["default"]))
+        for name in ("ca", "mirror"):
+            if options[name] and not is_url(options[name]):
+                options[name] = self._on_controller(options[name], f"native_python_{name}")
+        return self._converge(declare(options))
+
+    def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
+        """For python.org's package `become` is meant for the installer alone."""
+        if options.get("source") != "python_org":
+            super()._refuse_home_of_root(options)
+
+    def _on_controller(self, path: str, option: str) -> str:
+        """A file or folder on the controller, looked for as the `src` of Ansible's copy is."""
         try:
-            return self._converge(Declaration(**options))
-        except NativePythonError as error:
-            raise AnsibleActionFail(str(error)) from error
+            return str(self._find_needle("files", path))
+        except AnsibleError as error:
+            raise MetalfleetError(
+                f"{path} is not there, on the controller",
+                remedy=f"Put it there, or correct {option}. A relative path is looked for in the folder files/ of the "
+                "playbook, and beside the playbook.",
+            ) from error
 
     def _converge(self, declaration: Declaration) -> dict[str, Any]:
         host = self._ask(declaration)
         plan = make_plan(host, declaration)
         scripts = scripts_for(host, plan, declaration) if plan.reasons else []
         if any(script.needs_root for script in scripts) and not (self._connection.become or host.uid == "0"):
-            raise NativePythonError(
-                "python.org's package is installed for the whole Mac, which needs root. Give this task `become: true` "
-                "(all but the installer still runs as the connecting user), or choose native_python_source: standalone."
+            raise MetalfleetError(
+                "python.org's package is installed for the whole Mac, which needs root",
+                remedy="Give this task `become: true` (all but the installer still runs as the connecting user), or "
+                "choose native_python_source: standalone.",
             )
+        set_aside: list[str] = []
         if not self._task.check_mode:
-            for script in scripts:
-                self._carry_out(script, plan, host, declaration)
+            set_aside = self._carry_out(scripts, plan, host, declaration)
         return {
             "changed": bool(plan.reasons),
             "reasons": list(plan.reasons),
@@ -84,19 +89,24 @@ class ActionModule(ActionBase):
             "python": plan.python,
             "version": plan.version,
             "usable": not self._task.check_mode or host.interpreter.is_usable,
+            "set_aside": set_aside,
         }
 
     def _ask(self, declaration: Declaration) -> Host:
-        result = self._run(Script("inspect.sh", question(declaration), {}), declaration)
-        if result["rc"]:
-            raise NativePythonError(f"/bin/sh failed with status {result['rc']}: {result['stderr'].strip()}")
-        return parse_answer(result["stdout"])
+        result = self._run(inspection(declaration), declaration)
+        return parse_answer(result["stdout"] + result["stderr"] * bool(result["rc"]))
 
-    def _carry_out(self, script: Script, plan: Plan, host: Host, declaration: Declaration) -> None:
-        result = self._run(script, declaration)
-        if result["rc"]:
-            said = result["stderr"] + result["stdout"]
-            raise NativePythonError(explain_failure(result["rc"], said, plan, host, declaration))
+    def _carry_out(self, scripts: list[Script], plan: Plan, host: Host, declaration: Declaration) -> list[str]:
+        """Run the scripts, and look at their effect; returns what was in the way, and where it is now."""
+        after = host
+        for script in scripts:
+            result = self._run(script, declaration)
+            if result["rc"]:
+                raise explain(result["rc"], result["stderr"] + result["stdout"], plan, host, declaration)
+            if not script.needs_root:
+                after = parse_answer(result["stdout"])
+                refuse_no_effect(after, plan, declaration)
+        return list(after.set_aside)
 
     def _run(self, script: Script, declaration: Declaration) -> dict[str, Any]:
         """Run a script on the host. For python.org's package `become` is meant for the installer alone."""

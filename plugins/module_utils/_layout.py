@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+
 DEFAULT_ROOT = "~/.local/share/metalfleet"
 DEFAULT_LINKS = "~/.virtualenvs"
+
+READ_OTHERWISE = re.compile(r"""[\x00-\x1f\x7f$*?\[\]:;"'`\\|&<>]""")
+"""Characters that a shell, a pattern or a list of folders gives a meaning to."""
 
 
 @dataclass(frozen=True)
@@ -134,3 +140,33 @@ FOLDERS_OF_PYTHONS = (
 
 CONDA_ENVIRONMENTS = "~/.conda/environments.txt"
 """Lists the folders of all environments that conda, mamba and micromamba made for this user, one a line."""
+
+
+def refuse_bad_place(option: str, path: str) -> None:
+    """Refuse a path on a host that is not understood everywhere in the same way. Raises MetalfleetError.
+
+    What is left is absolute, or begins with "~/", the home of the user that the tasks run as; it goes down only.
+    """
+    mark = READ_OTHERWISE.search(path)
+    if not path.strip():
+        complaint = "is empty"
+    elif mark:
+        complaint = f"has the character {mark[0]!r} in it, which is not replaced, and which other programs misread"
+    elif path.startswith("~") and path != "~" and not path.startswith("~/"):
+        complaint = "names another user's home"
+    elif not path.startswith(("/", "~")):
+        complaint = "is relative, and it cannot be known to what"
+    elif ".." in path.split("/"):
+        complaint = "goes up again by '..'"
+    else:
+        return
+    raise MetalfleetError(
+        f"{option} {complaint}",
+        evidence=f"It is {path!r}.",
+        remedy="Give an absolute path, or one that begins with ~/ (the home of the user that the tasks run as).",
+    )
+
+
+def expand_home(path: str, home: str) -> str:
+    """A path that refuse_bad_place() accepts, absolute and in its one spelling."""
+    return str(Path(home + path[1:] if path.startswith("~") else path))

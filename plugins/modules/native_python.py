@@ -42,17 +42,13 @@ attributes:
     platforms: macOS (Apple Silicon), Linux
     description: Hosts that it works on.
 options:
-  root:
-    description: Folder on the host below which everything is put. A leading C(~) is the home of the connecting user.
-    type: str
-    default: ~/.local/share/metalfleet
   source:
     description:
       - Where a Mac's Python comes from.
-      - V(standalone) unpacks a build of python-build-standalone below O(root), pinned in O(archives). It needs neither
-        root nor the Command Line Tools, nor, when O(mirror) is a folder on the controller, a network on the host.
-      - V(python_org) runs the installer of the Python Software Foundation, pinned in O(packages). Its SHA-256, its
-        signature and the receipt that it leaves are checked. It needs C(become).
+      - V(standalone) unpacks a pinned build of python-build-standalone below O(root). It needs neither root nor the
+        Command Line Tools, nor, when O(mirror) is a folder on the controller, a network on the host.
+      - V(python_org) runs the pinned installer of the Python Software Foundation. Its SHA-256, its signature and the
+        receipt that it leaves are checked. It needs C(become).
       - V(homebrew) has the Homebrew in C(/opt/homebrew) install its formula, unless that is there. The Homebrew of
         Intel Macs is refused, as its Python has no Metal. It cannot run as root.
       - V(existing) installs nothing and links O(existing), or the best native interpreter that is found.
@@ -62,27 +58,28 @@ options:
     default: standalone
   version:
     description:
-      - Minor version of Python.
-      - Where an existing interpreter is looked for, the other versions in O(archives) will do too, the newest first.
+      - Minor version of Python. Quote it, for YAML takes C(3.10) for 3.1.
+      - Where an existing interpreter is looked for, the other pinned versions will do too, the newest first.
     type: str
     default: "3.12"
   archives:
     description:
-      - "Pinned archives for O(source=standalone) by minor version: C(version) (full), C(build), and C(sha256) by target
-        triple."
-      - They are those of python-build-standalone whose names end in C(install_only_stripped).
+      - "Your own pins for O(source=standalone), on top of the collection's, by minor version: C(version) (full),
+        C(build), and C(sha256) by target triple."
+      - They are archives of python-build-standalone whose names end in C(install_only_stripped).
     type: dict
     default: {}
   packages:
     description:
-      - "Pinned packages for O(source=python_org) by minor version: C(version) (full), C(file) (its name) and
-        C(sha256)."
+      - "Your own pins for O(source=python_org), on top of the collection's, by minor version: C(version) (full),
+        C(file) (its name) and C(sha256)."
       - An installed Python of that version or newer is left as it is.
     type: dict
     default: {}
   existing:
     description:
-      - Path of the interpreter that O(source=existing) links, on Linux also O(source=standalone).
+      - Path of the interpreter that O(source=existing) links, on Linux also O(source=standalone). It is absolute, or
+        begins with C(~/), the home of the user that the task runs as.
       - Empty means the best that is found in the places where people install them.
     type: str
     default: ""
@@ -97,73 +94,56 @@ options:
         needs no network at all.
     type: str
     default: ""
-  username:
-    description: User name for the host of O(mirror). It may be in the URL instead.
-    type: str
-    default: ""
-  password:
-    description: Password for O(username).
-    type: str
-    default: ""
-  proxy:
-    description:
-      - URL of the proxy for what the host downloads. It may hold credentials.
-      - Empty means what the host's own environment says.
-    type: str
-    default: ""
-  ca:
-    description:
-      - A file on the controller with certificates (PEM) that the host accepts for its downloads, besides its own.
-      - It is looked for as the C(src) of M(ansible.builtin.copy) is, sent along, and not kept.
-    type: str
-    default: ""
-  uv_requirement:
-    description: One hashed requirement C(uv==VERSION --hash=...), as pip reads it.
-    type: str
-    required: true
-  index_url:
-    description: Package index from which the host takes uv. It may hold credentials. Empty means pip's own setting.
-    type: str
-    default: ""
   minimum_macos:
     description: A Mac with an older macOS is refused before anything is downloaded.
     type: str
     default: "11.0"
+  root:
+    description:
+      - Folder on the host below which everything is put. It belongs to this collection alone.
+      - It is absolute, or begins with C(~/), the home of the user that the task runs as.
+    type: path
+    default: ~/.local/share/metalfleet
+extends_documentation_fragment:
+  - metalfleet.tensorflow.environments.network
 """
 
 EXAMPLES = r"""
-- name: Put the pinned Python and uv on a Mac, from a server of one's own
+- name: Put the pinned Python and uv on a Mac
   metalfleet.tensorflow.native_python:
-    version: "3.12"
-    archives: "{{ native_python_archives }}"
-    mirror: https://mirror.example.com/python-build-standalone
-    username: fleet
-    password: "{{ vaulted_mirror_password }}"
-    ca: example-ca.pem
-    uv_requirement: "{{ lookup('ansible.builtin.file', 'uv.txt') }}"
 
-- name: Send both from the controller to Macs without a network
+- name: Download from servers of one's own
   metalfleet.tensorflow.native_python:
-    archives: "{{ native_python_archives }}"
+    version: "3.11"
+    mirror: https://artifacts.example.com/python-build-standalone
+    index_url: https://artifacts.example.com/pypi/simple
+    username: fleet
+    password: "{{ vault_artifacts_password }}"
+    ca: example-ca.pem
+
+- name: Send everything from a folder on the controller to Macs without a network
+  metalfleet.tensorflow.native_python:
     mirror: /srv/pythons
-    uv_requirement: "{{ lookup('ansible.builtin.file', 'uv.txt') }}"
 
 - name: Take the Python Software Foundation's signed package
   metalfleet.tensorflow.native_python:
     source: python_org
-    packages:
-      "3.12":
-        version: 3.12.10
-        file: python-3.12.10-macos11.pkg
-        sha256: 8373e58da4ea146b3eb1c1f9834f19a319440b6b679b06050b1f9ee3237aa8e4
-    uv_requirement: "{{ lookup('ansible.builtin.file', 'uv.txt') }}"
   become: true
+
+- name: Pin another Python than the collection does
+  metalfleet.tensorflow.native_python:
+    version: "3.12"
+    archives:
+      "3.12":
+        version: 3.12.15
+        build: "20261009"
+        sha256:
+          aarch64-apple-darwin: 056952e8ee266df0dc4e595a88a0d691efe0d6af7cd9e772b89e5efd276ead79
 
 - name: Link the interpreter that another tool takes care of
   metalfleet.tensorflow.native_python:
     source: existing
     existing: /opt/homebrew/opt/python@3.12/bin/python3.12
-    uv_requirement: "{{ lookup('ansible.builtin.file', 'uv.txt') }}"
 """
 
 RETURN = r"""
@@ -171,8 +151,8 @@ reasons:
   description:
     - "Why something was (in check mode: would be) done; empty if nothing was."
     - "V(absent): nothing is linked; V(interpreter-changed): another interpreter is linked, or an older version;
-      V(interpreter-missing): the linked one does not run, or is not complete; V(uv): uv is missing or of another
-      version."
+      V(interpreter-missing): the linked one does not run, or is not native; V(interpreter-damaged): a file of it is
+      missing or another than was installed; V(uv): uv is missing, damaged, or of another version."
   returned: success
   type: list
   elements: str
@@ -200,6 +180,11 @@ platform:
   returned: success
   type: str
   sample: macos-arm64
+set_aside:
+  description: What was in the way of the links, and is now in the folder C(set-aside) below RV(root).
+  returned: success
+  type: list
+  elements: str
 usable:
   description: Whether the interpreter can be used now; false only in check mode on a host that has none yet.
   returned: success

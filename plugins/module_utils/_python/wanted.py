@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Whether the managed Python and uv of a host are those that are wanted.
+"""What a host's links lead to, which interpreter a declaration asks for, and how the two differ.
 
 Below the root folder `bin/python3` and `bin/uv` lead to what is in use. `bin/python3` is a symbolic link or, for an
 interpreter with code for several processors, a starter: a script that starts it as arm64, and names it on line 2.
@@ -14,23 +14,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import version_in_header
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SOURCES = ("standalone", "python_org", "homebrew", "existing")
-"""The ways to come to an interpreter."""
 PYTHON_ORG_PYTHON = "/Library/Frameworks/Python.framework/Versions/{0}/bin/python{0}"
 """Where python.org's installer puts it; it has no other place. Source: https://docs.python.org/3/using/mac.html"""
 HOMEBREW_PYTHON = "/opt/homebrew/opt/python@{0}/bin/python{0}"
 """Homebrew's stable path on Apple Silicon, which leads to the installed patch level."""
+PIN_OPTIONS = {"standalone": "archives", "python_org": "packages"}
+"""Sources that are pinned, with the option that adds pins to the collection's."""
 STARTER_SIZE = 4096
 """More bytes than a starter has, in case that the file is something else."""
 
 
 class Linked(NamedTuple):
-    """What the two links lead to; "" where there is no link."""
+    """What the two links lead to; "" where there is nothing. Something else than a link leads to itself."""
 
     python: str
     python_runs: bool
@@ -39,17 +41,21 @@ class Linked(NamedTuple):
     """The interpreter's full version; "" if nothing tells it."""
     uv: str
     uv_runs: bool
+    """Whether uv can be started, and is as we installed it."""
+    damage: str = ""
+    """The first file of an interpreter that we installed which is not as it was; "" if all are."""
 
 
 def linked(root: Path) -> Linked:
     """Read the links below a root folder (absolute, no "~"), without executing anything."""
-    python, uv = _target(root / "bin" / "python3"), _target(root / "bin" / "uv")
-    return Linked(python, _can_execute(python), _version(python), uv, _can_execute(uv))
+    python, uv = target_of(root / "bin" / "python3"), target_of(root / "bin" / "uv")
+    uv_runs = _can_execute(uv) and not _damage(root / "uv", uv)
+    return Linked(python, _can_execute(python), _version(python), uv, uv_runs, _damage(root / "python", python))
 
 
 def managed_python(root: Path) -> Path:
     """The interpreter that `bin/python3` starts, for who must know its file; the entry itself if there is none."""
-    return Path(linked(root).python or root / "bin" / "python3")
+    return Path(target_of(root / "bin" / "python3") or root / "bin" / "python3")
 
 
 class Wanted(NamedTuple):
@@ -66,15 +72,28 @@ def wanted(
     """The interpreter that is wanted below `root` on a host whose operating system is `system` ("Darwin", "Linux"...).
 
     `source` is one of SOURCES. `pins` has the pins of that source by minor version: `version`, for standalone `build`
-    too. `existing` is the path that a user named. Raises KeyError where nothing is pinned for the minor version.
+    too. `existing` is the path that a user named. Raises MetalfleetError where nothing is pinned for the minor version.
     """
     if source == "existing" or system != "Darwin":
-        return Wanted(existing or None)
+        return Wanted(str(Path(existing).expanduser()) if existing else None)
     if source == "homebrew":
         return Wanted(HOMEBREW_PYTHON.format(minor))
+    pin = pin_of(pins, source, minor)
     if source == "python_org":
-        return Wanted(PYTHON_ORG_PYTHON.format(minor), pins[minor]["version"])
-    return Wanted(str(standalone_python(root, pins[minor]["version"], str(pins[minor]["build"]))))
+        return Wanted(PYTHON_ORG_PYTHON.format(minor), pin["version"])
+    return Wanted(str(standalone_python(root, pin["version"], str(pin["build"]))))
+
+
+def pin_of(pins: Mapping[str, Mapping[str, Any]], source: str, minor: str) -> Mapping[str, Any]:
+    """What is pinned for a minor version. Raises MetalfleetError, with those that there are."""
+    if minor in pins:
+        return pins[minor]
+    known = ", ".join(sorted(pins, key=version_key)) or "none"
+    raise MetalfleetError(
+        f"There is no pinned Python {minor} for native_python_source: {source}",
+        evidence=f"There are: {known}.",
+        remedy=f"Set native_python_version to one of them, or pin it in native_python_{PIN_OPTIONS[source]}.",
+    )
 
 
 def standalone_python(root: Path, version: str, build: str) -> Path:
@@ -83,7 +102,7 @@ def standalone_python(root: Path, version: str, build: str) -> Path:
 
 
 def find_reasons(linked: Linked, python: str | None, uv_version: str, *, at_least: str = "") -> list[str]:
-    """Why a host's Python and uv have to be mended, as codes, in the order of mending; [] if they are as they must be.
+    """Why a host's Python and uv have to be repaired, as codes, in the order of repair; [] if they are as they must be.
 
     `python` is the path of the wanted interpreter; None accepts whichever is linked. `at_least` is for an interpreter
     that is upgraded in its place: its lowest version.
@@ -95,6 +114,8 @@ def find_reasons(linked: Linked, python: str | None, uv_version: str, *, at_leas
         reasons.append("interpreter-changed")
     elif not linked.python_runs:
         reasons.append("interpreter-missing")
+    elif linked.damage:
+        reasons.append("interpreter-damaged")
     elif at_least and version_key(linked.version) < version_key(at_least):
         reasons.append("interpreter-changed")
     if not linked.uv_runs or Path(linked.uv).parts[-4:] != ("uv", uv_version, "bin", "uv"):
@@ -112,17 +133,25 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-def _target(entry: Path) -> str:
+def target_of(entry: Path) -> str:
+    """What a link or a starter leads to; itself, if it is something else, and "" if there is nothing."""
     with suppress(OSError):
         if entry.is_symlink():
             return str(entry.parent / entry.readlink())
         lines = entry.read_bytes()[:STARTER_SIZE].decode(errors="replace").splitlines()
-        return lines[1][2:] if len(lines) > 1 and lines[1].startswith("# /") else ""
-    return ""
+        if len(lines) > 1 and lines[1].startswith("# /"):
+            return lines[1][2:]
+    return str(entry) if os.path.lexists(entry) else ""
+
+
+def _damage(folder: Path, program: str) -> str:
+    """What is wrong with an installation of ours, by a program in its bin; "" for what lies elsewhere."""
+    home = Path(program).parent.parent
+    return difference(home) if Path(os.path.normpath(home)).parent == folder else ""
 
 
 def _can_execute(path: str) -> bool:
-    return os.access(path, os.X_OK)
+    return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113 - a path, not a Path, is at hand
 
 
 def _version(python: str) -> str:

@@ -5,12 +5,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import NativePythonError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import expand_home, refuse_bad_place
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._network import is_url, with_credentials
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan import Request
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import minor_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import (
+    other_minors,
+    pinned_uv,
+    pins_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -28,19 +39,42 @@ class Declaration:
     password: str
     proxy: str
     ca: str
-    uv_requirement: str
     index_url: str
+    extra_index_urls: list[str]
     minimum_macos: str
 
     @property
     def minors(self) -> list[str]:
         """Minor versions that will do where nothing is pinned: the declared one, then the others, the newest first."""
-        return [self.version, *sorted({*self.archives} - {self.version}, key=version_key, reverse=True)]
+        return [self.version, *other_minors(vars(self), self.version)]
+
+    def request(self, home: str) -> Request:
+        """What the planner works with; `home` is that of the host's user."""
+        return Request(
+            self.source,
+            self.version,
+            pinned_uv().version,
+            pins_of(self.source, vars(self)),
+            expand_home(self.existing, home) if self.existing else "",
+            tuple(self.minors[1:]),
+        )
+
+    @property
+    def indexes(self) -> list[str]:
+        """The package index and further ones, with the credentials. The first is empty where that of pip will do."""
+        main = with_credentials(self.index_url, self.username, self.password)
+        ours = {urlsplit(url).hostname for url in (self.index_url, self.mirror) if is_url(url)}
+        # Nobody else is told the password.
+        extra = [
+            with_credentials(url, self.username, self.password) if urlsplit(url).hostname in ours else url
+            for url in self.extra_index_urls
+        ]
+        return [main, *extra]
 
     @property
     def secrets(self) -> list[str]:
         """What must not be shown, the longest first."""
-        urls = [urlsplit(url) for url in (self.mirror, self.proxy, self.index_url) if is_url(url)]
+        urls = [urlsplit(url) for url in (self.mirror, self.proxy, *self.indexes) if is_url(url)]
         parts = [url.password or url.username or "" for url in urls]  # a token may take the user's place
         found = {self.password, *parts, *map(unquote, parts)}
         return sorted(found - {""}, key=len, reverse=True)
@@ -53,28 +87,16 @@ class Declaration:
         return text
 
 
-def is_url(mirror: str) -> bool:
-    """Whether the host is to download from there; else it is a folder on the controller."""
-    return "://" in mirror
-
-
-class Uv(NamedTuple):
-    """The pinned uv: its version, and the requirement with its hashes on one line."""
-
-    version: str
-    requirement: str
-
-    @property
-    def digests(self) -> set[str]:
-        """SHA-256 of its wheels."""
-        return set(re.findall(r"sha256:([0-9a-f]{64})", self.requirement))
-
-
-def parse_uv(requirement: str) -> Uv:
-    """Read the hashed requirement of uv; comments and continuation lines are as pip allows them."""
-    lines = (line.strip().removesuffix("\\") for line in requirement.splitlines() if not line.lstrip().startswith("#"))
-    text = " ".join(" ".join(lines).split())
-    match = re.fullmatch(r"uv==([\w.]+)( --hash=sha256:[0-9a-f]{64})+", text)
-    if not match:
-        raise NativePythonError("The requirement of uv must pin one version: uv==VERSION --hash=sha256:DIGEST ...")
-    return Uv(match.group(1), text)
+def declare(options: Mapping[str, Any]) -> Declaration:
+    """The declaration that a task's options make. Raises MetalfleetError for what cannot be meant."""
+    declaration = Declaration(**{field.name: options[field.name] for field in fields(Declaration)})
+    refuse_bad_place("native_python_root", declaration.root)
+    if declaration.existing:
+        refuse_bad_place("native_python_existing", declaration.existing)
+    if not re.fullmatch(r"3\.\d+", declaration.version):
+        minor = minor_of(declaration.version) if declaration.version.startswith("3.") else "3.12"
+        raise MetalfleetError(
+            f"native_python_version is {declaration.version!r}, which is no minor version",
+            remedy=f'Write it such as "{minor}", between quotes.',
+        )
+    return declaration

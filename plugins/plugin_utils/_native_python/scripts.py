@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""The scripts that run on a host, with what they read, and what their exit statuses mean."""
+"""The scripts that run on a host, with what they read."""
 
 from __future__ import annotations
 
@@ -12,63 +12,20 @@ import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import (
-    Declaration,
-    Uv,
-    is_url,
-)
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import Host, NativePythonError
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import Plan
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._network import is_url
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import Uv
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.failures import PYTHON_ORG_TEAM
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import Host
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import Plan, question
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact, Step
 
 SCRIPTS = Path(__file__).with_name("on_host")
 
-PYTHON_ORG_TEAM = "BMM5U3QVKW"
-"""Of the Python Software Foundation, as its packages are signed."""
 PYTHON_ORG_RECEIPT = "org.python.Python.PythonFramework-{0}"
-
-#: Exit statuses of the scripts (see common.sh): what happened, and what to do about it.
-FAILURES = {
-    20: (
-        "the SHA-256 of what came from the mirror is not the declared one, so it was not used",
-        "Replace the damaged file, or correct sha256 in native_python_archives or native_python_packages.",
-    ),
-    21: ("the files could not be stored", "Make sure that {root} is writable and has 200 MB free."),
-    22: (
-        "{url} could not be downloaded",
-        (
-            "Check the network, native_python_mirror (it may also name a folder on the controller), its credentials, "
-            "native_python_proxy and native_python_ca."
-        ),
-    ),
-    23: ("the interpreter does not run", "Run again; if that does not help, choose another native_python_source."),
-    24: (
-        "uv could not be installed",
-        (
-            "Check that the package index answers, native_python_index_url, native_python_proxy and "
-            "native_python_ca; or put a wheel of uv into the folder that native_python_mirror names."
-        ),
-    ),
-    25: (
-        "macOS killed the interpreter as soon as it started (exit status 137)",
-        (
-            "Its ad-hoc signature was not accepted, or security software lets only known programs run. Allow it there; "
-            "or use native_python_source: python_org, whose interpreter has a developer's signature; or unpack the "
-            "archive on a Mac, run `codesign --force --sign - python/bin/python3*` there, pack it again, and declare "
-            "the new sha256."
-        ),
-    ),
-    30: ("Homebrew could not install {formula}", "Run `brew install {formula}` on the host to see what it needs."),
-    31: (
-        "the package is not signed by the Python Software Foundation (team {team}), so it was not installed",
-        "Take it from python.org.",
-    ),
-    32: (
-        "the installer did not install the package",
-        "Its reason is in /var/log/install.log on the host. Free disk space, or remove what is in the way.",
-    ),
-}
-NO_SPACE = "No space left on device"
+INTACT = Path(intact.__file__)
 
 
 class Script(NamedTuple):
@@ -80,22 +37,35 @@ class Script(NamedTuple):
     needs_root: bool = False
 
     @property
+    def program(self) -> bytes:
+        """The text of the script; the same for every host."""
+        return b"".join((SCRIPTS / name).read_bytes() for name in ("common.sh", self.file))
+
+    @property
     def command(self) -> str:
-        """The shell command; the same for every host, without anything that is to be kept secret."""
-        text = "".join((SCRIPTS / name).read_text(encoding="utf-8") for name in ("common.sh", self.file))
-        return f"/bin/sh -c {shlex.quote(text)}"
+        """The shell command: nothing that is to be kept secret, and nothing that any login shell could misread.
+
+        dd reads byte by byte, and so leaves to the script what is meant for the script.
+        """
+        return f"/bin/sh -c 'eval \"$(/bin/dd bs=1 count={len(self.program)} 2>/dev/null)\"'"
 
     @property
     def standard_input(self) -> bytes:
-        """One line of assignments, then the files as a tar stream."""
+        """The script, one line of assignments, then the files as a tar stream."""
         line = " ".join(f"{key}={shlex.quote(value)}" for key, value in self.variables.items())
-        return line.encode() + b"\n" + tar_of(self.files)
+        return self.program + line.encode() + b"\n" + tar_of(self.files)
+
+
+def inspection(declaration: Declaration) -> Script:
+    """What asks a host everything."""
+    on_one_line = f"exec({INTACT.read_text('utf-8')!r})"
+    return Script("inspect.sh", {**question(declaration), "compare": on_one_line}, {})
 
 
 def scripts_for(host: Host, plan: Plan, declaration: Declaration) -> list[Script]:
     """What carries a plan out. Reads the files on the controller that have to be sent, and checks them.
 
-    Raises NativePythonError where a file is missing or damaged.
+    Raises MetalfleetError where a file is missing or damaged.
     """
     step = plan.step or Step("", plan.version)
     variables, files = supply(step.artifact, declaration)
@@ -108,12 +78,14 @@ def scripts_for(host: Host, plan: Plan, declaration: Declaration) -> list[Script
             "step": step.how,
             "formula": step.formula,
             "uv_version": plan.uv.version,
-            "index_url": declaration.index_url,
+            "index_url": declaration.indexes[0],
+            "extra_index_urls": " ".join(declaration.indexes[1:]),
             "proxy": declaration.proxy,
         },
         {
             **certificates,
             "finish.py": (SCRIPTS / "finish.py").read_bytes(),
+            "intact.py": INTACT.read_bytes(),
             "requirements.txt": plan.uv.requirement.encode(),
             **local_wheel(declaration.mirror, plan.uv, host.platform),
         },
@@ -133,7 +105,9 @@ def supply(artifact: Artifact | None, declaration: Declaration) -> tuple[dict[st
         return {}, {}
     if not is_url(declaration.mirror or artifact.publisher):
         return {"sha256": artifact.sha256, "url": ""}, {"artifact": local_artifact(declaration.mirror, artifact)}
-    user = f"{declaration.username}:{declaration.password}" if declaration.username else ""
+    # The publisher is told no password of a mirror.
+    known = declaration.username and declaration.mirror
+    user = f"{declaration.username}:{declaration.password}" if known else ""
     return {"sha256": artifact.sha256, "url": artifact.url(declaration.mirror), "user": curl_quoted(user)}, {}
 
 
@@ -158,13 +132,16 @@ def curl_quoted(value: str) -> str:
 
 def local_artifact(mirror: str, artifact: Artifact) -> bytes:
     """A file from a folder on the controller, checked here so that a damaged one is never sent."""
-    path = Path(mirror).expanduser() / artifact.path
+    path = Path(mirror) / artifact.path
     content = read(path, "native_python_mirror")
     computed = hashlib.sha256(content).hexdigest()
     if computed != artifact.sha256:
-        raise NativePythonError(
-            f"The file from the mirror is damaged: {path} has SHA-256 {computed}, declared is {artifact.sha256}. "
-            f"{FAILURES[20][1]}"
+        is_page = re.search(rb"<html|<!doctype html", content[:512], re.IGNORECASE)
+        kind = "is a web page (HTML), as a login portal sends it" if is_page else "is damaged or another one"
+        raise MetalfleetError(
+            f"The file {path} {kind}",
+            evidence=f"Its SHA-256 is {computed}; the pinned one is {artifact.sha256}.",
+            remedy=f"Download it again from {artifact.url('')}.",
         )
     return content
 
@@ -176,42 +153,27 @@ def local_wheel(mirror: str, uv: Uv, platform: str) -> dict[str, bytes]:
     system, _, machine = platform.partition("-")
     tag = re.compile(rf"{ {'macos': 'macosx', 'linux': 'manylinux'}.get(system, system) }\w*_{machine}")
     damaged = []
-    for path in sorted(Path(mirror).expanduser().rglob(f"uv-{uv.version}-*.whl")):
+    for path in sorted(Path(mirror).rglob(f"uv-{uv.version}-*.whl")):
         if tag.search(path.name):
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() in uv.digests:
                 return {path.name: content}
             damaged.append(str(path))
     if damaged:
-        raise NativePythonError(
-            f"The wheel of uv is damaged: {', '.join(damaged)} has none of the hashes in the collection. "
-            "Replace it, or remove it, so that the host takes uv from the index."
+        raise MetalfleetError(
+            f"The wheel of uv is damaged: {', '.join(damaged)}",
+            evidence="Its SHA-256 is none of those that the collection pins.",
+            remedy="Replace it, or remove it, so that the host takes uv from the package index.",
         )
     return {}
 
 
 def read(path: str | Path, option: str) -> bytes:
-    """A file on the controller, or NativePythonError with the option that names it."""
+    """A file on the controller, or MetalfleetError with the option that names it."""
     try:
-        return Path(path).expanduser().read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
-        raise NativePythonError(
-            f"A file on the controller cannot be read: {path} ({error.strerror}). Put it there, or correct {option}."
+        raise MetalfleetError(
+            f"A file on the controller cannot be read: {path} ({error.strerror})",
+            remedy=f"Put it there, or correct {option}.",
         ) from error
-
-
-def explain_failure(status: int, said: str, plan: Plan, host: Host, declaration: Declaration) -> str:
-    """One message with cause, evidence and remedy for a script that failed."""
-    step = plan.step
-    known = {
-        "root": host.root,
-        "formula": step.formula if step else "",
-        "team": PYTHON_ORG_TEAM,
-        "url": step.artifact.url(declaration.mirror) if step and step.artifact else "",
-    }
-    unknown = (f"the installation ended with status {status}", "Run again; nothing half-done is in use.")
-    cause, remedy = (text.format(**known) for text in FAILURES.get(status, unknown))
-    if NO_SPACE in said:
-        cause, remedy = "the disk is full", f"Free at least 200 MB on the volume of {host.root} and run again."
-    evidence = f" The host said: {said.strip()[-1500:]}" if said.strip() else ""
-    return declaration.mask(f"No native Python was installed: {cause}. {remedy}{evidence}")

@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import (
     HOMEBREW_PYTHON,
+    PIN_OPTIONS,
     PYTHON_ORG_PYTHON,
+    pin_of,
     standalone_python,
-    version_key,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import (
-    Host,
-    Judged,
-    NativePythonError,
-)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pins_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import Host, Judged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
 
 TRIPLE = "aarch64-apple-darwin"
 
@@ -48,15 +51,12 @@ class Step(NamedTuple):
 class Source:
     """A way to come to an interpreter on a Mac."""
 
-    pins = ""
-    """The option that pins its versions, if any does."""
-
     def places(self, declaration: Declaration) -> list[str]:
         """Patterns of the paths at which an interpreter may be already."""
         raise NotImplementedError
 
     def step(self, host: Host, declaration: Declaration) -> Step:
-        """What brings the interpreter that is wanted. Raises NativePythonError where nothing does."""
+        """What brings the interpreter that is wanted. Raises MetalfleetError where nothing does."""
         raise NotImplementedError
 
 
@@ -66,20 +66,20 @@ class Standalone(Source):
     Source: https://gregoryszorc.com/docs/python-build-standalone/main/distributions.html ("install_only_stripped").
     """
 
-    pins = "archives"
     publisher = "https://github.com/astral-sh/python-build-standalone/releases/download"
 
     def places(self, declaration: Declaration) -> list[str]:
         """Only what we have unpacked ourselves."""
-        pin = declaration.archives.get(declaration.version)
-        return [str(standalone_python(Path(declaration.root), pin["version"], str(pin["build"])))] if pin else []
+        pin = pin_for(declaration)
+        return [str(standalone_python(Path(declaration.root), pin["version"], str(pin["build"])))]
 
     def step(self, host: Host, declaration: Declaration) -> Step:  # noqa: ARG002 - any host can
         """Unpack the archive."""
-        pin = pin_of(declaration, self.pins)
-        build, version = str(pin["build"]), pin["version"]
+        pin = pin_for(declaration)
+        build, version, digests = str(pin["build"]), pin["version"], pin["sha256"]
         name = f"{build}/cpython-{version}+{build}-{TRIPLE}-install_only_stripped.tar.gz"
-        digest = checked_digest(pin.get("sha256", {}).get(TRIPLE), f"{version} has no sha256 for {TRIPLE}", self.pins)
+        of_mac = digests.get(TRIPLE) if isinstance(digests, dict) else None
+        digest = checked_digest(of_mac, f"sha256 for {TRIPLE}", declaration)
         return Step("unpack", version, Artifact(name, digest, self.publisher))
 
 
@@ -90,7 +90,6 @@ class PythonOrg(Source):
     """
 
     publisher = "https://www.python.org/ftp/python"
-    pins = "packages"
 
     def places(self, declaration: Declaration) -> list[str]:
         """The one place that the installer knows."""
@@ -98,9 +97,9 @@ class PythonOrg(Source):
 
     def step(self, host: Host, declaration: Declaration) -> Step:  # noqa: ARG002 - any host can
         """Run the installer."""
-        pin = pin_of(declaration, self.pins)
+        pin = pin_for(declaration)
         version, file = pin["version"], pin["file"]
-        digest = checked_digest(pin.get("sha256"), f"{version} has no sha256", self.pins)
+        digest = checked_digest(pin["sha256"], "sha256", declaration)
         return Step("package", version, Artifact(f"{version}/{file}", digest, self.publisher))
 
 
@@ -117,25 +116,27 @@ class Homebrew(Source):
     def step(self, host: Host, declaration: Declaration) -> Step:
         """Let brew install the formula."""
         if host.brew.startswith("/usr/local/"):
-            raise NativePythonError(
+            raise MetalfleetError(
                 "The Homebrew of this Mac, in /usr/local, is the x86_64 one: what it installs runs translated by "
-                "Rosetta, without Metal. Install Homebrew for Apple Silicon (it goes to /opt/homebrew), or choose "
-                "native_python_source: standalone."
+                "Rosetta, without Metal",
+                remedy="Install Homebrew for Apple Silicon (it goes to /opt/homebrew), or choose "
+                "native_python_source: standalone.",
             )
         if not host.brew:
-            raise NativePythonError(
-                "There is no Homebrew in /opt/homebrew on this Mac. Install it, or choose native_python_source: "
-                "standalone, which needs nothing."
+            raise MetalfleetError(
+                "There is no Homebrew in /opt/homebrew on this Mac",
+                remedy="Install it, or choose native_python_source: standalone, which needs nothing.",
             )
         if host.uid == "0":
-            raise NativePythonError(
-                "Homebrew does not run as root, and this task does. Take `become` away, and connect as the user who "
-                "owns /opt/homebrew."
+            raise MetalfleetError(
+                "Homebrew does not run as root, and this task does",
+                remedy="Take `become` away, and connect as the user who owns /opt/homebrew.",
             )
         if not host.developer_tools:
-            raise NativePythonError(
+            raise MetalfleetError(
                 "Homebrew needs the Command Line Tools, which this Mac does not have: running brew would open a dialog "
-                "on the user's screen. Install them, or choose native_python_source: standalone."
+                "on the user's screen",
+                remedy="Install them, or choose native_python_source: standalone.",
             )
         return Step("brew", declaration.version, formula=f"python@{declaration.version}")
 
@@ -173,23 +174,26 @@ class Existing(Source):
         return named or [pattern.format(minor) for minor in declaration.minors for pattern in patterns]
 
     def step(self, host: Host, declaration: Declaration) -> Step:
-        """Nothing brings it: raises NativePythonError with all that were looked at."""
+        """Nothing brings it: raises MetalfleetError with all that were looked at."""
         if declaration.existing:
             judged = next(iter(host.candidates), Judged())
-            raise NativePythonError(
-                f"{declaration.existing} cannot be used: {judged.objection}. Let native_python_existing name another "
-                "native Python with pip, or choose another native_python_source."
+            raise MetalfleetError(
+                f"{declaration.existing} cannot be used: {judged.objection}",
+                remedy="Let native_python_existing name another native Python with pip, or choose another "
+                "native_python_source.",
             )
-        seen = "".join(f" {each.path}: {each.objection}." for each in host.candidates)
+        seen = " ".join(f"{each.path}: {each.objection}." for each in host.candidates)
         if host.is_mac:
-            raise NativePythonError(
-                f"No native Python {' or '.join(declaration.minors)} was found on this Mac.{seen} "
-                "Name one with native_python_existing, or choose native_python_source: standalone."
+            raise MetalfleetError(
+                f"No native Python {' or '.join(declaration.minors)} was found on this Mac",
+                evidence=seen,
+                remedy="Name one with native_python_existing, or choose native_python_source: standalone.",
             )
-        raise NativePythonError(
-            f"No Python of a version that TensorFlow has wheels for was found on this {host.system} host.{seen} "
-            f"Install Python {declaration.version} with pip (on Debian and Ubuntu: python{declaration.version} and "
-            "python3-pip)."
+        raise MetalfleetError(
+            f"No Python of a version that TensorFlow has wheels for was found on this {host.system} host",
+            evidence=seen,
+            remedy=f"Install Python {declaration.version} with pip (on Debian and Ubuntu: python{declaration.version} "
+            "and python3-pip).",
         )
 
 
@@ -202,17 +206,19 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def pin_of(declaration: Declaration, option: str) -> dict[str, Any]:
-    """What is pinned for the declared minor version."""
-    pins: dict[str, dict[str, Any]] = getattr(declaration, option)
-    if declaration.version not in pins:
-        known = ", ".join(sorted(pins, key=version_key)) or "none"
-        raise NativePythonError(f"native_python_{option} has no Python {declaration.version}; it has: {known}.")
-    return pins[declaration.version]
+def pin_for(declaration: Declaration) -> Mapping[str, Any]:
+    """What is pinned for the declared source and minor version."""
+    pins = pins_of(declaration.source, vars(declaration))
+    return pin_of(pins, declaration.source, declaration.version)
 
 
-def checked_digest(digest: Any, complaint: str, option: str) -> str:
+def checked_digest(digest: Any, what: str, declaration: Declaration) -> str:
     """A SHA-256 as it was declared; without one nothing is installed."""
-    if not re.fullmatch(r"[0-9a-f]{64}", str(digest)):
-        raise NativePythonError(f"native_python_{option}: Python {complaint}.")
-    return str(digest)
+    found = str(digest).strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", found):
+        raise MetalfleetError(
+            f"The pinned Python {declaration.version} has no {what}",
+            evidence="It is " + (f"{digest!r}." if digest else "missing."),
+            remedy=f"Give the 64 hexadecimal digits in native_python_{PIN_OPTIONS[declaration.source]}.",
+        )
+    return found

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What install.sh lets an interpreter do: put itself in its place, and then install uv and switch the links.
 
-    finish.py place NEW PYTHON    move the unpacked folder NEW to where PYTHON belongs, unless that works already
+    finish.py place NEW PYTHON    move the unpacked folder NEW to where PYTHON belongs, unless that is whole already
     finish.py link                the rest, as the environment says; files beside this one are what install.sh received
 
 One run at a time; each change is one rename, so an interrupted run leaves what was there or what shall be there.
@@ -9,23 +9,29 @@ One run at a time; each change is one rename, so an interrupted run leaves what 
 
 from __future__ import annotations
 
+import configparser
+import errno
 import fcntl
+import itertools
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 FILES = Path(__file__).parent
+RECORD = "metalfleet-files.txt"
 PIP_INSTALL = [sys.executable, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
 PINNED_WHEEL_ONLY = ["--no-deps", "--no-compile", "--require-hashes", "--only-binary", ":all:"]
+SECONDS_FOR_PIP, SECONDS_FOR_OTHERS, SECONDS_FOR_A_TURN = 900, 60, 900
 STARTER = """\
 #!/bin/sh
 # {python}
@@ -34,31 +40,48 @@ exec /usr/bin/arch -arm64 {quoted} "$@"
 """
 
 
+class EndError(Exception):
+    """The end of this program: the name of its exit status in install.sh, and what to say."""
+
+
 @contextmanager
 def sole_writer(python_folder: Path) -> Iterator[None]:
-    """Let other runs wait. The lock ends with the process, however that ends."""
-    with (python_folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Wait for other runs, and let further ones wait. The lock ends with the process, however that ends."""
+    deadline = time.monotonic() + SECONDS_FOR_A_TURN
+    with (python_folder / ".lock").open("a+") as lock:
+        while not taken(lock.fileno()):
+            if time.monotonic() > deadline:
+                lock.seek(0)
+                raise EndError("BUSY", f"{lock.name} is held by process {lock.read().strip() or 'unknown'}")
+            time.sleep(0.2)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield
+
+
+def taken(lock: int) -> bool:
+    """Try to lock a file."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS):
+            raise EndError("NO_LOCKS", str(error)) from error
+        raise
+    return True
 
 
 def place(new: Path, python: Path) -> None:
     """Move an unpacked folder to where `python` is in it; a broken one goes to where the new one was, to be removed."""
     home = python.parents[1]
     with sole_writer(home.parent):
-        if runs(python, "-I", "-c", ""):
+        if said(python, "-I", "-c", "print(1)") == "1" and is_whole(home):
             return  # another run was faster
-        if home.exists():
-            home.rename(new.with_name("replaced"))
+        intact("record", new)
+        move_away(home, new.with_name("replaced"))
         new.rename(home)
-
-
-def runs(program: Path, *arguments: str) -> bool:
-    """Whether a program is there and ends well."""
-    try:
-        return subprocess.run([program, *arguments], check=False, capture_output=True).returncode == 0
-    except OSError:  # it is not there, or no program for this machine
-        return False
 
 
 def link() -> None:
@@ -81,37 +104,130 @@ def install_uv(folder: Path, version: str) -> Path:
     """Install uv, checked by hash, into a folder of its own; returns the program's path."""
     home = folder / version
     program = home / "bin" / "uv"
-    if runs(program, "--version"):
+    if said(program, "--version").split()[:2] == ["uv", version] and is_whole(home):
         return program
     work = Path(tempfile.mkdtemp(prefix=f".new.{os.getpid()}.", dir=folder))
     try:
+        new = work / "uv"
         sent = ["--no-index", "--find-links", str(FILES)] if any(FILES.glob("*.whl")) else []
-        where = ["--target", str(work / "uv"), "--requirement", str(FILES / "requirements.txt"), *sent]
-        subprocess.run([*PIP_INSTALL, *PINNED_WHEEL_ONLY, *where], check=True, env=settings_of_pip())
-        subprocess.run([work / "uv" / "bin" / "uv", "--version"], check=True, stdout=subprocess.DEVNULL)
-        if home.is_dir():
-            home.rename(work / "replaced")
-        (work / "uv").rename(home)
+        where = ["--target", str(new), "--requirement", str(FILES / "requirements.txt"), *sent]
+        run_pip([*PINNED_WHEEL_ONLY, *where])
+        if said(new / "bin" / "uv", "--version").split()[:2] != ["uv", version]:
+            raise EndError("NO_UV", f"what was installed does not start as uv {version}")
+        intact("record", new)
+        move_away(home, work / "replaced")
+        new.rename(home)
     finally:
         shutil.rmtree(work)
     return program
 
 
-def settings_of_pip() -> dict[str, str]:
-    """Its environment: URLs may hold credentials, and a process list shows arguments."""
+def said(program: Path, *arguments: str) -> str:
+    """What a program printed; nothing, if it is not there, or did not end well and in time."""
+    with suppress(OSError, subprocess.SubprocessError):
+        command = [str(program), *arguments]
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=SECONDS_FOR_OTHERS
+        ).stdout.strip()
+    return ""
+
+
+def intact(command: str, folder: Path) -> str:
+    """Run intact.py: `record` a folder, or `compare` it with its record."""
+    program = [sys.executable, "-I", "-B", str(FILES / "intact.py"), command, str(folder)]
+    return subprocess.run(program, check=True, capture_output=True, text=True, timeout=SECONDS_FOR_OTHERS).stdout
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether an installation is as it was when we made it."""
+    return not intact("compare", folder)
+
+
+# -------------------------------------------------------------------------------------------------------------- pip
+
+#: What counts of a user's settings for pip: where packages come from, and how to get there. Habits do not.
+USED = ("index-url", "extra-index-url", "no-index", "find-links", "proxy", "cert", "client-cert", "trusted-host")
+SOURCES = USED[:4]
+
+
+def run_pip(arguments: list[str]) -> None:
+    """Install with pip. URLs, which may hold credentials, are in its environment: a process list shows arguments."""
+    try:
+        subprocess.run(
+            [*PIP_INSTALL, *arguments], check=True, env=environment_of_pip(), timeout=SECONDS_FOR_PIP, cwd="/"
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EndError("TIMED_OUT", f"pip did not end within {SECONDS_FOR_PIP} s") from error
+    except subprocess.CalledProcessError as error:
+        raise EndError("NO_UV", f"pip ended with status {error.returncode}") from error
+
+
+def environment_of_pip() -> dict[str, str]:
+    """This process's environment with what is declared, else with what counts of the user's settings."""
+    settings = users_settings(os.environ)
+    index, extra = os.environ["index_url"], os.environ["extra_index_urls"]
+    if index:
+        settings = {name: value for name, value in settings.items() if name not in SOURCES}
     certificates = FILES / "ca.pem"
-    settings = {
-        "PIP_INDEX_URL": os.environ["index_url"],
-        "PIP_PROXY": os.environ["proxy"],
-        "PIP_CERT": str(certificates) if certificates.exists() else "",
+    ours = {
+        "index-url": index,
+        "extra-index-url": extra,
+        "proxy": os.environ["proxy"],
+        "cert": str(certificates) if certificates.exists() else "",
     }
+    settings |= {name: value for name, value in ours.items() if value}
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
     # Nobody is there whom pip could ask for a password.
-    return {**os.environ, "PIP_NO_INPUT": "1", **{name: value for name, value in settings.items() if value}}
+    fixed = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
+    return {**others, **fixed, **{variable_of(name): value for name, value in settings.items()}}
+
+
+def users_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """What counts of the user's settings, as pip ranks them: variables, then [install], then [global], by file."""
+    found: dict[str, str] = {}
+    files = [read_settings(file) for file in settings_files(environment)]
+    for section, parser in itertools.product(("global", "install"), files):
+        if parser.has_section(section):
+            found.update({name.lower().replace("_", "-"): value for name, value in parser.items(section)})
+    found.update({name: environment[variable_of(name)] for name in USED if environment.get(variable_of(name))})
+    return {name: " ".join(found[name].split()) for name in USED if found.get(name, "").strip()}
+
+
+def settings_files(environment: Mapping[str, str]) -> list[Path]:
+    """Where pip looks for its settings, in its order. Source: https://pip.pypa.io/en/stable/topics/configuration/."""
+    named = environment.get("PIP_CONFIG_FILE", "")
+    if named == os.devnull:
+        return []
+    home = Path.home()
+    support = "Library/Application Support/pip/pip.conf"
+    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    everybodys = [Path("/", support), Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf")]
+    own = [home / ".pip/pip.conf", config / "pip/pip.conf", home / support]
+    return [*everybodys, *own, *([Path(named)] if named else [])]
+
+
+def read_settings(file: Path) -> configparser.RawConfigParser:
+    """The settings in a file; none of them, if it is broken."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read(file, encoding="utf-8")
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return configparser.RawConfigParser()
+    return parser
+
+
+def variable_of(name: str) -> str:
+    """The environment variable for one of pip's options."""
+    return "PIP_" + name.upper().replace("-", "_")
+
+
+# ------------------------------------------------------------------------------------------------------------ links
 
 
 def switch(link: Path, target: Path) -> None:
     """Point a link at a target in one step: there is no moment without it."""
     if not (link.is_symlink() and str(link.readlink()) == str(target)):
+        set_aside_foreign(link)
         new = beside(link)
         new.symlink_to(target)
         new.replace(link)
@@ -119,11 +235,41 @@ def switch(link: Path, target: Path) -> None:
 
 def switch_starter(starter: Path, content: str) -> None:
     """Write a starter in one step."""
+    set_aside_foreign(starter)
     if starter.is_symlink() or not starter.exists() or starter.read_bytes() != content.encode():
         new = beside(starter)
         new.write_text(content, encoding="utf-8")
         new.chmod(0o755)
         new.replace(starter)
+
+
+def set_aside_foreign(entry: Path) -> None:
+    """Make room for a link, unless what is there is one, or a starter: those are ours."""
+    if os.path.lexists(entry) and not entry.is_symlink() and not is_starter(entry):
+        set_aside(entry)
+
+
+def is_starter(entry: Path) -> bool:
+    """Whether a file is a starter that we have written."""
+    return entry.is_file() and b"\nexec /usr/bin/arch -arm64 " in entry.read_bytes()
+
+
+def move_away(home: Path, replaced: Path) -> None:
+    """Make room for an installation: one of ours goes to `replaced`, to be removed; anything else is set aside."""
+    if (home / RECORD).exists():
+        home.rename(replaced)
+    elif os.path.lexists(home):
+        set_aside(home)
+
+
+def set_aside(entry: Path) -> None:
+    """Move what is not ours to our set-aside folder, under a free name, and say so."""
+    folder = Path(os.environ["root"]) / "set-aside"
+    folder.mkdir(exist_ok=True)
+    names = (entry.name, *(f"{entry.name}.{number}" for number in range(1, 1000)))
+    free = next(folder / name for name in names if not os.path.lexists(folder / name))
+    entry.rename(free)
+    sys.stdout.write(f"set_aside={free}\n")
 
 
 def beside(entry: Path) -> Path:
@@ -138,10 +284,15 @@ def main() -> int:
             place(Path(sys.argv[2]), Path(sys.argv[3]))
         else:
             link()
-    except (OSError, subprocess.CalledProcessError) as failure:
-        sys.stderr.write(f"{failure}\n")
-        return 1
-    return 0
+    except EndError as end:
+        status, words = end.args
+    except OSError as error:
+        status, words = "NOT_STORED", str(error)
+    else:
+        return 0
+    sys.stderr.write(f"{words}\n")
+    return int(os.environ[status])
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,16 +3,18 @@
 # "key=value" lines. Nothing is changed.
 #
 # Assignments: root; source, minor; on_mac and elsewhere: the interpreters to look at, as patterns joined by ":", where a
-# bare name is looked up in PATH.
+# bare name is looked up in PATH; compare (see damage).
 
 # "name: value" lines; an unknown name is no line at all, which the caller reads as unknown.
 describe_mac() {
-    sysctl hw.optional.arm64 sysctl.proc_translated machdep.cpu.brand_string hw.model 2>/dev/null |
+    within 10 sysctl hw.optional.arm64 sysctl.proc_translated machdep.cpu.brand_string hw.model 2>/dev/null |
         sed -e 's/: /=/' -e 's/^/sysctl./'
-    printf 'macos=%s\n' "$(sw_vers -productVersion 2>/dev/null)"
+    printf 'macos=%s\n' "$(within 10 sw_vers -productVersion 2>/dev/null)"
     case $source in
         homebrew) describe_homebrew ;;
-        python_org) pkgutil --pkg-info "org.python.Python.PythonFramework-$minor" >/dev/null 2>&1 && echo receipt=1 ;;
+        python_org)
+            within 10 pkgutil --pkg-info "org.python.Python.PythonFramework-$minor" >/dev/null 2>&1 && echo receipt=1
+            ;;
     esac
 }
 
@@ -21,43 +23,43 @@ describe_homebrew() {
     for brew in /opt/homebrew/bin/brew /usr/local/bin/brew; do
         [ -x "$brew" ] && printf 'brew=%s\n' "$brew" && break
     done
-    tools=$(xcode-select -p 2>/dev/null) && [ -x "$tools/usr/bin/git" ] && echo developer_tools=1
+    tools=$(within 10 xcode-select -p 2>/dev/null) && [ -x "$tools/usr/bin/git" ] && echo developer_tools=1
 }
 
-describe_managed() {
-    interpreter=$(readlink "$root/bin/python3") || interpreter=$(sed -n '2s/^# //p' "$root/bin/python3")
-    printf 'interpreter=%s\ninterpreter_judged=%s\n' "$interpreter" "$(judge "$interpreter")"
-}
-
+# All at once: whoever does not answer is waited for once.
 describe_candidates() {
+    number=0
     IFS=:
     set -f
     for pattern in $1; do
         set +f
         case $pattern in
             */*) pattern=$(expand_home "$pattern") ;;
-            *) pattern=$(command -v "$pattern") ;;
+            *) pattern=$(PATH=$user_path && command -v "$pattern") ;;
         esac
         for path in $pattern; do
-            if [ -e "$path" ]; then printf 'candidate=%s:%s\n' "$path" "$(unset IFS && judge "$path")"; fi
+            if [ ! -e "$path" ]; then continue; fi
+            number=$((number + 1))
+            (unset IFS && printf 'candidate=%s:%s:%s\n' "$number" "$path" "$(judge "$path")") &
         done
     done
     set +f
     unset IFS
+    wait
 }
 
 main() {
-    read_assignments
+    begin
     root=$(expand_home "$root")
-    printf 'root=%s\nsystem=%s\nmachine=%s\nuid=%s\n' "$root" "$system" "$(uname -m)" "$(id -u)"
+    printf '\nmetalfleet: begin\nroot=%s\nhome=%s\nsystem=%s\nmachine=%s\nuid=%s\n' \
+        "$root" "$HOME" "$system" "$(uname -m)" "$(id -u)"
     if [ "$system" = Darwin ]; then
         describe_mac
         describe_candidates "$on_mac"
     else
         describe_candidates "$elsewhere"
     fi
-    if [ -e "$root/bin/python3" ] || [ -L "$root/bin/python3" ]; then describe_managed; fi
-    printf 'uv=%s\n' "$(readlink "$root/bin/uv")"
-    if [ -x "$root/bin/uv" ]; then echo uv_present=1; fi
+    describe_links
+    printf 'metalfleet: end\n'
 }
 main

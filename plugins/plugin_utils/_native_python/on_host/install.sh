@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Puts a Python, where one is missing, and uv below $root: beside what is there, checked, and only then linked to, so
-# that an interrupted run leaves nothing half-done in use.
+# that an interrupted run leaves nothing half-done in use. At its end it says what the links lead to, as inspect.sh does.
 #
 # Assignments: root; python (the interpreter to link); step (how to come to it: unpack, brew, or nothing); formula (for
-# brew); sha256, url, proxy, user (for unpack, see fetch); uv_version and index_url.
-# Files: finish.py, requirements.txt; where needed artifact (the archive), ca.pem, and a wheel of uv.
+# brew); sha256, url, proxy, user (for unpack, see fetch); uv_version, index_url and extra_index_urls.
+# Files: finish.py, intact.py, requirements.txt; where needed artifact (the archive), ca.pem, and a wheel of uv.
 
 # Of earlier runs that were killed: what they made is named after their process.
 remove_leftovers() {
@@ -16,15 +16,17 @@ remove_leftovers() {
 
 unpack() {
     fetch
-    tar --no-same-owner -xzf "$work/artifact" -C "$work" || exit $NOT_STORED
+    within 900 tar --no-same-owner -xzf "$work/artifact" -C "$work"
+    or_exit $? $NOT_UNPACKED
     new=$work/python/bin/${python##*/}
     must_run "$new"
-    start "$new" -I "$work/finish.py" place "$work/python" "$python" || exit $NOT_STORED
+    start "$new" -I -B "$work/finish.py" place "$work/python" "$python" || exit $?
 }
 
 brew_install() {
-    if ! NONINTERACTIVE=1 HOMEBREW_NO_AUTO_UPDATE=1 HOMEBREW_NO_ENV_HINTS=1 \
-        start /opt/homebrew/bin/brew install --quiet "$formula" </dev/null >&2; then exit $NO_BREW; fi
+    within 3600 start /usr/bin/env NONINTERACTIVE=1 HOMEBREW_NO_AUTO_UPDATE=1 HOMEBREW_NO_ENV_HINTS=1 \
+        /opt/homebrew/bin/brew install --quiet "$formula" >&2
+    or_exit $? $NO_BREW
 }
 
 must_run() {
@@ -32,18 +34,21 @@ must_run() {
     case $verdict in
         ok*) return ;;
         status-137) exit $KILLED ;;
-        status-*) start "$1" -I -B -c "$ASK" >/dev/null </dev/null ;; # once more, for what it says
+        status-*) within $SECONDS_TO_ANSWER start "$1" -I -B -c "$ASK" >/dev/null ;; # once more, for what it says
     esac
     echo "$1: $verdict" >&2
     exit $DOES_NOT_RUN
 }
 
 main() {
-    read_assignments
+    begin
+    export root BUSY NO_LOCKS NO_UV NOT_STORED TIMED_OUT
     mkdir -p "$root/python" "$root/uv" "$root/bin" || exit $NOT_STORED
     remove_leftovers
     work=$(mktemp -d "$root/python/.new.$$.XXXXXX") || exit $NOT_STORED
     receive_files
+    compare=$(cat "$work/intact.py")
+    printf '\nmetalfleet: begin\nroot=%s\nsystem=%s\nmachine=%s\n' "$root" "$system" "$(uname -m)"
     case $step in
         unpack) unpack ;;
         brew) brew_install ;;
@@ -53,7 +58,9 @@ main() {
     if [ "$system" = Darwin ]; then
         case $(architectures "$(follow "$python")") in *arm64*x86_64* | *x86_64*arm64*) universal=1 ;; esac
     fi
-    export root python universal uv_version index_url proxy
-    start "$python" -I "$work/finish.py" link || exit $NO_UV
+    export python universal uv_version index_url extra_index_urls proxy
+    start "$python" -I -B "$work/finish.py" link || exit $?
+    describe_links
+    printf 'metalfleet: end\n'
 }
 main

@@ -7,7 +7,7 @@
 # The package must be signed for distribution (the wording was changed once), by the developer whose team this is: the
 # first certificate is that of the signer.
 check_signature() {
-    said=$(pkgutil --check-signature "$work/python.pkg" 2>&1)
+    said=$(within 300 pkgutil --check-signature "$work/python.pkg" 2>&1)
     signer=$(printf '%s\n' "$said" | sed -n 's/.*Developer ID Installer: .*(\([A-Z0-9]*\))$/\1/p' | head -n 1)
     case $said in
         *"Status: signed by a developer certificate issued by Apple for distribution"*) ;;
@@ -21,13 +21,14 @@ check_signature() {
 }
 
 main() {
-    read_assignments
+    begin
     work=$(mktemp -d /tmp/native_python.XXXXXX) || exit $NOT_STORED
     receive_files
     fetch
     mv "$work/artifact" "$work/python.pkg" # the tools judge by the name
     check_signature
-    installer -pkg "$work/python.pkg" -target / </dev/null >&2 || exit $NOT_INSTALLED
-    pkgutil --pkg-info "$receipt" >/dev/null || exit $NOT_INSTALLED
+    within 1800 installer -pkg "$work/python.pkg" -target / >&2
+    or_exit $? $NOT_INSTALLED
+    within 60 pkgutil --pkg-info "$receipt" >/dev/null || exit $NOT_INSTALLED
 }
 main

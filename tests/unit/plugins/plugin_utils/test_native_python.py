@@ -4,27 +4,35 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import os
+import re
+import shlex
+import shutil
 import struct
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python import scripts
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import SOURCES as NAMES
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import variables
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python import data, failures, scripts
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import Uv, pinned_uv
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import (
     Declaration,
-    Uv,
-    parse_uv,
+    declare,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import (
     OBJECTIONS,
     Host,
     Judged,
-    NativePythonError,
     parse_answer,
     parse_judged,
 )
@@ -33,6 +41,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
     describe,
     make_plan,
     question,
+    refuse_no_effect,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import SOURCES
 
@@ -42,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHA256 = "ab" * 32
-UV = "uv==0.13.9 --hash=sha256:" + SHA256
+UV = pinned_uv().version
 ROOT = "/Users/a/.local/share/metalfleet"
 STANDALONE = f"{ROOT}/python/cpython-3.12.16+20261110/bin/python3.12"
 PYTHON_ORG = "/Library/Frameworks/Python.framework/Versions/3.12/bin/python3.12"
@@ -53,18 +62,18 @@ MAC = {"hw.optional.arm64": "1", "machdep.cpu.brand_string": "Apple M1", "hw.mod
 def declaration(**changed: Any) -> Declaration:
     options: dict[str, Any] = {
         **dict.fromkeys(("existing", "mirror", "username", "password", "proxy", "ca", "index_url"), ""),
+        "extra_index_urls": [],
         "root": "~/.local/share/metalfleet",
         "source": "standalone",
         "version": "3.12",
         "archives": {
             "3.12": {"version": "3.12.16", "build": "20261110", "sha256": {"aarch64-apple-darwin": SHA256}},
-            "3.9": {"version": "3.9.25", "build": "20251031", "sha256": {}},
+            "3.9": {"version": "3.9.25", "build": "20251031", "sha256": {"another": SHA256}},
         },
         "packages": {"3.12": {"version": "3.12.10", "file": "python-3.12.10-macos11.pkg", "sha256": SHA256}},
-        "uv_requirement": UV,
         "minimum_macos": "12.1",
     }
-    return Declaration(**{**options, **changed})
+    return declare({**options, **changed})
 
 
 def judged(path: str, version: str = "3.12.16") -> Judged:
@@ -72,12 +81,20 @@ def judged(path: str, version: str = "3.12.16") -> Judged:
 
 
 def mac(*candidates: Judged, **known: Any) -> Host:
-    base = {"root": ROOT, "system": "Darwin", "machine": "arm64", "uid": "501", "macos": "14.6.1", "sysctl": MAC}
+    base = {
+        "root": ROOT,
+        "system": "Darwin",
+        "machine": "arm64",
+        "uid": "501",
+        "macos": "14.6.1",
+        "sysctl": MAC,
+        "home": "/Users/a",
+    }
     return Host(**{**base, **known}, candidates=candidates)
 
 
 def linked(interpreter: Judged, **known: Any) -> dict[str, Any]:
-    return {"interpreter": interpreter, "uv": f"{ROOT}/uv/0.13.9/bin/uv", "uv_present": True, **known}
+    return {"interpreter": interpreter, "uv": f"{ROOT}/uv/{UV}/bin/uv", "uv_version": UV, **known}
 
 
 class TestPlan:
@@ -100,8 +117,8 @@ class TestPlan:
         [
             ({"interpreter": judged(STANDALONE.replace("16", "15"))}, ("interpreter-changed",)),
             ({"interpreter": Judged(STANDALONE, "status-137")}, ("interpreter-missing",)),
-            ({"uv_present": False}, ("uv",)),
-            ({"uv": f"{ROOT}/uv/0.13.8/bin/uv"}, ("uv",)),
+            ({"uv_version": ""}, ("uv",)),
+            ({"uv": f"{ROOT}/uv/0.1.8/bin/uv"}, ("uv",)),
         ],
     )
     def test_what_is_unpacked_already_is_not_unpacked_again(
@@ -120,7 +137,7 @@ class TestPlan:
 
     def test_an_intel_mac_is_refused_by_name(self) -> None:
         intel = {"machdep.cpu.brand_string": "Intel(R) Core(TM) i7-9750H", "hw.model": "MacBookPro16,1"}
-        with pytest.raises(NativePythonError, match=r"no Apple Silicon \(processor: Intel.*MacBookPro16,1"):
+        with pytest.raises(MetalfleetError, match=r"no Apple Silicon \(processor: Intel.*MacBookPro16,1"):
             make_plan(mac(machine="x86_64", sysctl=intel), declaration())
 
     def test_a_translated_shell_does_not_hide_the_chip(self) -> None:
@@ -132,7 +149,7 @@ class TestPlan:
         if fits:
             assert make_plan(mac(macos=macos), declaration()).reasons
         else:
-            with pytest.raises(NativePythonError, match=f"runs macOS {macos}; at least 12.1"):
+            with pytest.raises(MetalfleetError, match=f"runs macOS {macos}; at least 12.1"):
                 make_plan(mac(macos=macos), declaration())
 
     def test_an_unknown_version_of_macos_is_not_refused(self) -> None:
@@ -141,24 +158,27 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("changed", "message"),
         [
-            ({"version": "3.8"}, r"native_python_archives has no Python 3\.8; it has: 3\.9, 3\.12"),
-            ({"version": "3.9"}, r"3\.9\.25 has no sha256 for aarch64"),
-            ({"version": "3.9", "source": "python_org"}, r"native_python_packages has no Python 3\.9; it has: 3\.12"),
+            (
+                {"version": "3.13"},
+                r"no pinned Python 3\.13 for .* There are: 3\.9, 3\.10, 3\.11, 3\.12\. .* in native_python_archives\.",
+            ),
+            ({"version": "3.9"}, r"Python 3\.9 has no sha256 for aarch64.*missing\. .* in native_python_archives\."),
+            (
+                {"version": "3.9", "source": "python_org"},
+                r"no pinned Python 3\.9 .*python_org\. There are: 3\.11, 3\.12\. .* in native_python_packages\.",
+            ),
         ],
     )
     def test_only_what_is_pinned_is_installed(self, changed: dict[str, Any], message: str) -> None:
-        with pytest.raises(NativePythonError, match=message):
+        with pytest.raises(MetalfleetError, match=message):
             make_plan(mac(), declaration(**changed))
 
-    @pytest.mark.parametrize("requirement", ["uv>=0.13", "uv==0.13.9", "", "uv==1 --hash=md5:00"])
-    def test_uv_must_be_pinned_with_a_hash(self, requirement: str) -> None:
-        with pytest.raises(NativePythonError, match="must pin one version"):
-            make_plan(mac(), declaration(uv_requirement=requirement))
-
-    def test_uv_is_read_as_a_lock_writes_it(self) -> None:
-        uv = parse_uv(f"# comment\nuv==0.13.9 \\\n    --hash=sha256:{SHA256} \\\n    --hash=sha256:{'cd' * 32}\n")
-        assert uv == Uv("0.13.9", f"uv==0.13.9 --hash=sha256:{SHA256} --hash=sha256:{'cd' * 32}")
-        assert uv.digests == {SHA256, "cd" * 32}
+    def test_what_is_damaged_is_installed_again_in_its_place(self) -> None:
+        damaged = Judged(STANDALONE, "damaged", damage="lib/python3.12/json/__init__.py")
+        seen = mac(damaged, **linked(damaged))
+        made = make_plan(seen, declaration())
+        assert made.reasons == ("interpreter-damaged",)
+        assert made.step
 
     def test_the_difference_tells_where_it_comes_from_without_credentials(self) -> None:
         wanted = declaration(mirror="https://fleet:secret@mirror/pbs/")
@@ -210,7 +230,7 @@ class TestHomebrew:
         ],
     )
     def test_a_homebrew_that_cannot_is_refused_with_the_reason(self, changed: dict[str, Any], message: str) -> None:
-        with pytest.raises(NativePythonError, match=message):
+        with pytest.raises(MetalfleetError, match=message):
             make_plan(mac(**{**self.READY, **changed}), self.WANTED)
 
 
@@ -229,9 +249,11 @@ class TestExisting:
     @pytest.mark.parametrize("verdict", [*OBJECTIONS, "status-1"])
     def test_one_that_cannot_be_used_is_named_with_the_reason(self, verdict: str) -> None:
         seen = Judged("/usr/local/bin/python3.12", verdict)
-        with pytest.raises(NativePythonError, match=f"No native Python 3.12 or 3.9 was found.*{seen.path}: it "):
+        with pytest.raises(
+            MetalfleetError, match=f"No native Python 3.12 or 3.11 or 3.10 or 3.9 was found.*{seen.path}: it "
+        ):
             make_plan(mac(seen), self.WANTED)
-        with pytest.raises(NativePythonError, match=f"{seen.path} cannot be used: it "):
+        with pytest.raises(MetalfleetError, match=f"{seen.path} cannot be used: it "):
             make_plan(mac(seen), declaration(source="existing", existing=seen.path))
 
     def test_a_named_one_is_linked_by_that_name(self) -> None:
@@ -253,34 +275,80 @@ class TestLinux:
         assert host.platform == "linux-x86_64"
 
     def test_without_a_python_it_says_what_to_install(self) -> None:
-        with pytest.raises(NativePythonError, match="python3-pip"):
+        with pytest.raises(MetalfleetError, match="python3-pip"):
             make_plan(Host(**self.HOST), declaration())
 
     @pytest.mark.parametrize("source", ["python_org", "homebrew"])
     def test_what_only_macs_have_is_refused(self, source: str) -> None:
-        with pytest.raises(NativePythonError, match="is for Macs, and this is a Linux host"):
+        with pytest.raises(MetalfleetError, match="is for Macs, and this is a Linux host"):
             make_plan(Host(**self.HOST), declaration(source=source))
+
+
+def marked(*lines: str) -> str:
+    return "\n".join(
+        ["", "metalfleet: begin", "root=/r", "system=Darwin", "machine=arm64", *lines, "metalfleet: end", ""]
+    )
 
 
 class TestAnswer:
     def test_unknown_keys_and_noise_are_passed_over(self) -> None:
-        host = parse_answer("Welcome!\nroot=/r\nsystem=Darwin\nmachine=arm64\nsysctl.hw.optional.arm64=1\nx=1\n")
+        noise = "Welcome!\nroot=/evil\n[INFO] started\nmachine=x86_64 and no newline"
+        host = parse_answer(noise + marked("sysctl.hw.optional.arm64=1", "[x]", "x=1") + "{}\nsystem=Linux\n")
         assert host == Host("/r", "Darwin", "arm64", sysctl={"hw.optional.arm64": "1"})
 
     def test_interpreters_are_read_with_what_they_said(self) -> None:
-        text = "root=/r\nsystem=Darwin\nmachine=arm64\ninterpreter=/p\ninterpreter_judged=status-137\nreceipt=1\n"
-        host = parse_answer(text + "candidate=/a b/python3.12:ok 3.12.1 1 arm64 /real path/python3.12\n")
+        host = parse_answer(
+            marked(
+                *("interpreter=/p", "interpreter_judged=status-137", "receipt=1", "candidate=2:/b/python3.12:missing"),
+                "candidate=1:/a b/python3.12:ok cpython 3.12.1 1 arm64 /real path/python3.12",
+            )
+        )
         assert host.interpreter == Judged("/p", "status-137")
-        assert host.candidates == (Judged("/a b/python3.12", "ok", "3.12.1", "/real path/python3.12"),)
+        assert host.candidates == (
+            Judged("/a b/python3.12", "ok", "3.12.1", "/real path/python3.12"),
+            Judged("/b/python3.12", "missing"),
+        )
         assert host.receipt
 
-    @pytest.mark.parametrize("said", ["", "ok", "ok 3.12", "ok 3.12.1 1 arm64"])
-    def test_half_an_answer_is_no_good_interpreter(self, said: str) -> None:
-        assert parse_judged("/p", said).version == ""
+    @pytest.mark.parametrize(
+        ("said", "verdict"),
+        [
+            *(("", "missing"), ("ok", "garbage"), ("ok 3.12", "garbage"), ("ok cpython 3.12.1 1 arm64", "garbage")),
+            ("ok pypy 3.11.13 1 arm64 /p", "other-kind"),
+            ("ok cpython-without-lock 3.13.1 1 arm64 /p", "other-kind"),
+            ("ok cpython 3.12.1 0 arm64 /p", "no-pip"),
+            ("damaged lib/a b.py", "damaged"),
+        ],
+    )
+    def test_only_a_whole_answer_of_a_plain_python_is_a_good_one(self, said: str, verdict: str) -> None:
+        found = parse_judged("/p", said)
+        assert (found.verdict, found.is_usable) == (verdict, False)
+        assert found.objection in OBJECTIONS.values()
 
-    def test_a_host_that_is_no_posix_shell_is_an_error(self) -> None:
-        with pytest.raises(NativePythonError, match="did not answer"):
-            parse_answer("This account is not available.")
+    @pytest.mark.parametrize("text", ["This account is not available.", marked()[:-20], ""])
+    def test_a_host_that_is_no_posix_shell_is_an_error(self, text: str) -> None:
+        with pytest.raises(MetalfleetError, match="did not answer"):
+            parse_answer(text)
+
+    @pytest.mark.parametrize(
+        ("machine", "sysctl", "is_one"),
+        [
+            ("arm64", {}, True),
+            ("x86_64", {"hw.optional.arm64": "1"}, True),
+            ("x86_64", {"machdep.cpu.brand_string": "Apple M1"}, True),
+            ("x86_64", {"machdep.cpu.brand_string": "Intel(R) Core(TM) i7-9750H"}, False),
+            ("x86_64", {"hw.optional.arm64": "0"}, False),
+            ("x86_64", {}, None),
+        ],
+    )
+    def test_what_a_mac_does_not_tell_is_not_known(
+        self, machine: str, sysctl: dict[str, str], is_one: bool | None
+    ) -> None:
+        assert Host("/r", "Darwin", machine, sysctl=sysctl).is_apple_silicon is is_one
+
+    def test_a_mac_that_does_not_tell_is_not_called_an_intel(self) -> None:
+        with pytest.raises(MetalfleetError, match="does not tell whether it is one with Apple Silicon"):
+            make_plan(mac(machine="x86_64", sysctl={}), declaration())
 
 
 class TestSecrets:
@@ -304,12 +372,88 @@ class TestSecrets:
         assert scripts.curl_quoted('a"b\\c') == 'a\\"b\\\\c'
 
 
-class TestFailures:
-    PLAN = Plan(STANDALONE, "3.12.16", parse_uv(UV), ("absent",))
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"version": "3.1x"}, "native_python_version is '3.1x'"),
+            ({"version": "3.12.16"}, r'no minor version\. Write it such as "3\.12"'),
+            ({"archives": {3.1: {}}}, "its key 3.1 is no minor version between quotes"),
+            ({"archives": {"3.12": {"version": "3.12.1"}}}, "does not say version, build, sha256"),
+            ({"archives": {"3.12": "3.12.1"}}, "does not say"),
+            ({"archives": {"3.12": {"version": "3.11.1", "build": 1, "sha256": {}}}}, "does not say"),
+            ({"archives": {"3.12": {"version": "3.11.1", "build": 1, "sha256": {"a": "b"}}}}, "no full version of it"),
+            ({"root": "$HOME/x"}, "native_python_root has the character '\\$'"),
+            ({"root": "~ann/x"}, "names another user's home"),
+            ({"root": "x/y"}, "is relative"),
+            ({"root": ""}, "native_python_root is empty"),
+            ({"existing": "python3"}, "native_python_existing is relative"),
+            ({"existing": "/opt/../bin/python3"}, r"goes up again by '\.\.'"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused_in_one_paragraph(self, changed: dict[str, Any], message: str) -> None:
+        with pytest.raises(MetalfleetError, match=message) as refused:
+            make_plan(mac(), declaration(**changed))
+        assert "\n" not in str(refused.value)
+        assert refused.value.problem.remedy
 
+    def test_a_home_is_understood_for_an_interpreter_too(self) -> None:
+        named = declaration(source="existing", existing="~/.pyenv//versions/3.12.1/bin/python3.12")
+        there = judged("/Users/a/.pyenv/versions/3.12.1/bin/python3.12", "3.12.1")
+        made = make_plan(mac(there, **linked(there)), named)
+        assert (made.reasons, made.python) == ((), there.path)
+
+    def test_a_users_pins_are_on_top_of_the_collections(self) -> None:
+        own = {"archives": {"3.13": {"version": "3.13.1", "build": 1, "sha256": {"a": "b"}}}}
+        assert data.pins_of("standalone", own).keys() == {*data.pinned_pythons()["archives"], "3.13"}
+        assert data.pins_of("homebrew", own) == {}
+        assert data.other_minors(own, "3.11")[0] == "3.13"
+
+    def test_every_pin_of_the_collection_is_valid(self) -> None:
+        for option, pins in data.pinned_pythons().items():
+            assert data.checked_pins(option, pins) == pins
+        assert pinned_uv().requirement.startswith(f"uv=={UV} --hash=sha256:")
+        assert len(pinned_uv().digests) == 4
+
+    def test_hashes_may_be_written_in_capitals(self) -> None:
+        pin = {"version": "3.12.16", "build": "20261110", "sha256": {"aarch64-apple-darwin": SHA256.upper()}}
+        step = make_plan(mac(), declaration(archives={"3.12": pin})).step
+        assert step
+        assert step.artifact
+        assert step.artifact.sha256 == SHA256
+
+    def test_credentials_go_to_the_mirror_and_the_index_and_to_nobody_else(self) -> None:
+        given = {"username": "fleet", "password": "p@ss/word"}
+        wanted = declaration(
+            **given,
+            mirror="https://mirror/pbs",
+            index_url="https://index/simple",
+            extra_index_urls=["https://index/more", "https://elsewhere/simple", "https://mirror/pypi"],
+        )
+        said = "https://fleet:p%40ss%2Fword@"
+        assert wanted.indexes == [
+            *(said + "index/simple", said + "index/more", "https://elsewhere/simple", said + "mirror/pypi")
+        ]
+        [script] = scripts.scripts_for(mac(), make_plan(mac(), declaration(**given)), declaration(**given))
+        assert script.variables["user"] == ""
+        assert "p%40ss" not in wanted.mask(" ".join(wanted.indexes))
+
+
+class TestEffect:
+    PLAN = Plan(STANDALONE, "3.12.16", pinned_uv(), ("absent", "uv"))
+
+    def test_what_was_done_must_be_there(self) -> None:
+        refuse_no_effect(mac(**linked(judged(STANDALONE))), self.PLAN, declaration())
+        with pytest.raises(
+            MetalfleetError, match=r"not in use\. .*left to do: interpreter-changed, uv\. .*leads to /p"
+        ):
+            refuse_no_effect(mac(interpreter=judged("/p")), self.PLAN, declaration())
+
+
+class TestFailures:
     def explain(self, status: int, said: str, **changed: Any) -> str:
         wanted = declaration(**changed)
-        return scripts.explain_failure(status, said, make_plan(mac(), wanted), mac(), wanted)
+        return str(failures.explain(status, said, make_plan(mac(), wanted), mac(), wanted))
 
     def test_a_full_disk_is_named_whatever_failed(self) -> None:
         text = self.explain(24, "tar: write error: No space left on device")
@@ -321,14 +465,39 @@ class TestFailures:
         assert "secret" not in text
         assert "https://***@m/x/20261110/cpython" in text
 
+    @pytest.mark.parametrize(
+        ("status", "said", "cause"),
+        [
+            (24, "Could not find an activated virtualenv (required).", "uv could not be installed"),
+            (24, "WARNING: ... NewConnectionError(...)\nERROR: No matching distribution found", "cannot be reached"),
+            (24, "ERROR: No matching distribution found for uv", "has no wheel of the pinned uv for this host"),
+            (24, "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "another uv under the pinned version"),
+            (24, "WARNING: 401 Error, Credentials not correct", "refuses the credentials"),
+            (24, "SSLError(SSLCertVerificationError", "does not accept the certificate"),
+            (21, "mkdir: /r/python: Not a directory", "a file or folder is in the way below"),
+            (21, "mkdir: /r: Permission denied", "could not be written"),
+            (29, "tar: Unrecognized archive format", "the archive could not be unpacked"),
+        ],
+    )
+    def test_the_cause_is_named_as_what_it_is(self, status: int, said: str, cause: str) -> None:
+        assert cause in self.explain(status, said)
+
+    def test_an_interpreters_verdict_is_told_in_words(self) -> None:
+        assert "/r/bin/python3: it has no arm64 code." in self.explain(23, "dyld: no\n/r/bin/python3: foreign\n")
+
     def test_every_status_of_the_scripts_is_explained(self) -> None:
         text = (scripts.SCRIPTS / "common.sh").read_text(encoding="utf-8")
-        lines = [line for line in text.splitlines() if line.startswith(("NOT_STORED=", "NO_BREW="))]
+        lines = [line for line in text.splitlines() if line.startswith(("BAD_HASH=", "NOT_UNPACKED="))]
         statuses = {int(part.partition("=")[2]) for line in lines for part in line.split()}
-        assert statuses == set(scripts.FAILURES)
+        assert statuses == set(failures.FAILURES)
 
     def test_a_status_that_nobody_knows_is_told(self) -> None:
         assert "ended with status 1. Run again" in self.explain(1, "")
+
+    def test_remedies_name_options_that_there_are(self) -> None:
+        remedies = [remedy for _, remedy in failures.FAILURES.values()] + [each[3] for each in failures.SAID]
+        named = {name for remedy in remedies for name in re.findall(r"\b(?:native_python|tensorflow)_\w+", remedy)}
+        assert named <= set(variables())
 
 
 class TestFilesOfTheController:
@@ -340,7 +509,9 @@ class TestFilesOfTheController:
         path = tmp_path / plan.step.artifact.path
         path.parent.mkdir()
         path.write_bytes(b"damaged")
-        with pytest.raises(NativePythonError, match=r"damaged: .* has SHA-256 .* declared is abab"):
+        with pytest.raises(
+            MetalfleetError, match=r"is damaged or another one\. .*pinned one is abab.*from https://git"
+        ):
             scripts.scripts_for(mac(), plan, wanted)
 
     @pytest.mark.parametrize(
@@ -352,7 +523,7 @@ class TestFilesOfTheController:
     )
     def test_a_missing_file_is_named(self, tmp_path: Path, option: str, message: str) -> None:
         wanted = declaration(**{option: str(tmp_path / "none")})
-        with pytest.raises(NativePythonError, match=message):
+        with pytest.raises(MetalfleetError, match=message):
             scripts.scripts_for(mac(), make_plan(mac(), wanted), wanted)
 
     def test_the_wheel_of_the_hosts_platform_is_sent_if_it_is_whole(self, tmp_path: Path) -> None:
@@ -364,7 +535,7 @@ class TestFilesOfTheController:
         assert sent == {"uv-0.13.9-py3-none-macosx_11_0_arm64.whl": b"macosx_11_0_arm64"}
         assert scripts.local_wheel(str(tmp_path), uv, "linux-aarch64") == {}
         assert scripts.local_wheel("https://mirror", uv, "macos-arm64") == {}
-        with pytest.raises(NativePythonError, match="wheel of uv is damaged: .*manylinux"):
+        with pytest.raises(MetalfleetError, match="wheel of uv is damaged: .*manylinux"):
             scripts.local_wheel(str(tmp_path), uv, "linux-x86_64")
 
     def test_files_come_out_of_the_stream_as_they_went_in(self) -> None:
@@ -428,23 +599,91 @@ class TestLooking:
 
     def test_a_line_that_was_cut_off_is_not_evaluated(self) -> None:
         script = scripts.Script("inspect.sh", {"root": "/"}, {})
-        cut = subprocess.run(
-            script.command, shell=True, input=b"root='/Users/a", capture_output=True, check=False, text=False
-        )
+        cut = sh(script.command, script.program + b"root='/Users/a")
         assert (cut.returncode, cut.stdout) == (1, b"")
+
+    def test_a_script_that_was_cut_off_does_nothing(self, tmp_path: Path) -> None:
+        script = scripts.Script("install.sh", {"root": str(tmp_path / "root")}, {})
+        for length in (10, len(script.program) // 2, len(script.program) - 3):
+            sh(script.command, script.program[:length])
+        assert not (tmp_path / "root").exists()
+
+
+def sh(command: str, read: bytes, shell: str = "/bin/sh", **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command as sshd has a login shell do it."""
+    environment = {**os.environ, **variables}
+    return subprocess.run([shell, "-c", command], input=read, capture_output=True, check=False, env=environment)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a script is no interpreter on a Mac")
+class TestJudge:
+    """common.sh: what an interpreter says of itself."""
+
+    def judge(self, tmp_path: Path, content: str, seconds: str = "20") -> str:
+        program = tmp_path / "bin/python3.12"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{content}\n")
+        program.chmod(0o755)
+        return shell(f'root=/r system=Linux SECONDS_TO_ANSWER={seconds}; judge "$1"', program).stdout.strip()
+
+    @pytest.mark.parametrize(
+        ("content", "verdict"),
+        [
+            ("exit 0", "garbage"),
+            ("echo hello", "garbage"),
+            ("printf 'python cpython 3.12.1 1 arm64 /p\\nand more'", "garbage"),
+            ("echo; echo python cpython 3.12.1 1 arm64 /p", "garbage"),
+            ("exit 3", "status-3"),
+            ("kill -9 $$", "status-137"),
+            (f'exec "{sys.executable}" "$@"', "ok cpython {}.{}.{} 1".format(*sys.version_info)),
+        ],
+    )
+    def test_only_what_answers_as_a_python_is_one(self, tmp_path: Path, content: str, verdict: str) -> None:
+        assert self.judge(tmp_path, content).startswith(verdict)
+
+    def test_a_folder_is_no_interpreter(self, tmp_path: Path) -> None:
+        assert shell('judge "$1"', tmp_path).stdout.strip() == "missing"
+
+    def test_one_that_hangs_is_ended_with_all_that_it_started(self, tmp_path: Path) -> None:
+        started = tmp_path / "started"
+        content = f"sleep 987 & echo $! > {started}; trap '' HUP; while :; do sleep 986; done"
+        assert self.judge(tmp_path, content, seconds="1") == "timed-out"
+        child = Path("/proc", started.read_text().strip())
+        deadline = time.monotonic() + 30
+        while child.exists() and "(zombie)" not in (child / "status").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 class TestInspect:
     def test_it_says_what_this_machine_has(self, tmp_path: Path) -> None:
         wanted = declaration(root=str(tmp_path / "a root"), source="existing", existing=sys.executable)
-        script = scripts.Script("inspect.sh", question(wanted), {})
-        done = subprocess.run(
-            script.command, shell=True, input=script.standard_input, capture_output=True, check=True, text=False
-        )
-        host = parse_answer(done.stdout.decode())
+        script = scripts.inspection(wanted)
+        host = parse_answer(sh(script.command, script.standard_input).stdout.decode())
         assert (host.root, host.system, host.uid) == (wanted.root, os.uname().sysname, str(os.getuid()))
         assert host.candidates == (judged(sys.executable, "{}.{}.{}".format(*sys.version_info)),)
         assert host.interpreter == Judged()
+
+    @pytest.mark.parametrize("login_shell", ["tcsh", "csh", "zsh", "bash", "dash"])
+    @pytest.mark.parametrize("become", [False, True])
+    def test_any_login_shell_will_do(self, tmp_path: Path, login_shell: str, *, become: bool) -> None:
+        program = shutil.which(login_shell)
+        if not program:
+            pytest.skip(f"there is no {login_shell} here")
+        script = scripts.inspection(declaration(root=str(tmp_path / "root!")))
+        command = f"/bin/sh -c {shlex.quote(script.command)}"  # as Ansible does, and once more as its become does
+        command = f"/bin/sh -c {shlex.quote(command)}" if become else command
+        done = sh(command, script.standard_input, program, HOME=str(tmp_path))
+        assert parse_answer(done.stdout.decode()).root == str(tmp_path / "root!"), done
+
+    def test_what_start_up_files_have_set_does_not_matter(self, tmp_path: Path) -> None:
+        script = scripts.inspection(declaration(root=str(tmp_path), source="existing", existing=sys.executable))
+        set_before = {"PATH": "/nonexistent", "PYTHONHOME": "/nonexistent", "CDPATH": "/", "LC_ALL": "de_DE.UTF-8"}
+        before = "umask 077; cd /tmp; printf 'Welcome [to] root=/evil'; "
+        done = sh(before + script.command, script.standard_input, **set_before)
+        host = parse_answer(done.stdout.decode())
+        assert host.root == str(tmp_path)
+        assert [each.verdict for each in host.candidates] == ["ok"]
 
 
 @pytest.fixture
@@ -456,6 +695,7 @@ def archive(tmp_path: Path) -> Callable[[str], bytes]:
         tree.mkdir(parents=True, exist_ok=True)
         (tree / "python3.12").write_text(interpreter)
         (tree / "python3.12").chmod(0o755)
+        (tree / "more.py").write_text("")
         path = tmp_path / "archive.tar.gz"
         with tarfile.open(path, "w:gz") as tar:
             tar.add(tree.parent, "python")
@@ -474,10 +714,11 @@ class TestInstall:
 
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
-        uv = tmp_path / "root" / "uv" / "0.13.9" / "bin" / "uv"
+        uv = tmp_path / "root" / "uv" / UV / "bin" / "uv"
         uv.parent.mkdir(parents=True)
-        uv.write_text("#!/bin/sh\n")
+        uv.write_text(f"#!/bin/sh\necho uv {UV}\n")
         uv.chmod(0o755)
+        intact.record(uv.parents[1])
         return tmp_path / "root"
 
     def install(
@@ -485,13 +726,13 @@ class TestInstall:
     ) -> subprocess.CompletedProcess[bytes]:
         digest = sha256 or hashlib.sha256(content).hexdigest()
         variables = {"root": str(root), "python": f"{root}/python/cpython-3.12.16+1/bin/python3.12", "step": "unpack"}
-        variables |= {"uv_version": "0.13.9", "index_url": "", "sha256": digest, "url": "", "user": "", "proxy": ""}
-        files = {"finish.py": (scripts.SCRIPTS / "finish.py").read_bytes(), "requirements.txt": UV.encode()}
+        variables |= dict.fromkeys(("index_url", "extra_index_urls", "url", "user", "proxy"), "")
+        variables |= {"uv_version": UV, "sha256": digest}
+        files = {"finish.py": (scripts.SCRIPTS / "finish.py").read_bytes(), "intact.py": scripts.INTACT.read_bytes()}
+        files |= {"requirements.txt": pinned_uv().requirement.encode()}
         files |= {} if "url" in changed else {"artifact": content}
         script = scripts.Script("install.sh", {**variables, **changed}, files)
-        return subprocess.run(
-            script.command, shell=True, input=script.standard_input, capture_output=True, check=False, text=False
-        )
+        return sh(script.command, script.standard_input)
 
     def unpacked(self, root: Path) -> list[str]:
         return [entry.name for entry in (root / "python").iterdir() if entry.name != ".lock"]
@@ -499,9 +740,30 @@ class TestInstall:
     def test_everything_is_in_place_and_linked(self, root: Path, archive: Callable[[str], bytes]) -> None:
         done = self.install(root, archive(RUNS))
         assert (done.returncode, done.stderr) == (0, b"")
-        assert str((root / "bin/python3").readlink()) == f"{root}/python/cpython-3.12.16+1/bin/python3.12"
-        assert str((root / "bin/uv").readlink()) == f"{root}/uv/0.13.9/bin/uv"
+        python = f"{root}/python/cpython-3.12.16+1/bin/python3.12"
+        assert str((root / "bin/python3").readlink()) == python
+        assert str((root / "bin/uv").readlink()) == f"{root}/uv/{UV}/bin/uv"
         assert self.unpacked(root) == ["cpython-3.12.16+1"]
+        after = parse_answer(done.stdout.decode())
+        assert (after.interpreter.path, after.interpreter.is_usable, after.uv_version) == (python, True, UV)
+        assert intact.difference(root / "python/cpython-3.12.16+1") == ""
+
+    def test_what_is_in_the_way_of_a_link_is_set_aside_and_said(
+        self, root: Path, archive: Callable[[str], bytes]
+    ) -> None:
+        (root / "bin/python3/theirs").mkdir(parents=True)
+        (root / "bin/uv").write_text("theirs")
+        (root / "set-aside/uv").mkdir(parents=True)
+        done = self.install(root, archive(RUNS))
+        assert parse_answer(done.stdout.decode()).set_aside == (f"{root}/set-aside/uv.1", f"{root}/set-aside/python3")
+        assert (root / "set-aside/uv.1").read_text() == "theirs"
+        assert (root / "set-aside/python3/theirs").is_dir()
+        assert (root / "bin/python3").is_symlink()
+
+    def test_a_file_in_the_way_of_a_folder_is_named(self, root: Path, archive: Callable[[str], bytes]) -> None:
+        (root / "python").write_text("theirs")
+        done = self.install(root, archive(RUNS))
+        assert (done.returncode, str(root / "python").encode() in done.stderr) == (21, True)
 
     def test_a_damaged_archive_leaves_nothing(self, root: Path, archive: Callable[[str], bytes]) -> None:
         content = archive(RUNS)
@@ -512,24 +774,36 @@ class TestInstall:
         assert self.unpacked(root) == []
         assert not (root / "bin/python3").is_symlink()
 
-    @pytest.mark.parametrize(("interpreter", "status"), [("kill -9 $$", 25), ("echo broken >&2; exit 3", 23)])
+    def test_a_web_page_instead_of_an_archive_is_named(self, root: Path) -> None:
+        done = self.install(root, b"\n<!DOCTYPE HTML><html><title>Sign in</title></html>", "ab" * 32)
+        assert done.returncode == 28
+
+    def test_a_pinned_file_that_is_no_archive_is_not_a_full_disk(self, root: Path) -> None:
+        done = self.install(root, b"this is no archive")
+        assert (done.returncode, b"tar" in done.stderr) == (29, True)
+
+    @pytest.mark.parametrize(
+        ("interpreter", "status"), [("kill -9 $$", 25), ("echo broken >&2; exit 3", 23), ("echo nonsense", 23)]
+    )
     def test_an_interpreter_that_does_not_run_is_not_put_in_place(
         self, root: Path, archive: Callable[[str], bytes], interpreter: str, status: int
     ) -> None:
         done = self.install(root, archive(f"#!/bin/sh\n{interpreter}\n"))
         assert done.returncode == status
-        assert (b"broken" in done.stderr) == (status == 23)
+        assert (b"broken" in done.stderr) == ("broken" in interpreter)
         assert self.unpacked(root) == []
 
-    def test_a_broken_installation_of_the_same_name_is_replaced(
+    def test_a_damaged_installation_of_the_same_name_is_replaced(
         self, root: Path, archive: Callable[[str], bytes]
     ) -> None:
-        broken = root / "python/cpython-3.12.16+1/bin/python3.12"
-        broken.parent.mkdir(parents=True)
-        broken.write_text("#!/bin/sh\nexit 1\n")
-        broken.chmod(0o755)
-        assert self.install(root, archive(RUNS)).returncode == 0
-        assert broken.read_text() == RUNS
+        content = archive(RUNS)
+        assert self.install(root, content).returncode == 0
+        installation = root / "python/cpython-3.12.16+1"
+        (installation / "bin/more.py").unlink()
+        assert intact.difference(installation) == "bin/more.py"
+        done = self.install(root, content)
+        assert parse_answer(done.stdout.decode()).set_aside == ()
+        assert intact.difference(installation) == ""
         assert self.unpacked(root) == ["cpython-3.12.16+1"]
 
     def test_what_a_killed_run_left_is_removed_and_what_a_living_one_has_is_kept(
@@ -546,13 +820,12 @@ class TestInstall:
         assert alive.exists()
 
     def test_a_stream_that_was_cut_off_leaves_nothing(self, root: Path, archive: Callable[[str], bytes]) -> None:
-        line = scripts.Script("install.sh", {"root": str(root), "python": "/p", "step": "unpack"}, {})
-        whole = scripts.Script("install.sh", line.variables, {"finish.py": b"x" * 5000, "artifact": archive(RUNS)})
+        variables = {"root": str(root), "python": "/p", "step": "unpack"}
+        script = scripts.Script("install.sh", variables, {"finish.py": b"x" * 5000, "artifact": archive(RUNS)})
+        first = script.standard_input.index(b"\n", len(script.program)) + 1
         for length in (1024, 4000):
-            first = whole.standard_input.index(b"\n") + 1
-            cut = whole.standard_input[: first + length]
-            done = subprocess.run(line.command, shell=True, input=cut, capture_output=True, check=False, text=False)
-            assert done.returncode in (20, 21)
+            done = sh(script.command, script.standard_input[: first + length])
+            assert done.returncode == 34
         assert self.unpacked(root) == []
 
     def test_the_archive_comes_from_a_url(self, root: Path, archive: Callable[[str], bytes], tmp_path: Path) -> None:
@@ -563,7 +836,82 @@ class TestInstall:
         assert missing.returncode == 22
 
 
-def test_every_source_is_documented() -> None:
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import SOURCES as NAMES
+class TestSettingsOfPip:
+    """finish.py: what counts of the user's settings, and what does not."""
 
-    assert tuple(SOURCES) == NAMES
+    HABITS = "require-virtualenv = true\nuser = true\nprefix = /x\ntarget = /y\nconstraint = /z\ndry-run = true\n"
+    FIXED: ClassVar[dict[str, str]] = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
+
+    @pytest.fixture
+    def finish(self) -> Any:
+        specification = importlib.util.spec_from_file_location("finish", scripts.SCRIPTS / "finish.py")
+        assert specification
+        assert specification.loader
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        return module
+
+    @pytest.fixture
+    def config(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        for name in [name for name in os.environ if name.startswith(("PIP_", "XDG_"))]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for name in ("index_url", "extra_index_urls", "proxy"):
+            monkeypatch.setenv(name, "")
+        return tmp_path / "pip.conf"
+
+    def pip(self, finish: Any) -> dict[str, str]:
+        made: dict[str, str] = finish.environment_of_pip()
+        return {name: value for name, value in made.items() if name.startswith(("PIP_", "PYTHON"))}
+
+    def test_where_packages_come_from_counts_and_habits_do_not(
+        self, finish: Any, config: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(finish, "settings_files", lambda _: [config])
+        indexes = "index_url = https://index\nextra-index-url =\n  https://a\n  https://b\n"
+        config.write_text(f"[global]\n{self.HABITS}{indexes}cert = /ca\n[install]\nproxy = http://proxy\nuser = true\n")
+        monkeypatch.setenv("PIP_REQUIRE_VIRTUALENV", "true")
+        monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+        monkeypatch.setenv("PIP_CERT", "/other")
+        assert self.pip(finish) == {
+            **self.FIXED,
+            "PIP_INDEX_URL": "https://index",
+            "PIP_EXTRA_INDEX_URL": "https://a https://b",
+            "PIP_PROXY": "http://proxy",
+            "PIP_CERT": "/other",
+        }
+
+    def test_a_broken_file_says_nothing(self, finish: Any, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        sound = config.with_name("sound")
+        sound.write_text("[global]\nindex-url = https://index\n")
+        monkeypatch.setattr(finish, "settings_files", lambda _: [sound, config])
+        for content in (b"index-url = https://no-section\n", b"\xff\xfe", b"[global\n"):
+            config.write_bytes(content)
+            assert self.pip(finish) == {**self.FIXED, "PIP_INDEX_URL": "https://index"}
+
+    def test_what_is_declared_replaces_the_users(
+        self, finish: Any, config: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(finish, "settings_files", lambda _: [config])
+        theirs = "index-url = https://theirs\nfind-links = /theirs\nno-index = true\nproxy = http://p\n"
+        config.write_text(f"[global]\n{theirs}")
+        monkeypatch.setenv("index_url", "https://ours")
+        monkeypatch.setenv("extra_index_urls", "https://more")
+        assert self.pip(finish) == {
+            **self.FIXED,
+            "PIP_INDEX_URL": "https://ours",
+            "PIP_EXTRA_INDEX_URL": "https://more",
+            "PIP_PROXY": "http://p",
+        }
+
+    @pytest.mark.usefixtures("config")
+    def test_the_files_are_those_of_pip(self, finish: Any) -> None:
+        from pip._internal.configuration import get_configuration_files, kinds
+
+        pips = {file for kind in (kinds.GLOBAL, kinds.USER) for file in get_configuration_files()[kind]}
+        assert pips <= set(map(str, finish.settings_files(os.environ)))
+        assert finish.settings_files({"PIP_CONFIG_FILE": os.devnull}) == []
+
+
+def test_every_source_is_documented() -> None:
+    assert list(SOURCES) == NAMES

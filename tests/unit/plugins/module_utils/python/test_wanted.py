@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import wanted as engine
 
 IN_ORDER = engine.Linked("/p/python3.12", True, "3.12.16", "/r/uv/0.13.9/bin/uv", True)
@@ -35,11 +37,43 @@ class TestLinked:
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin/python3").symlink_to(python)
         (tmp_path / "bin/uv").symlink_to("../uv/0.13.9/bin/uv")
+        for folder in (python.parents[1], uv.parents[1]):
+            intact.record(folder)
         seen = engine.linked(tmp_path)
         assert seen == engine.Linked(str(python), True, "3.12.16", f"{tmp_path}/bin/../uv/0.13.9/bin/uv", True)
         assert engine.find_reasons(seen, str(python), "0.13.9") == []
         uv.unlink()
         assert engine.find_reasons(engine.linked(tmp_path), str(python), "0.13.9") == ["uv"]
+
+    def test_what_we_installed_must_be_as_it_was(self, tmp_path: Path) -> None:
+        python = program(tmp_path / "python/cpython-3.12.16+1/bin/python3.12")
+        module = program(tmp_path / "python/cpython-3.12.16+1/lib/python3.12/json.py")
+        uv = program(tmp_path / "uv/0.13.9/bin/uv")
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/python3").symlink_to(python)
+        (tmp_path / "bin/uv").symlink_to(uv)
+        assert engine.linked(tmp_path).damage == intact.RECORD
+        for folder in (python.parents[1], uv.parents[1]):
+            intact.record(folder)
+        in_order = engine.linked(tmp_path)
+        assert engine.find_reasons(in_order, str(python), "0.13.9") == []
+        module.unlink()
+        uv.write_bytes(b"")
+        seen = engine.linked(tmp_path)
+        assert (seen.damage, seen.uv_runs) == ("lib/python3.12/json.py", False)
+        assert engine.find_reasons(seen, str(python), "0.13.9") == ["interpreter-damaged", "uv"]
+
+    def test_an_interpreter_of_others_has_no_record(self, tmp_path: Path) -> None:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/python3").symlink_to(sys.executable)
+        assert engine.linked(tmp_path).damage == ""
+
+    def test_a_folder_in_the_place_of_a_link_is_not_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "bin/python3").mkdir(parents=True)
+        seen = engine.linked(tmp_path)
+        assert (seen.python, seen.python_runs) == (f"{tmp_path}/bin/python3", False)
+        assert engine.find_reasons(seen, "/p/python3.12", "0.13.9") == ["interpreter-changed", "uv"]
+        assert engine.find_reasons(seen, None, "0.13.9") == ["interpreter-missing", "uv"]
 
     def test_a_starter_names_the_interpreter_that_it_starts(self, tmp_path: Path) -> None:
         program(tmp_path / "bin/python3").write_text(f'#!/bin/sh\n# {sys.executable}\nexec x "$@"\n')
@@ -50,9 +84,10 @@ class TestLinked:
     @pytest.mark.parametrize(
         "content", [b"", b"#!/bin/sh\n", b"#!/bin/sh\n# see below\n", b"\xff\n\xff\n", b"\n" * 9999]
     )
-    def test_a_file_that_is_no_starter_leads_nowhere(self, tmp_path: Path, content: bytes) -> None:
-        program(tmp_path / "bin/python3").write_bytes(content)
-        assert engine.linked(tmp_path).python == ""
+    def test_a_file_that_is_no_starter_leads_to_itself(self, tmp_path: Path, content: bytes) -> None:
+        entry = program(tmp_path / "bin/python3")
+        entry.write_bytes(content)
+        assert engine.linked(tmp_path).python == str(entry)
 
     def test_a_link_to_nothing_is_known_but_does_not_run(self, tmp_path: Path) -> None:
         (tmp_path / "bin").mkdir()
@@ -68,6 +103,7 @@ class TestReasons:
             ({"python": "", "python_runs": False, "uv": "", "uv_runs": False}, ["absent", "uv"]),
             ({"python": "/p/other"}, ["interpreter-changed"]),
             ({"python_runs": False}, ["interpreter-missing"]),
+            ({"damage": "lib/python3.12/json.py"}, ["interpreter-damaged"]),
             ({"uv": "/r/uv/0.13.10/bin/uv"}, ["uv"]),
             ({"uv": "/opt/homebrew/bin/uv"}, ["uv"]),
             ({"uv_runs": False}, ["uv"]),
@@ -111,6 +147,13 @@ class TestWanted:
             == "/my/python"
         )
 
-    def test_a_version_without_a_pin_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(KeyError):
-            engine.wanted(tmp_path, "standalone", "3.8", system="Darwin", pins=PINS)
+    def test_a_home_is_that_of_the_user(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/Users/ann")
+        wanted = engine.wanted(tmp_path, "existing", "3.12", system="Darwin", pins={}, existing="~/x//python3")
+        assert wanted.python == "/Users/ann/x/python3"
+
+    @pytest.mark.parametrize("minor", ["3.8", "3.13", "3.1", ""])
+    def test_a_version_without_a_pin_is_told_with_those_that_there_are(self, tmp_path: Path, minor: str) -> None:
+        message = f"no pinned Python {minor} for .*There are: 3.12. .*native_python_version .*native_python_archives"
+        with pytest.raises(MetalfleetError, match=message):
+            engine.wanted(tmp_path, "standalone", minor, system="Darwin", pins=PINS)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""Whether a folder that we installed is as it was: a record of its files, and a comparison with it.
+
+It is also a program that travels alone, to hosts without anything of ours. One that fails is a difference, too: the
+folder may be that of the very Python that runs it.
+
+    intact.py record FOLDER     writes FOLDER/metalfleet-files.txt
+    intact.py compare FOLDER    prints the first file that is missing or another; nothing if there is none
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RECORD = "metalfleet-files.txt"
+
+
+def record(folder: Path) -> None:
+    """Write down mode, size, time and path of every file; what Python compiles for itself is left out."""
+    (folder / RECORD).unlink(missing_ok=True)
+    lines = [_describe(folder, path) for path in _files(folder, "")]
+    (folder / RECORD).write_text("\n".join([f"{len(lines)} files", *lines]), "utf-8", "surrogateescape")
+
+
+def difference(folder: Path) -> str:
+    """The first file that is not as it was recorded, or the record itself; "" if all are. More files do not count."""
+    try:
+        count, *lines = (folder / RECORD).read_text("utf-8", "surrogateescape").split("\n")
+    except OSError:
+        return RECORD
+    if count != f"{len(lines)} files":
+        return RECORD
+    return next((path for line in lines for path in [line.split(" ", 3)[-1]] if _describe(folder, path) != line), "")
+
+
+def _files(folder: Path, below: str) -> Iterator[str]:
+    with os.scandir(folder / below) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if not entry.is_dir(follow_symlinks=False):
+                yield below + entry.name
+            elif entry.name != "__pycache__":
+                yield from _files(folder, f"{below}{entry.name}/")
+
+
+def _describe(folder: Path, path: str) -> str:
+    try:
+        status = os.lstat(f"{folder}/{path}")
+    except OSError:
+        return ""
+    # The time of a link says nothing, and not every archive keeps it.
+    time = 0 if stat.S_ISLNK(status.st_mode) else status.st_mtime_ns
+    return f"{status.st_mode:o} {status.st_size} {time} {path}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "record":
+        record(Path(sys.argv[2]))
+    else:
+        sys.stdout.write(difference(Path(sys.argv[2])))

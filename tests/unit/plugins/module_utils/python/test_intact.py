@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a folder is as it was recorded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("bin/python3", "lib/python3/json/__init__.py", "lib/a b.py", "lib/\u00e4.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    (tmp_path / "bin/python").symlink_to("python3")
+    intact.record(tmp_path)
+    return tmp_path
+
+
+def test_what_was_not_touched_is_as_it_was(folder: Path) -> None:
+    assert intact.difference(folder) == ""
+    intact.record(folder)
+    assert intact.difference(folder) == ""
+
+
+@pytest.mark.parametrize(
+    ("harm", "path"),
+    [
+        ("rm lib/python3/json/__init__.py", "lib/python3/json/__init__.py"),
+        ("echo '# more' >> 'lib/a b.py'", "lib/a b.py"),
+        ("chmod 0 bin/python3", "bin/python3"),
+        ("touch -t 200101010101 lib/\u00e4.py", "lib/\u00e4.py"),
+        ("ln -sfn xpython3 bin/python", "bin/python"),
+        ("rm 'lib/a b.py'; mkfifo 'lib/a b.py'", "lib/a b.py"),
+        ("rm metalfleet-files.txt", intact.RECORD),
+        ("echo 5 files > metalfleet-files.txt", intact.RECORD),
+        (": > metalfleet-files.txt", intact.RECORD),
+    ],
+)
+def test_what_is_missing_or_another_is_named(folder: Path, harm: str, path: str) -> None:
+    subprocess.run(harm, shell=True, check=True, cwd=folder)
+    assert intact.difference(folder) == path
+
+
+def test_what_python_compiles_and_others_add_does_not_count(folder: Path) -> None:
+    (folder / "lib/__pycache__").mkdir()
+    (folder / "lib/__pycache__/x.pyc").touch()
+    (folder / ".DS_Store").touch()
+    assert intact.difference(folder) == ""
+
+
+def test_it_is_a_program_too(folder: Path) -> None:
+    def run(command: str) -> str:
+        program = [sys.executable, "-I", intact.__file__, command, str(folder)]
+        return subprocess.run(program, check=True, capture_output=True, text=True).stdout
+
+    (folder / "lib/a b.py").unlink()
+    assert run("compare") == "lib/a b.py"
+    assert run("record") == ""
+    assert run("compare") == ""
