@@ -29,12 +29,15 @@ class Wheel:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
-def make_wheel(folder: Path, name: str, version: str = "1.0", files: Mapping[str, bytes] | None = None) -> Wheel:
+def make_wheel(
+    folder: Path, name: str, version: str = "1.0", files: Mapping[str, bytes] | None = None, requires: str = ""
+) -> Wheel:
     """Write a pure-Python wheel into a folder; without `files` it holds one module of its name."""
+    requirement = f"Requires-Dist: {requires}\n" if requires else ""
     info = f"{name}-{version}.dist-info"
     content = {
         **(files if files is not None else {f"{name}/__init__.py": f"VERSION = {version!r}\n".encode()}),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requirement}".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{path},sha256={_encode(data)},{len(data)}\n" for path, data in content.items())

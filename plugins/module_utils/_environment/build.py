@@ -113,7 +113,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
         probe={key: probe[key] for key in ("verdict", "duration", "macos")} if probe else None,
     )
     manifest.write(generation, complete, checked.tree, checked.owned)
-    return Built(probe, installed.warnings)
+    return Built(probe, (*installed.warnings, *map(say_shared, checked.shared, checked.shared.values())))
 
 
 def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools) -> tuple[Installed, Contents, Checked]:
@@ -185,6 +185,11 @@ def refuse_conflict(path: str, claims: list[Claim], *, is_bare: bool) -> None:
             f"The wheel of {claims[0].owner} brings the file {path}, which {whose}",
             remedy="Remove one of them from the lock.",
         )
+
+
+def say_shared(path: str, owners: list[str]) -> str:
+    """What a person is told of a harmless file that several packages bring."""
+    return f"{', '.join(owners)} each bring another {path}. It is only for people to read, so that this does no harm."
 
 
 def is_harmless(path: str) -> bool:

@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed, Commands, Completed
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import manifest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import apply, manifest, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    Declaration,
     declare,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import kernel_path
@@ -30,9 +28,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import look
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds import venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
@@ -40,137 +36,15 @@ from tests.simulated_mac.macho import Kind, stub
 from tests.wheels import Wheel, lock_of, make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+
+from tests.unit.plugins.module_utils.environment.host import INTERPRETER, UV, Host, RefusedError
 
 
 def thin(architecture: str) -> bytes:
     """A library for one architecture."""
     return stub(Kind.BUNDLE, {architecture: ["none"]})
-
-
-UV = Path(sys.executable).with_name("uv")
-INTERPRETER = Path(os.path.realpath(sys.executable))
-
-
-class RecordingCommands(Commands):
-    """Runs everything for real, and remembers it."""
-
-    def __init__(self) -> None:
-        self.calls: list[list[str]] = []
-        self.environments: list[Mapping[str, str]] = []
-
-    def run(
-        self, argv: Sequence[str], *, timeout: float = 10, stdin: str = "", env: Mapping[str, str] | None = None
-    ) -> Completed:
-        self.calls.append(list(argv))
-        self.environments.append(env or {})
-        return super().run(argv, timeout=timeout, stdin=stdin, env=env)
-
-    @property
-    def builds(self) -> int:
-        return sum("venv" in call for call in self.calls)
-
-
-class RefusedError(Exception):
-    """The report has a problem; `environment` is its entry."""
-
-    def __init__(self, environment: dict[str, Any]) -> None:
-        super().__init__(environment["text"])
-        self.environment = environment
-
-
-class Host:
-    """A host's folder in which environments are made, as the module makes them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.wheels = folder / "wheels"
-        self.commands = RecordingCommands()
-        self.network = Network(wheels=str(self.wheels))
-        self.machine = ""
-        packages = (make_wheel(self.wheels, "alpha"), make_wheel(self.wheels, "beta", "2.0"))
-        self.declaration = Declaration("tf", Places(folder / "root", folder / "links"), lock_of(*packages), free_mb=1)
-
-    def bring_python(self, interpreter: Path = INTERPRETER) -> None:
-        """The managed Python and uv, as links."""
-        for entry, target in ((self.places.python, interpreter), (self.places.uv, UV)):
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            entry.unlink(missing_ok=True)
-            entry.symlink_to(target)
-
-    @property
-    def places(self) -> Places:
-        return self.declaration.places
-
-    @property
-    def tools(self) -> Tools:
-        return Tools(Venv(self.places, self.network, self.commands), self.commands, self.probe, self.machine)
-
-    def report(self, *, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
-        document = Document(self.places, (replace(self.declaration, **changed),))
-        return converge(document, check_mode=check_mode, with_diff=True, tools=self.tools)
-
-    def converge(self, *, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
-        """The environment's part of the report. Raises RefusedError for one that has a problem."""
-        report = self.report(check_mode=check_mode, **changed)
-        [environment] = report["environments"]
-        if environment["problem"]:
-            raise RefusedError(environment)
-        assert report["changed"] == bool(environment["plan"])
-        return dict(environment)
-
-    def probe(self, _environment: Path, **_demand: Any) -> dict[str, Any]:
-        return {"ok": True, "verdict": "gpu-ok", "duration": 1.0, "macos": "15.5", "text": "gpu-ok."}
-
-    def four_runs(self, **changed: Any) -> list[list[str]]:
-        """Check, real, again, again in check: the reasons of each."""
-        return [self.converge(check_mode=check, **changed)["reasons"] for check in (True, False, False, True)]
-
-    @property
-    def link(self) -> Path:
-        return self.declaration.link
-
-    @property
-    def packages(self) -> Path:
-        return next(self.link.glob("lib/python3.*/site-packages"))
-
-    def imports(self) -> str:
-        """What the environment says when it is used."""
-        program = "import alpha, beta; print(alpha.VERSION, beta.VERSION)"
-        return subprocess.run(
-            [self.link / "bin/python", "-B", "-c", program], capture_output=True, text=True, check=False
-        ).stdout
-
-    def generations(self) -> list[str]:
-        return sorted(entry.name for entry in self.declaration.home.iterdir())
-
-
-@pytest.fixture
-def new_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    host = Host(tmp_path)
-    host.bring_python()
-    return host
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A host's folder with a cache and nothing else, to save time."""
-    folder = tmp_path_factory.mktemp("template")
-    host = Host(folder)
-    host.bring_python()
-    host.converge()
-    for made in ("root/environments", "root/bin", "links"):
-        shutil.rmtree(folder / made)
-    return folder
-
-
-@pytest.fixture
-def host(new_host: Host, template: Path, tmp_path: Path) -> Host:
-    """A host on which everything is in order."""
-    shutil.copytree(template, tmp_path, dirs_exist_ok=True, symlinks=True)
-    assert new_host.converge()["reasons"] == ["absent"]
-    return new_host
 
 
 def tree(folder: Path) -> set[tuple[str, int]]:
@@ -371,10 +245,6 @@ class TestKernel:
         assert host.four_runs(lock=lock) == [["kernel-changed"], ["kernel-changed"], [], []]
         assert not kernel_path("tf").parent.exists()
 
-    def test_a_lock_without_ipykernel_is_named(self, host: Host) -> None:
-        with pytest.raises(RefusedError, match="has no ipykernel"):
-            host.converge(jupyter_kernel=True)
-
 
 class TestRollback:
     @pytest.fixture
@@ -472,6 +342,55 @@ class TestBuild:
         assert host.imports() == "1.0 2.0\n"
         assert host.converge(lock=lock_of(evil), startup_files_of=("evil",))["reasons"] == ["lock-changed"]
 
+    def test_requirements_that_are_not_met_are_named(self, host: Host) -> None:
+        delta = make_wheel(host.wheels, "delta", requires="epsilon>=2")
+        with pytest.raises(RefusedError, match=r"delta.*requires.*epsilon>=2.*Add them to the lock"):
+            host.converge(lock=lock_of(delta))
+        assert host.imports() == "1.0 2.0\n"
+
+    def test_a_document_that_two_wheels_bring_is_allowed_and_recorded(self, host: Host) -> None:
+        one = make_wheel(host.wheels, "one", files={"one.py": b"", "README.md": b"1", "package_info.json": b"{}"})
+        two = make_wheel(host.wheels, "two", files={"two.py": b"", "README.md": b"2", "package_info.json": b"[]"})
+        done = host.converge(lock=lock_of(one, two))
+        assert ["README.md" in done["warnings"][0], "package_info.json" in done["warnings"][1]] == [True, True]
+        built = manifest.read(host.link.resolve())
+        assert built
+        assert {Path(path).name: owners for path, owners in built.shared.items()} == {
+            "README.md": ["one", "two"],
+            "package_info.json": ["one", "two"],
+        }
+        assert host.converge(lock=lock_of(one, two))["reasons"] == []
+
+    @pytest.mark.parametrize("name", ["shared.py", "shared/data.txt", "shared.so", "README.pth"])
+    def test_what_two_wheels_bring_that_may_do_harm_is_refused(self, host: Host, name: str) -> None:
+        one = make_wheel(host.wheels, "one", files={name: b"1"})
+        two = make_wheel(host.wheels, "two", files={name: b"2"})
+        with pytest.raises(RefusedError, match=r"The wheel of (one|two) brings the file .*still in use"):
+            host.converge(lock=lock_of(one, two))
+
+    def test_an_interpreter_that_hangs_ends_the_build(
+        self, new_host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hanging = tmp_path / "hanging/bin/python3"
+        hanging.parent.mkdir(parents=True)
+        hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
+        hanging.chmod(0o755)
+        new_host.bring_python(hanging)
+        monkeypatch.setattr(venv, "TO_START", 2.0)
+        with pytest.raises(RefusedError, match=r"did not end in time.*Nothing was activated.*no answer within 2 s"):
+            new_host.converge()
+
+    def test_everybody_may_read_what_is_made(self, new_host: Host) -> None:
+        before = os.umask(0o077)
+        try:
+            new_host.converge()
+            assert os.umask(0o077) == 0o077
+        finally:
+            os.umask(before)
+        made = [*new_host.places.root.rglob("*"), *new_host.places.links.iterdir(), new_host.places.links]
+        closed = [path for path in made if not path.is_symlink() and path.stat().st_mode & 0o044 != 0o044]
+        assert [path for path in closed if new_host.places.root / "bin" != path] == []
+
     def test_a_wheel_cannot_write_outside(self, host: Host, tmp_path: Path) -> None:
         files = {"../" * depth + "evil.py": b"" for depth in range(1, 9)}
         evil = make_wheel(host.wheels, "evil", files={**files, "/tmp/evil.py": b"", "evil/__init__.py": b""})
@@ -492,13 +411,6 @@ class TestBuild:
         with pytest.raises(RefusedError, match=r"foreign/x\.so holds code for x86_64, not for arm64"):
             new_host.converge(lock=lock_of(foreign))
 
-    def test_what_is_in_the_way_of_the_link_is_not_overwritten(self, new_host: Host) -> None:
-        new_host.link.mkdir(parents=True)
-        (new_host.link / "work").touch()
-        with pytest.raises(RefusedError, match="is in the way"):
-            new_host.converge()
-        assert (new_host.link / "work").exists()
-
     def test_uv_gets_absolute_interpreters_and_no_search_path(
         self, new_host: Host, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -516,11 +428,6 @@ class TestBuild:
         with pytest.raises(RefusedError, match="could not be reached") as caught:
             new_host.converge()
         assert "secret" not in str(caught.value) + json.dumps(new_host.commands.calls)
-
-    def test_a_full_disk_is_refused_before_the_build(self, new_host: Host) -> None:
-        with pytest.raises(RefusedError, match="The disk is full"):
-            new_host.converge(free_mb=10**9)
-        assert new_host.commands.calls == []
 
     def test_a_lock_without_hashes_is_refused(self, new_host: Host) -> None:
         with pytest.raises(RefusedError, match=r"line 1 pins alpha 1\.0 without a SHA-256"):
@@ -547,18 +454,45 @@ class TestBuild:
 
 
 class TestKeeping:
-    def change_lock(self, host: Host, times: int) -> None:
+    def change_lock(self, host: Host, times: int, **changed: Any) -> None:
         for number in range(times):
-            host.converge(lock=host.declaration.lock + "#" * (number + 1) + "\n")
+            host.converge(lock=host.declaration.lock + "#" * (number + 1) + "\n", **changed)
 
     def test_older_generations_go(self, host: Host) -> None:
         self.change_lock(host, 3)
         assert host.generations() == ["3", "4"]
 
-    def test_one_in_use_stays(self, host: Host) -> None:
+    def test_check_mode_says_what_a_build_makes_surplus(self, host: Host) -> None:
+        self.change_lock(host, 1)
+        foreseen = host.converge(check_mode=True, lock=host.declaration.lock + "# new\n")
+        assert [(action["do"], Path(action["target"]).name) for action in foreseen["plan"]] == [
+            ("build", "3"),
+            ("remove-generation", "1"),
+        ]
+        assert foreseen["reasons"] == ["lock-changed"]
+
+    def test_a_lower_keep_is_applied(self, host: Host) -> None:
+        """As is what a run has left that was killed after the switch."""
+        self.change_lock(host, 2, keep=3)
+        lock = host.declaration.lock + "##\n"
+        surplus = ["surplus-generation"]
+        assert host.four_runs(keep=2, lock=lock) == [surplus, surplus, [], []]
+        assert host.generations() == ["2", "3"]
+        assert host.four_runs(keep=1, lock=lock) == [surplus, surplus, [], []]
+        assert host.generations() == ["3"]
+
+    def test_the_active_one_is_never_surplus(self, host: Host) -> None:
+        self.change_lock(host, 2, keep=3)
+        host.converge(state="rolled_back", generation=1, keep=3)
+        assert host.converge(keep=1)["reasons"] == ["surplus-generation"]
+        assert host.generations() == ["1"]
+
+    def test_one_in_use_stays_and_is_no_reason(self, host: Host) -> None:
         with (host.packages / "alpha/__init__.py").open():
             self.change_lock(host, 3)
+            assert host.converge(lock=host.declaration.lock + "###\n")["reasons"] == []
         assert host.generations() == ["1", "3", "4"]
+        assert host.converge(lock=host.declaration.lock + "###\n")["reasons"] == ["surplus-generation"]
 
     def test_where_use_cannot_be_found_out_everything_stays(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -569,6 +503,61 @@ class TestKeeping:
 
         monkeypatch.setattr(sys, "platform", "darwin")
         assert folders_in_use([tmp_path], NoCommands()) == {tmp_path}
+
+    def test_what_cannot_be_removed_is_said_and_the_rest_is_done(
+        self, host: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def remove(path: Path) -> None:
+            raise PermissionError(13, "Permission denied", str(path / "lib"))
+
+        self.change_lock(host, 1)
+        (host.packages / "alpha/__init__.py").unlink()
+        monkeypatch.setattr(safety, "remove_tree", remove)
+        monkeypatch.setattr(apply, "switch", lambda link, generation: (link.unlink(), link.symlink_to(generation)))
+        done = host.converge(lock=host.declaration.lock + "#\n")
+        assert done["reasons"] == ["file-missing"]
+        assert "1 could not be removed (Permission denied: " in done["warnings"][0]
+        assert host.imports() == "1.0 2.0\n"
+
+    def test_wheels_that_nothing_names_go(self, host: Host) -> None:
+        gamma = make_wheel(host.wheels, "gamma")
+        host.converge(lock=host.declaration.lock + lock_of(gamma), keep=1)
+        assert len(list(host.places.wheels.iterdir())) == 3
+        host.converge(keep=1)
+        assert len(list(host.places.wheels.iterdir())) == 2
+
+
+class TestOthersThings:
+    def test_what_a_user_put_beside_generations_is_set_aside(self, host: Host) -> None:
+        for name in ("1-backup", "7"):
+            (host.declaration.home / name).mkdir()
+            (host.declaration.home / name / "work").write_text(name)
+        assert host.four_runs() == [["unfinished"], ["unfinished"], [], []]
+        assert sorted(path.read_text() for path in host.places.set_aside.glob("*/work")) == ["1-backup", "7"]
+        assert host.generations() == ["1"]
+
+    def test_a_name_that_is_taken_is_not_overwritten(self, host: Host) -> None:
+        host.places.set_aside.mkdir()
+        (host.places.set_aside / "1-notes").write_text("precious")
+        (host.declaration.home / "notes").write_text("newer")
+        host.converge()
+        assert {path.name: path.read_text() for path in host.places.set_aside.iterdir()} == {
+            "1-notes": "precious",
+            "2-notes": "newer",
+        }
+
+    def test_a_copied_generation_is_none(self, host: Host) -> None:
+        shutil.copytree(host.declaration.home / "1", host.declaration.home / "5", symlinks=True)
+        host.link.unlink()
+        host.link.symlink_to(host.declaration.home / "5")
+        assert host.four_runs()[1:] == [["unfinished"], [], []]
+        assert host.generations() == ["1"]
+
+    def test_removal_keeps_what_is_a_users(self, host: Host) -> None:
+        (host.declaration.home / "notes").write_text("mine")
+        assert host.four_runs(state="absent")[1:3] == [["unfinished", "declared-absent"], []]
+        assert not host.declaration.home.exists()
+        assert (host.places.set_aside / "1-notes").read_text() == "mine"
 
 
 class TestWriters:
