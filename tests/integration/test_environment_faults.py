@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.index import Fault, Index
 from tests.integration.conftest import NewEnvironments
 from tests.integration.environments import SmallEnvironment, SmallWheels, library, run_module, run_playbook
 from tests.integration.hosts import HOME, LINKS, ROOT, listing
-from tests.integration.index import Fault, Index
 from tests.integration.processes import kill, running, wait_for
 from tests.simulated_mac import engine
 from tests.simulated_mac.fleet import Mac

@@ -16,6 +16,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -26,6 +27,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Callable, TypeVar
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import (
+    CHUNK,
+    is_folder,
+    open_regular,
+    sha256_of,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import (
     Finder,
     Found,
@@ -35,7 +42,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.inde
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import parse_wheel_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network, sources_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web import (
-    CHUNK,
     SECONDS_WITHOUT_PROGRESS,
     BadRange,
     FetchFailed,
@@ -45,7 +51,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web 
     chunks,
     local_path,
     masked,
-    open_local,
     retried,
 )
 
@@ -150,17 +155,17 @@ class WheelStore:
     def place(self, sha256: str, filename: str) -> tuple[Path, list[str]]:
         """Where a whole wheel goes, free of what was there, and what had to be moved away for it."""
         home, warnings = self.folder / sha256, []
-        if not _is_real_folder(home):
-            warnings += self._clear(home)
+        if not is_folder(home):
+            warnings += self.clear(home)
         home.mkdir(exist_ok=True)
         for name in os.listdir(home):  # noqa: PTH208
             if name.endswith(".whl"):
-                warnings += self._clear(home / name)
+                warnings += self.clear(home / name)
         return home / filename, warnings
 
-    def _clear(self, path: Path) -> list[str]:
+    def clear(self, path: Path) -> list[str]:
         """Take away what is at a path of ours: a folder, which may hold anything, is kept elsewhere."""
-        if not _is_real_folder(path):
+        if not is_folder(path):
             path.unlink(missing_ok=True)
             return []
         self.set_aside.mkdir(parents=True, exist_ok=True)
@@ -177,14 +182,14 @@ class WheelStore:
     def _whole(self, pin: Pin, digest: str, platform: Platform) -> Iterator[Stored]:
         """The wheel in a digest's folder, if it is the only one there, of this pin, for this platform, and whole."""
         home = self.folder / digest
-        if not _is_real_folder(home):
+        if not is_folder(home):
             return
         with suppress(OSError):
             wheels = [name for name in os.listdir(home) if name.endswith(".whl")]  # noqa: PTH208
             name = parse_wheel_name(wheels[0]) if len(wheels) == 1 else None
             if name and name.name == pin.name and platform.rank(name) is not None:
                 path = home / wheels[0]
-                if not path.is_symlink() and _sha256(path) == digest:
+                if not path.is_symlink() and sha256_of(path) == digest:
                     yield Stored(pin, digest, path)
 
 
@@ -193,10 +198,16 @@ def requirements_of(wheels: Iterable[Stored]) -> str:
     return "".join(f"{wheel.pin.name}=={wheel.pin.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
 
 
-def uv_arguments(wheels: Iterable[Stored]) -> list[str]:
-    """Arguments with which uv sees these wheels and no others, and needs nobody."""
+def uv_arguments(wheels: Iterable[Stored], cache: Path) -> list[str]:
+    """Arguments with which uv sees these wheels and no others, and needs nobody.
+
+    `cache` is a folder on the environment's volume. It must be removed as soon as uv is done: uv unpacks into it and
+    gives the environment the same files, by links, since a copy costs as much as all the rest. Once the cache is gone,
+    the environment shares nothing with anybody.
+    """
     return [
         *("--offline", "--no-index", "--no-config", "--require-hashes", "--only-binary=:all:"),
+        *(f"--cache-dir={cache}", f"--link-mode={'clone' if sys.platform == 'darwin' else 'hardlink'}"),
         *(f"--find-links={wheel.path.parent}" for wheel in wheels),
     ]
 
@@ -274,6 +285,8 @@ class _Bringer:
         """The file that a wheel is written to while it comes, which no other process writes to meanwhile."""
         changed, size = time.monotonic(), -1
         while True:
+            if os.path.lexists(part) and not stat.S_ISREG(part.lstat().st_mode):
+                self.warnings += self._store.clear(part)
             with _opened_for_writing(part) as handle:
                 if _lock(handle) and _is_at(handle, part):
                     yield handle
@@ -295,9 +308,8 @@ class _Bringer:
     def _download(self, pin: Pin, file: RemoteFile, handle: BinaryIO) -> str:
         """Write a file's content, going on with what is there of it. Returns its SHA-256."""
         arrival = _Arrival(handle, file.size if file.size is not None else MAX_WHEEL)
-        was_begun = arrival.size > 0
         self._receive(file, arrival)
-        if was_begun and arrival.digest not in pin.hashes:  # what was there was of another file, or damaged
+        if arrival.is_patched and arrival.digest not in pin.hashes:  # the parts may be of different files
             arrival.restart()
             self._receive(file, arrival)
         return arrival.digest
@@ -309,7 +321,7 @@ class _Bringer:
             return
         arrival.restart()
         try:
-            with open_local(path) as source:
+            with open_regular(path) as source:
                 self._write(iter(lambda: source.read(CHUNK), b""), arrival)
         except OSError as error:
             if error.errno in _DISK_IS_FULL:
@@ -324,7 +336,9 @@ class _Bringer:
             with self._web.opened(file.url, headers) as response:
                 if "html" in (response.headers.get("Content-Type") or ""):
                     raise OutOfOrder(f"{masked(file.url)} answered a web page instead of a wheel")
-                if response.status != HTTPStatus.PARTIAL_CONTENT:
+                if response.status == HTTPStatus.PARTIAL_CONTENT:
+                    arrival.is_patched = True
+                else:
                     arrival.restart()
                 self._write(chunks(response), arrival)
         except BadRange:
@@ -350,9 +364,12 @@ class _Arrival:
             self.size += len(chunk)
         if self.size > limit:
             self.restart()
+        self.is_patched = self.size > 0
+        """Whether it came in several parts."""
 
     @property
     def digest(self) -> str:
+        """The SHA-256 of what has come."""
         return self._hash.hexdigest()
 
     def append(self, chunk: bytes) -> None:
@@ -367,14 +384,12 @@ class _Arrival:
         """Forget what is there."""
         self._handle.seek(0)
         self._handle.truncate()
-        self._hash, self.size = hashlib.sha256(), 0
+        self._hash, self.size, self.is_patched = hashlib.sha256(), 0, False
 
 
 @contextmanager
 def _opened_for_writing(path: Path) -> Iterator[BinaryIO]:
-    """A regular file, new or with what it holds. Whatever else is at the path is removed first."""
-    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-        _remove_ours(path)
+    """A regular file, new or with what it holds."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     with os.fdopen(descriptor, "r+b", buffering=0) as handle:
         yield handle
@@ -402,36 +417,21 @@ def _is_at(handle: BinaryIO, path: Path) -> bool:
 
 def _remove_ours(path: Path) -> None:
     """Remove what may be ours: a file, or a folder as far as there are wheels in it. Raises OSError."""
-    if not _is_real_folder(path):
+    if not is_folder(path):
         if path.name.endswith(_PART) and _is_being_written(path):
             return
         path.unlink()
         return
     for name in os.listdir(path):  # noqa: PTH208
-        if (name.endswith(".whl") or name == ".DS_Store") and not _is_real_folder(path / name):
+        if (name.endswith(".whl") or name == ".DS_Store") and not is_folder(path / name):
             (path / name).unlink()
     path.rmdir()
 
 
 def _is_being_written(path: Path) -> bool:
-    with suppress(OSError), open_local(path) as handle:
+    with suppress(OSError), open_regular(path) as handle:
         return not _lock(handle)
     return False
-
-
-def _is_real_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open_local(path) as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import open_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import (
     WheelName,
     parse_wheel_name,
@@ -29,7 +30,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web 
     Web,
     local_path,
     masked,
-    open_local,
 )
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _local_listing(path: Path) -> list[RemoteFile]:
     try:
         if path.is_dir() and not page.is_file():
             return [RemoteFile(name, str(path / name)) for name in sorted(os.listdir(path))]  # noqa: PTH208
-        with open_local(page) as file:
+        with open_regular(page) as file:
             return _html_listing(file.read().decode("utf-8", "replace"), page.absolute().as_uri())
     except FileNotFoundError as error:
         raise NotThere(f"{path} is not there") from error

@@ -123,6 +123,8 @@ class Platform:
         if not found or found[3] not in (self.machine, "universal2"):
             return None
         needs = (int(found[1]), int(found[2]))
+        if needs[0] >= 11 and needs[1]:  # such wheels exist for nobody: pip and uv take none
+            return None
         return (2 if found[3] == self.machine else 1, needs) if needs <= (*self.system, 0)[:2] else None
 
 

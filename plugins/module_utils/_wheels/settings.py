@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import configparser
 import os
-import stat
 import sys
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,12 +64,14 @@ class Sources:
 
 
 def sources_of(network: Network, variables: Mapping[str, str] | None = None) -> Sources:
-    """Where to look, by the options and this user's configuration."""
+    """Where to look, by the options and this user's configuration. Raises MetalfleetError for what is no place."""
     variables = os.environ if variables is None else variables
     warnings: list[str] = []
     uv = _settings_of_uv(variables, warnings)
     pip = _settings_of_pip(variables, warnings)
     indexes, pages = _places(network, uv, pip)
+    for place in (*indexes, *pages):
+        _refuse_bad_place(place)
     return Sources(
         indexes=indexes,
         pages=pages,
@@ -95,6 +100,25 @@ def _places(network: Network, uv: Settings, pip: Settings) -> tuple[tuple[str, .
     default = _first(uv, "index-url") or _first(pip, "index-url") or DEFAULT_INDEX
     extra = [*network.extra_index_urls, *uv.get("extra-index-url", []), *pip.get("extra-index-url", [])]
     return tuple(dict.fromkeys([default, *extra])), pages
+
+
+def _refuse_bad_place(place: str) -> None:
+    if not _is_place(place):
+        raise MetalfleetError(
+            f"No wheels can be fetched from {place.rpartition('@')[2]!r}",
+            evidence="It is no URL with http, https or file, and no folder.",
+            remedy="Correct tensorflow_index_url, tensorflow_extra_index_urls or tensorflow_wheels, or the "
+            "configuration of pip or uv on the host.",
+        )
+
+
+def _is_place(place: str) -> bool:
+    try:
+        parts = urlsplit(place)
+        is_remote = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_remote or parts.scheme == "file" or "://" not in place
 
 
 def _settings_of_pip(variables: Mapping[str, str], warnings: list[str]) -> Settings:
@@ -201,17 +225,13 @@ def _without_name(index: str) -> str:
 def _text_of(path: Path, warnings: list[str]) -> str:
     """What a file holds; of what is no readable text file, nothing."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return ""
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return ""
-        try:
+        with open_regular(path) as file:
             return file.read().decode("utf-8")
-        except (OSError, UnicodeDecodeError):
-            warnings.append(f"{path} was ignored: it cannot be read.")
-            return ""
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError):
+        warnings.append(f"{path} was ignored: it cannot be read.")
+        return ""
 
 
 def _first(settings: Settings, key: str) -> str:

@@ -5,23 +5,22 @@
 from __future__ import annotations
 
 import base64
-import errno
 import gzip
 import http.client
 import netrc
 import os
 import ssl
-import stat
 import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +33,6 @@ SECONDS_WITHOUT_PROGRESS = 600.0  # for one file
 PROGRESS = 64 * 1024  # bytes; what is slower than that in the time above is no progress
 ATTEMPTS = 3  # in a row that brought nothing
 SECONDS_TO_RECOVER = 0.5  # before the second attempt; more before the third
-CHUNK = 256 * 1024
 MAX_PAGE = 256 * 1024 * 1024
 
 _MAC_KEYCHAINS = (
@@ -303,12 +301,3 @@ def _words(error: Any) -> str:
     return str(
         (getattr(error, "strerror", None) if isinstance(error, OSError) else None) or error or type(error).__name__
     )
-
-
-def open_local(path: Path) -> BinaryIO:
-    """A regular file to read; it never waits for what is none. Raises OSError."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "no regular file")
-    return file

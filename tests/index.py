@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A package index on this machine that can be told to misbehave."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from enum import Enum, auto
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLOW = 0.5  # seconds before each answer
+JSON = "application/vnd.pypi.simple.v1+json"
+FILE = "application/octet-stream"
+
+
+class Fault(Enum):
+    """What the index does wrong."""
+
+    NONE = auto()
+    SLOW = auto()
+    TRUNCATED = auto()  # half of a wheel, then the connection ends
+    CUT_OFF = auto()  # half of what is asked for, so that going on helps
+    STALLED = auto()  # half of a wheel, and then nothing until the fault is over
+    WRONG = auto()  # another file under the right name
+    MISSING = auto()  # listed, but 404
+    BROKEN = auto()  # 500 for everything
+    REFUSED = auto()  # 401 for everything
+    PORTAL = auto()  # a web page for everything
+    GONE = auto()  # nobody listens
+
+
+STATUS = {Fault.BROKEN: 500, Fault.REFUSED: 401}
+
+
+class Index:
+    """Serves a folder's files at `url` while it is entered: a simple index (PEP 503), with `digests` also PEP 691.
+
+    `/flat/` is a page of all files, `/moved/` an index elsewhere: each address of it redirects to `moved_to`.
+    """
+
+    def __init__(self, folder: Path, fault: Fault = Fault.NONE, *, digests: bool = False, moved_to: str = "") -> None:
+        self.fault, self.digests, self.moved_to = fault, digests, moved_to
+        self.downloads: list[str] = []
+        self.resumed = 0
+        """Downloads that went on where another had ended."""
+        self.requests: list[tuple[str, str]] = []
+        """Path and credentials of each."""
+        index = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                index.answer(self, folder)
+
+            def do_HEAD(self) -> None:
+                index.answer(self, folder)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Nothing: what is expected to fail need not be shown."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self._server.server_bind()
+        if fault is not Fault.GONE:
+            self._server.server_activate()
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._server.server_port}"
+
+    @property
+    def url(self) -> str:
+        """With credentials that nobody may see."""
+        return f"http://user:secret@{self.address}/simple"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
+        return self
+
+    def mend(self) -> None:
+        """Be a sound index from now on."""
+        self._server.server_activate()
+        self.fault = Fault.NONE
+
+    def __exit__(self, *_: object) -> None:
+        self.fault = Fault.NONE
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, request: BaseHTTPRequestHandler, folder: Path) -> None:
+        """One request."""
+        self.requests.append((request.path, _credentials(request)))
+        if self.fault is Fault.SLOW:
+            time.sleep(SLOW)
+        kind, _, name = request.path.strip("/").partition("/")
+        if self.fault in STATUS:
+            request.send_error(STATUS[self.fault])
+        elif self.fault is Fault.PORTAL:
+            self._send(request, "text/html", b"<html><body>Please log in.</body></html>")
+        elif kind == "moved":
+            request.send_response(302)
+            request.send_header("Location", f"{self.moved_to}/{name}/")
+            request.end_headers()
+        elif kind in ("simple", "flat"):
+            self._send_listing(request, [file for file in sorted(folder.iterdir()) if _is_of(file.name, name)])
+        elif self.fault is Fault.MISSING:
+            request.send_error(404)
+        else:
+            self._send_file(request, folder / name)
+
+    def _send_file(self, request: BaseHTTPRequestHandler, file: Path) -> None:
+        self.downloads.append(file.name)
+        content = file.read_bytes()
+        if self.fault is Fault.WRONG:
+            content = content[:-2] + b"\1\0!"  # a sound archive still, with a comment of one character
+        self._send(request, FILE, content)
+
+    def _send_listing(self, request: BaseHTTPRequestHandler, files: list[Path]) -> None:
+        if self.digests and JSON in request.headers.get("Accept", ""):
+            entries = [
+                {
+                    "filename": file.name,
+                    "url": f"/files/{file.name}",
+                    "size": file.stat().st_size,
+                    "hashes": {"sha256": _sha256(file)},
+                }
+                for file in files
+            ]
+            return self._send(request, JSON, json.dumps({"meta": {"api-version": "1.0"}, "files": entries}).encode())
+        fragments = [f"#sha256={_sha256(file)}" if self.digests else "" for file in files]
+        links = [
+            f'<a href="/files/{file.name}{fragment}">{file.name}</a>'
+            for file, fragment in zip(files, fragments, strict=True)
+        ]
+        return self._send(request, "text/html", f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode())
+
+    def _send(self, request: BaseHTTPRequestHandler, kind: str, content: bytes) -> None:
+        begin, end = 0, len(content)
+        if kind == FILE and self.fault is not Fault.TRUNCATED:
+            begin = int(re.sub(r"\D", "", request.headers.get("Range", "")) or 0)
+        if kind == FILE and self.fault in (Fault.TRUNCATED, Fault.STALLED):
+            end //= 2
+        if kind == FILE and self.fault is Fault.CUT_OFF and end - begin > 100:
+            end -= (end - begin) // 2
+        self.resumed += begin > 0
+        request.send_response(206 if begin else 200)
+        request.send_header("Content-Type", kind)
+        request.send_header("Content-Length", str(len(content) - begin))
+        if begin:
+            request.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        request.end_headers()
+        if request.command == "GET":
+            request.wfile.write(content[begin:end])
+            request.wfile.flush()
+            while self.fault is Fault.STALLED and kind == FILE:
+                time.sleep(0.05)
+
+
+def _is_of(filename: str, name: str) -> bool:
+    """Whether a file is of a package, whose name is normalized; no name is every package's."""
+    if not filename.endswith((".whl", ".tar.gz")):
+        return False
+    return not name or re.sub(r"[-_.]+", "-", filename).lower().startswith(f"{name.strip('/')}-")
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _credentials(request: BaseHTTPRequestHandler) -> str:
+    """As user:password; of nobody, nothing."""
+    kind, _, value = request.headers.get("Authorization", "").partition(" ")
+    return base64.b64decode(value).decode() if kind == "Basic" else ""
