@@ -55,7 +55,7 @@ class Venv:
         pins = parse_lock(lock).pins_for(platform.markers)
         fetched = self._store.fetch(pins, platform, self._network, self._commands)
         wheels.write_text(requirements_of(fetched.wheels), encoding="utf-8")
-        sync = ("pip", "sync", *uv_arguments(fetched.wheels), "--python", str(python), str(wheels))
+        sync = ("pip", "sync", *uv_arguments(fetched.wheels, generation / CACHE), "--python", str(python), str(wheels))
         self._run(generation, *sync, timeout=TO_INSTALL)
         self._run(generation, "pip", "check", "--python", str(python), timeout=TO_START)
         shutil.rmtree(generation / CACHE)
@@ -102,7 +102,6 @@ def variables(cache: Path) -> dict[str, str]:
     return {
         **ours,
         "UV_CACHE_DIR": str(cache),
-        "UV_LINK_MODE": "hardlink",
         "UV_NO_CONFIG": "1",
         "UV_OFFLINE": "1",
         "UV_PYTHON_DOWNLOADS": "never",
