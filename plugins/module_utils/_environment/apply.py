@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed, Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, manifest, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import (
     Built,
@@ -54,19 +55,10 @@ def carry_out(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
             built = build_and_switch(declaration, target, tools)
             done = Done(built.probe, (*done.warnings, *built.warnings))
         elif do in CLEANING:
-            done = Done(done.probe, (*done.warnings, *clean(target, CLEANING[do], tools)))
+            done = Done(done.probe, (*done.warnings, *clean(do, Path(target), tools.commands)))
         else:
             STEPS[do](declaration, target)
     return done
-
-
-def clean(path: str, how: Callable[[Path, Tools], None], tools: Tools) -> list[str]:
-    """Remove what an environment is as declared without; what cannot be removed is a warning."""
-    try:
-        how(Path(path), tools)
-    except OSError as failure:
-        return [f"{path} could not be removed ({failure.strerror}: {failure.filename}). Remove it by hand."]
-    return []
 
 
 def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> Built:
@@ -104,17 +96,20 @@ def remove(declaration: Declaration) -> None:
         declaration.home.rmdir()
 
 
-def remove_generation(generation: Path, tools: Tools) -> None:
+def clean(do: str, folder: Path, commands: Commands) -> list[str]:
+    """Remove what an environment is as declared without; returns warnings."""
+    remove = partial(remove_generation, commands=commands) if do == "remove-generation" else safety.remove_tree
+    return safety.why_not_removed(folder, remove)
+
+
+def remove_generation(generation: Path, commands: Commands) -> None:
     """Remove one, unless a process uses it by now."""
-    if not safety.folders_in_use([generation], tools.commands):
+    if not safety.folders_in_use([generation], commands):
         (generation / manifest.NAME).unlink()  # first: what is half removed must not count as complete
         safety.remove_tree(generation)
 
 
-CLEANING: dict[str, Callable[[Path, Tools], None]] = {
-    "remove-unfinished": lambda path, _: safety.remove_tree(path),
-    "remove-generation": remove_generation,
-}
+CLEANING = ("remove-unfinished", "remove-generation")
 
 STEPS: dict[str, Callable[[Declaration, str], object]] = {
     "set-aside": lambda declared, path: safety.set_aside(Path(path), declared.places),

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Callable, NoReturn
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
     CommandExited,
@@ -189,6 +189,15 @@ def set_aside(path: Path, places: Places) -> Path:
         number += 1
     shutil.move(path, kept)
     return kept
+
+
+def why_not_removed(path: Path, remove: Callable[[Path], None]) -> list[str]:
+    """Remove what environments are as declared without; what cannot be removed keeps nothing from being done."""
+    try:
+        remove(path)
+    except OSError as failure:
+        return [f"{path} could not be removed ({failure.strerror}: {failure.filename}). Remove it by hand."]
+    return []
 
 
 def remove_tree(path: Path) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Any
 
@@ -25,11 +24,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import folders_in_use
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.managed import look_at_python
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import find_reasons, linked, wanted
 
 
 def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
@@ -37,7 +36,9 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
     prober = Prober(document.places.root, Commands())
     tools = tools or tools_for(document, prober)
     findings = [probed(study(declared, tools), tools) for declared in document.environments]
-    return make_report(findings, platform=platform_name(), managed=python_reasons(document), facts=prober.facts)
+    return make_report(
+        findings, platform=platform_name(), managed=look_at_python(document, tools.commands), facts=prober.facts
+    )
 
 
 def tools_for(document: Document, prober: Prober) -> Tools:
@@ -92,22 +93,3 @@ def passed_on(seen: Observation) -> str | None:
     """The version of macOS on which the active generation was probed when it was built."""
     built = seen.generations[seen.active].probe if seen.active is not None else None
     return built["macos"] if built else None
-
-
-def python_reasons(document: Document) -> list[str]:
-    """Why the managed Python and uv have to be repaired, as codes."""
-    python, root = document.python, document.places.root
-    if not python:
-        return []
-    source, minor, pins = python["source"], python["version"], python.get("pins") or {}
-    try:
-        path, at_least = wanted(
-            root, source, minor, system=os.uname().sysname, pins=pins, existing=python.get("existing") or ""
-        )
-    except KeyError as error:
-        raise MetalfleetError(
-            f"No Python {minor} is pinned for the source {source}",
-            evidence=f"There are: {', '.join(sorted(pins)) or 'none'}.",
-            remedy="Set native_python_version to one of them.",
-        ) from error
-    return find_reasons(linked(root), path, python["uv_version"], at_least=at_least)

@@ -16,16 +16,17 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import (
     probed,
-    python_reasons,
     study,
     tools_for,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.managed import look_at_python, remove_surplus
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import (
     DONE,
     FORESEEN,
     Finding,
+    Managed,
     make_report,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
@@ -37,29 +38,35 @@ def converge(
     """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments."""
     tools = tools or tools_for(document, Prober(document.places.root, Commands()))
     findings = [study(declared, tools) for declared in document.environments]
+    managed = look_at_python(document, tools.commands)
     warnings: list[str] = []
     if check_mode:
         findings = [replace(finding, carried=FORESEEN) for finding in findings]
-    elif any(finding.is_pending for finding in findings):
-        findings, warnings = carry_out(document, findings, tools)
+        managed = replace(managed, carried=FORESEEN)
+    elif managed.surplus or any(finding.is_pending for finding in findings):
+        findings, managed, warnings = carry_out(document, findings, managed, tools)
     return make_report(
         [probed(finding, tools) for finding in findings],
         platform=platform_name(),
-        managed=python_reasons(document),
+        managed=managed,
         warnings=warnings,
         with_diff=with_diff,
     )
 
 
-def carry_out(document: Document, findings: list[Finding], tools: Tools) -> tuple[list[Finding], list[str]]:
-    """Repair what has to be repaired, as the only writer; returns warnings, too."""
+def carry_out(
+    document: Document, findings: list[Finding], managed: Managed, tools: Tools
+) -> tuple[list[Finding], Managed, list[str]]:
+    """Repair what has to be repaired, as the only writer, and clean up; returns warnings, too."""
     try:
         with one_writer(document.places):
             # Another writer may have been at work until now.
             done = [repaired(study(declared, tools), tools) for declared in document.environments]
-            return done, prune_archives(document, tools)
+            warnings = [*prune_archives(document, tools), *remove_surplus(document, tools.commands)]
+            return done, replace(managed, carried=DONE), warnings
     except MetalfleetError as refusal:
-        return [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings], []
+        refused = [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings]
+        return refused, managed, []
 
 
 def prune_archives(document: Document, tools: Tools) -> list[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     DEFAULT_ROOT,
     Places,
     platform_name,
+    refuse_bad_place,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
+
+GUARDED_FOLDERS = frozenset({"Desktop", "Documents", "Downloads", "Mobile Documents"})
+"""Folders that macOS guards (TCC): sshd's children are refused there unless an administrator allowed it."""
 
 SHARED = ("free_mb", "probe_timeout")
 """Options that hold for every environment of a host."""
@@ -60,8 +65,29 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
 
 
 def read_places(options: Mapping[str, Any]) -> Places:
-    """Where the document's environments live."""
-    return Places(Path(options.get("root") or DEFAULT_ROOT), Path(options.get("links") or DEFAULT_LINKS))
+    """Where the document's environments live. Raises MetalfleetError for what could not work there."""
+    root, links = str(options.get("root") or DEFAULT_ROOT), str(options.get("links") or DEFAULT_LINKS)
+    for option, path in (("tensorflow_root", root), ("tensorflow_links", links)):
+        refuse_bad_place(option, path)
+        refuse_unfit_place(option, path)
+    return Places(Path(root), Path(links))
+
+
+def refuse_unfit_place(option: str, path: str) -> None:
+    """Blanks break the first lines of scripts; macOS keeps programs out of some folders of a user's home."""
+    guarded = next((part for part in Path(path).parts if part in GUARDED_FOLDERS), None)
+    if guarded:
+        raise MetalfleetError(
+            f"{option} lies below {guarded}, which macOS keeps from programs that were started over SSH",
+            evidence=f"It is {path}.",
+            remedy="Choose another folder.",
+        )
+    if re.search(r"\s", path):
+        raise MetalfleetError(
+            f"{option} has blanks in it, with which scripts of an environment cannot be started",
+            evidence=f"It is {path!r}.",
+            remedy="Choose another folder.",
+        )
 
 
 def read_network(options: Mapping[str, Any]) -> Network:

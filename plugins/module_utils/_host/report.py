@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem, as_sentence
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.surplus import REASON as SURPLUS
 
 UNKNOWN = "unknown"
 ASKED, FORESEEN, DONE = "asked", "foreseen", "done"
@@ -73,27 +74,46 @@ class Finding:
         }
 
 
+@dataclass(frozen=True)
+class Managed:
+    """What is known of the managed Python and uv."""
+
+    reasons: tuple[str, ...] = ()
+    """Why native_python has to repair them."""
+    surplus: tuple[str, ...] = ()
+    """Folders of those that nothing uses any more, which are removed together with what environments leave behind."""
+    carried: str = ASKED
+
+    @property
+    def codes(self) -> list[str]:
+        """All reasons."""
+        return [*self.reasons, *([SURPLUS] if self.surplus else [])]
+
+
 def make_report(
     findings: Sequence[Finding],
     *,
     platform: str | None,
-    managed: Sequence[str] = (),
+    managed: Managed,
     facts: Mapping[str, Any] | None = None,
     warnings: Sequence[str] = (),
     with_diff: bool = False,
 ) -> dict[str, Any]:
-    """The report of a host. `managed` are the reasons of the managed Python."""
+    """The report of a host."""
     environments = [finding.as_data() for finding in findings]
     todo = what_is_left(findings, managed)
-    host = [say_of_python(managed)] if todo == "python" else []
+    is_left = todo == "python" or bool(managed.surplus and managed.carried == ASKED)
+    host = list(say_of_python(managed, todo))
+    codes = [*managed.codes, *(reason for each in environments for reason in each["reasons"])]
     report: dict[str, Any] = {
-        "changed": any(finding.has_changed for finding in findings),
+        "changed": any(finding.has_changed for finding in findings)
+        or bool(managed.surplus and managed.carried != ASKED),
         "platform": platform,
-        "managed_python": {"reasons": list(managed)},
+        "managed_python": {"reasons": managed.codes, "surplus": list(managed.surplus)},
         "environments": environments,
-        "reasons": list(dict.fromkeys([*managed, *(reason for each in environments for reason in each["reasons"])])),
+        "reasons": list(dict.fromkeys(codes)),
         "todo": todo,
-        "ok": todo != "python" and all(finding.ok for finding in findings),
+        "ok": not is_left and all(finding.ok for finding in findings),
         "text": worth_saying(host, environments),
         "warnings": [*warnings, *(warning for finding in findings for warning in finding.warnings)],
     }
@@ -112,13 +132,13 @@ def foresee(options: Mapping[str, Any], *, carried: str = ASKED) -> dict[str, An
     # The locks that there are may be for another Python than the controller's, so that the plan gets any.
     declared = [replace(each, lock_digest=each.lock_digest or UNKNOWN) for each in document.environments]
     findings = [Finding(each, nothing, make_plan(each, nothing), carried) for each in declared]
-    managed = ["absent"] if wants_python(document) and carried == ASKED else []
+    managed = Managed(("absent",)) if wants_python(document) and carried == ASKED else Managed()
     return make_report(findings, platform=None, managed=managed, with_diff=True)
 
 
 def without_python(text: str) -> dict[str, Any]:
     """The report of a host whose managed Python gave no answer; `text` says how it ended."""
-    report = make_report([], platform=None, managed=["absent"])
+    report = make_report([], platform=None, managed=Managed(("absent",)))
     return {**report, "todo": "python", "ok": False, "text": [as_sentence(text)]}
 
 
@@ -127,12 +147,12 @@ def wants_python(document: Document) -> bool:
     return any(declared.state == "present" for declared in document.environments)
 
 
-def what_is_left(findings: Iterable[Finding], managed: Sequence[str]) -> str:
+def what_is_left(findings: Sequence[Finding], managed: Managed) -> str:
     """What has to be done next: `python`, `environments`, or `nothing`."""
-    everything = list(findings)
-    if managed and any(finding.declaration.state == "present" for finding in everything):
+    if managed.reasons and any(finding.declaration.state == "present" for finding in findings):
         return "python"
-    return "environments" if any(finding.is_pending for finding in everything) else "nothing"
+    is_surplus = bool(managed.surplus) and managed.carried != DONE
+    return "environments" if is_surplus or any(finding.is_pending for finding in findings) else "nothing"
 
 
 def worth_saying(host: list[str], environments: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -225,8 +245,11 @@ def say_of_rolled_back(finding: Finding) -> str:
 SAID_OF_STATE = {"present": say_of_present, "absent": say_of_absent, "rolled_back": say_of_rolled_back}
 
 
-def say_of_python(reasons: Sequence[str]) -> str:
+def say_of_python(managed: Managed, todo: str) -> Iterator[str]:
     """Of the managed Python and uv."""
-    if list(reasons) == ["absent"]:
-        return "Not set up yet: there is no managed Python. Run setup.yml."
-    return f"The managed Python or uv is not as declared ({', '.join(reasons)}). Run setup.yml to repair it."
+    if todo == "python" and managed.reasons == ("absent",):
+        yield "Not set up yet: there is no managed Python. Run setup.yml."
+    elif todo == "python":
+        yield f"The managed Python or uv is not as declared ({', '.join(managed.reasons)}). Run setup.yml to repair it."
+    if managed.surplus and managed.carried == ASKED:
+        yield f"Nothing uses {', '.join(managed.surplus)} any more ({SURPLUS}). Run setup.yml to remove it."

@@ -37,9 +37,10 @@ def _interpreters(root: Path) -> Iterator[str]:
     """What the generations of every environment, also unfinished ones, lead to, and what their manifests name."""
     for generation in matching(root, "environments/*/*"):
         yield str(generation / "bin" / "python")
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            _, _, body = (generation / MANIFEST).read_bytes().partition(b"\n")  # the first line is its digest
-            yield str(json.loads(body)["interpreter"]["path"])
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            # The first line is its digest, the second identifies it, what follows are its files.
+            head = (generation / MANIFEST).read_bytes().split(b"\n", 2)[1]
+            yield str(json.loads(head)["interpreter"]["path"])
 
 
 def _is_ours(folder: Path) -> bool:

@@ -7,7 +7,7 @@ import re
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
@@ -118,7 +118,7 @@ class TestAsking:
     def test_a_new_host_is_not_set_up_yet(self, host: Host) -> None:
         host.declare("other")
         said = host.ask()
-        assert said["text"] == ["other: not set up yet. Run setup.yml.", "tf: gpu-ok."]
+        assert said["text"] == ["other: not set up yet. Run setup.yml."]
         assert said["todo"] == "environments"
 
     def test_drift_may_be_reported_only(self, host: Host) -> None:
@@ -223,15 +223,48 @@ class TestDocument:
         with pytest.raises(MetalfleetError, match=words):
             read_document(self.options(*({"name": name, "state": "absent"} for name in names)), PLATFORM)
 
+    @pytest.mark.parametrize("option", ["root", "links"])
+    @pytest.mark.parametrize("path", ["/Users/a/Documents/x", "/Users/a/Mobile Documents/x", "/x y", "x", "~/.."])
+    def test_places_that_cannot_work_are_refused(self, option: str, path: str) -> None:
+        with pytest.raises(MetalfleetError, match=f"^tensorflow_{option} "):
+            read_document({**self.options(), option: path})
+
+
+class TestManagedPython:
+    DECLARED: ClassVar = {"source": "existing", "version": "3.12", "uv_version": "0.0.0"}
+
+    def test_it_comes_first(self, host: Host) -> None:
+        said = ask(replace(host.document, python=self.DECLARED), host.tools)
+        assert (said["todo"], said["ok"], said["managed_python"]["reasons"]) == ("python", False, ["uv"])
+        assert said["text"] == ["The managed Python or uv is not as declared (uv). Run setup.yml to repair it."]
+
+    def test_what_nothing_uses_any_more_is_removed(self, host: Host) -> None:
+        uv, old = host.folder / "uv/0.0.0/bin/uv", host.places.pythons / "cpython-3.9.0+1"
+        for program in (uv, old / "bin/python3.9"):
+            program.parent.mkdir(parents=True)
+            program.write_text("#!/bin/sh\n")
+            program.chmod(0o755)
+        host.places.uv.unlink()
+        host.places.uv.symlink_to(uv)
+        document = replace(host.document, python=self.DECLARED)
+        asked = ask(document, host.tools)
+        assert (asked["reasons"], asked["todo"], asked["ok"]) == (["surplus-python"], "environments", False)
+        assert asked["text"] == [f"Nothing uses {old} any more (surplus-python). Run setup.yml to remove it."]
+        for check_mode, left in ((True, True), (False, False)):
+            said = converge(document, check_mode=check_mode, tools=host.tools)
+            assert (said["changed"], said["ok"], said["reasons"]) == (True, True, ["surplus-python"])
+            assert old.exists() == left
+        assert converge(document, check_mode=False, tools=host.tools)["changed"] is False
+
 
 class TestWithoutPython:
     def test_everything_is_foreseen(self) -> None:
         environments = [{"name": "tf", "lock_digests": {}}, {"name": "old", "state": "absent"}]
         foreseen = report.foresee({"environments": environments})
-        assert foreseen["managed_python"] == {"reasons": ["absent"]}
+        assert foreseen["managed_python"]["reasons"] == ["absent"]
         assert {each["name"]: each["reasons"] for each in foreseen["environments"]} == {"tf": ["absent"], "old": []}
         assert (foreseen["todo"], foreseen["ok"]) == ("python", False)
-        assert "tf: not set up yet. Run setup.yml." in foreseen["text"]
+        assert foreseen["text"] == ["Not set up yet: there is no managed Python. Run setup.yml."]
 
     def test_where_everything_shall_be_gone_nothing_is_to_do(self) -> None:
         foreseen = report.foresee({"environments": [{"name": "old", "state": "absent"}]})
