@@ -489,6 +489,13 @@ RULES: tuple[Rule, ...] = (
         "the environment's `lock`, or name an older TensorFlow there.",
     ),
     Rule(
+        verdicts=("crashed", "timed-out"),
+        stages=("import",),
+        when=(_with_plugins_of_user,),
+        cause="The import of TensorFlow did not come to its end, and it also loads the plug-in in {plugins_of_user}.",
+        remedy="Remove {plugins_of_user}, unless it is known to be good, and run again.",
+    ),
+    Rule(
         verdicts=("crashed",),
         stages=_AFTER_START,
         when=(_with_usual_pair,),
