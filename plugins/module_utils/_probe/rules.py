@@ -82,7 +82,6 @@ def words_for(failure: Failure) -> dict[str, str]:
         "interpreter": str(failure.interpreter),
         "stage": failure.stage,
         "signal": failure.signal,
-        "machine": failure.machine or "(unknown)",
         "tensorflow": failure.tensorflow or "(of unknown version)",
         "plugin": failure.plugin or "(of unknown version)",
         "stray_plugins": failure.stray_plugins or "",
