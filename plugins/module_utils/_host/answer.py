@@ -29,7 +29,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probin
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import find_reasons, linked, wanted
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan import Request, Seen
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan import make_plan as plan_python
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import linked
 
 
 def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
@@ -99,15 +101,11 @@ def python_reasons(document: Document) -> list[str]:
     python, root = document.python, document.places.root
     if not python:
         return []
-    source, minor, pins = python["source"], python["version"], python.get("pins") or {}
-    try:
-        path, at_least = wanted(
-            root, source, minor, system=os.uname().sysname, pins=pins, existing=python.get("existing") or ""
-        )
-    except KeyError as error:
-        raise MetalfleetError(
-            f"No Python {minor} is pinned for the source {source}",
-            evidence=f"There are: {', '.join(sorted(pins)) or 'none'}.",
-            remedy="Set native_python_version to one of them.",
-        ) from error
-    return find_reasons(linked(root), path, python["uv_version"], at_least=at_least)
+    request = Request(
+        python["source"],
+        python["version"],
+        python["uv_version"],
+        python.get("pins") or {},
+        python.get("existing") or "",
+    )
+    return list(plan_python(Seen(root, os.uname().sysname, linked(root)), request).reasons)
