@@ -18,6 +18,8 @@ GPU = ["required", "preferred", "none"]
 GPU_CHECKS = ["none", "quick", "standard"]
 SOURCES = ["standalone", "python_org", "homebrew", "existing"]
 """The ways to come to a native Python."""
+PIN_OPTIONS = {"standalone": "archives", "python_org": "packages"}
+"""Those that are pinned, with the option that adds pins to the collection's."""
 
 ENVIRONMENT: Spec = {
     "name": {"type": "str", "required": True},
