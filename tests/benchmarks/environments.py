@@ -211,7 +211,7 @@ def main(runs: int) -> None:
         places = make_places(folder / "root", python)
         declaration = Declaration("tensorflow", places, lock.read_text(), gpu_check="none")
         comparisons = [*compare_builds(declaration, wheels, lock, runs)]
-        switch(declaration.link, declaration.home / "1")
+        switch(declaration.link, declaration.home / "1", places)
         comparisons += compare_plans(declaration, runs)
         paths = recorded_paths(declaration.link.resolve())
         size = sum(Path(path).stat().st_size for path in paths)

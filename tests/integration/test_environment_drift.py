@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drift of environments on simulated Macs, mended by the real module over SSH: each kind in four runs.
+"""Drift of environments on simulated Macs, repaired by the real module over SSH: each kind in four runs.
 
 Check must say what real then does, and change nothing; the next two runs must find nothing to do. Each drift has a Mac
 of its own, and all of them are in each run, which is how an administrator meets them.
@@ -50,10 +50,7 @@ DRIFTS = {
         ["file-damaged"],
         options={"integrity": "full"},
     ),
-    "damaged-cache": Drift(
-        "echo bad | tee $(find $root/cache -path '*/alpha/__init__.py'); rm $packages/alpha/part7.py",
-        ["file-missing"],
-    ),
+    "damaged-wheel": Drift("echo bad >> $root/wheels/*/alpha-1.0-*.whl; rm $packages/alpha/part7.py", ["file-missing"]),
     "missing": Drift("rm $packages/alpha/part7.py", ["file-missing"]),
     "several": Drift("rm $packages/alpha/part7.py; touch $packages/evil.pth", ["startup-file", "file-missing"]),
     # Stands for a clock that was set back, too: a simulated host cannot have a time of its own.
@@ -85,6 +82,13 @@ DRIFTS = {
     "link-dangling": Drift("ln -sfn $home/9 $link", ["absent"], ["1"]),
     "target-gone": Drift("rm -r $home/1", ["absent"], ["1"]),
     "everything-gone": Drift("rm -r $home", ["absent"], ["1"]),
+    "link-being-made": Drift(
+        "mkdir .virtualenvs/.tf.new; echo mine > .virtualenvs/.tf.new/work; rm $packages/alpha/part7.py",
+        ["file-missing"],
+    ),
+    "copied": Drift("cp -R $home/1 $home/5; ln -sfn $home/5 $link", ["unfinished"], ["1"]),
+    "renamed": Drift("mv $home/1 $home/5; ln -sfn $home/5 $link", ["unfinished"], ["6"]),
+    "backup": Drift("mkdir $home/1-backup; echo mine > $home/1-backup/work", ["unfinished"], ["1"]),
     "half-built": Drift("mkdir -p $home/2/bin; touch $home/2/bin/activate", ["unfinished"], ["1"]),
     # Manifests
     "manifest-cut": Drift("cd $link; head -c 500 *-manifest.json > cut; mv cut *-manifest.json", ["unfinished"], ["2"]),
@@ -107,7 +111,7 @@ DRIFTS = {
 
 
 @dataclass(frozen=True)
-class Mended:
+class Repaired:
     """A host that drifted, and what each of the four runs said and left behind."""
 
     environment: SmallEnvironment
@@ -117,7 +121,7 @@ class Mended:
 
 
 @pytest.fixture(scope="module")
-def mended(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> Iterator[dict[str, Mended]]:
+def repaired(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> Iterator[dict[str, Repaired]]:
     """All drifts, each on its Mac, after check, real, again, and again in check."""
     macs = fleet.up({f"drift-{name}": f"m1-fresh@{small_template}" for name in DRIFTS})
     hosts = {name: SmallEnvironment(macs[f"drift-{name}"], small_wheels) for name in DRIFTS}
@@ -135,7 +139,7 @@ def mended(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> Iter
     runs += [run_module(hosts, "--check")]
     looks += [look()]
     yield {
-        name: Mended(host, [outcomes[name] for outcomes in runs], [seen[name] for seen in looks])
+        name: Repaired(host, [outcomes[name] for outcomes in runs], [seen[name] for seen in looks])
         for name, host in hosts.items()
     }
     for mac in macs.values():
@@ -143,8 +147,8 @@ def mended(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> Iter
 
 
 @pytest.mark.parametrize(("name", "drift"), DRIFTS.items(), ids=DRIFTS)
-def test_each_drift_is_found_and_mended(mended: dict[str, Mended], name: str, drift: Drift) -> None:
-    host = mended[name]
+def test_each_drift_is_found_and_repaired(repaired: dict[str, Repaired], name: str, drift: Drift) -> None:
+    host = repaired[name]
     assert [run.reasons for run in host.runs] == [drift.reasons, drift.reasons, [], []]
     assert host.runs[0].answer["plan"] == host.runs[1].answer["plan"]
     first, after_check, before_last_check, last = host.seen
@@ -161,15 +165,20 @@ def test_each_drift_is_found_and_mended(mended: dict[str, Mended], name: str, dr
         ("sitecustomize-of-the-interpreter", "sed 's/ = 1//' $root/set-aside/*"),
         ("plugin-of-the-user", f"ls {USER_SITE}; cat $root/set-aside/*/a.dylib"),
         ("link-elsewhere", "cat mine/work"),
+        ("link-being-made", "cat $root/set-aside/*/work"),
+        ("backup", "cat $root/set-aside/*/work"),
     ],
 )
-def test_what_is_a_users_own_is_kept(mended: dict[str, Mended], name: str, command: str) -> None:
-    assert mended[name].environment.sh(command) == "mine\n"
+def test_what_is_a_users_own_is_kept(repaired: dict[str, Repaired], name: str, command: str) -> None:
+    assert repaired[name].environment.sh(command) == "mine\n"
 
 
-def test_a_damaged_cache_is_whole_again(mended: dict[str, Mended]) -> None:
-    cached = mended["damaged-cache"].environment.sh("cat $(find $root/cache -path '*/alpha/__init__.py')")
-    assert set(cached.splitlines()) == {"VERSION = '1.0'"}
+def test_a_damaged_wheel_is_whole_again(repaired: dict[str, Repaired]) -> None:
+    environment = repaired["damaged-wheel"].environment
+    stored, sent = (
+        environment.sh(f"base64 < {path}") for path in ("$root/wheels/*/alpha-1.0-*.whl", "wheels/alpha-1*")
+    )
+    assert stored == sent
 
 
 # --- declared changes -------------------------------------------------------------------------------------------------
@@ -186,6 +195,16 @@ def test_another_lock_and_the_way_back(environment: SmallEnvironment, small_whee
     assert environment.generations() == ["1", "2"]
 
 
+def test_a_lower_keep_is_applied(environment: SmallEnvironment, small_wheels: SmallWheels) -> None:
+    environment.options["lock"] = small_wheels.write_lock("second", small_wheels.alpha, small_wheels.beta)
+    environment.run()
+    assert environment.generations() == ["1", "2"]
+    surplus = ["surplus-generation"]
+    assert four_runs(environment, keep=1) == [surplus, surplus, [], []]
+    assert environment.generations() == ["2"]
+    environment.assert_in_order()
+
+
 def test_declared_absent(environment: SmallEnvironment) -> None:
     """Only what is ours goes."""
     before = paths(environment)
@@ -199,4 +218,4 @@ def four_runs(environment: SmallEnvironment, **options: Any) -> list[list[str]]:
 
 
 def paths(environment: SmallEnvironment) -> set[Path]:
-    return set(map(Path, environment.sh("find $root/environments $root/bin $root/cache .virtualenvs wheels").split()))
+    return set(map(Path, environment.sh("find $root/environments $root/bin .virtualenvs wheels").split()))

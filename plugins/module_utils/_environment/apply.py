@@ -24,6 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Plan
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,18 @@ def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> Bui
         if isinstance(failure, MetalfleetError) and not isinstance(failure, ProbeFailed):
             raise was_not_activated(failure, declaration) from failure
         raise
-    switch(declaration.link, generation)
+    switch(declaration.link, generation, declaration.places)
     return built
 
 
-def switch(link: Path, generation: Path) -> None:
+def switch(link: Path, generation: Path, places: Places) -> None:
     """Point the stable path at a generation with one rename."""
     link.parent.mkdir(parents=True, exist_ok=True)
     new = link.with_name(f".{link.name}.new")
-    safety.remove_tree(new)
+    if new.is_symlink():  # of a run that was killed
+        new.unlink()
+    elif new.exists():
+        safety.set_aside(new, places)
     new.symlink_to(generation)
     new.replace(link)
 
@@ -113,7 +117,7 @@ CLEANING = ("remove-unfinished", "remove-generation")
 
 STEPS: dict[str, Callable[[Declaration, str], object]] = {
     "set-aside": lambda declared, path: safety.set_aside(Path(path), declared.places),
-    "switch": lambda declared, number: switch(declared.link, declared.home / number),
+    "switch": lambda declared, number: switch(declared.link, declared.home / number, declared.places),
     "remove": lambda declared, _: remove(declared),
     "write-kernel": lambda declared, _: kernel.write_kernel(declared.name, declared.link),
     "remove-kernel": lambda declared, _: kernel.remove_kernel(declared.name),

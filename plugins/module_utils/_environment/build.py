@@ -126,6 +126,7 @@ def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools)
     refuse_startup_files(contents.claims, declaration.startup_files_of)
     checked = check(generation, contents.claims, bare)
     refuse_foreign_code(generation, checked.tree, tools.machine)
+    tools.kind.refuse_unmet(generation)
     return installed, contents, checked
 
 

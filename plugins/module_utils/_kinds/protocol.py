@@ -53,6 +53,9 @@ class Kind(Protocol):
     def inspect(self, generation: Path) -> Contents:
         """Read what is installed. Raises MetalfleetError for a package that no generation may hold."""
 
+    def refuse_unmet(self, generation: Path) -> None:
+        """Refuse a generation whose packages require what is not there. Its files were checked and may be executed."""
+
     def package_of(self, path: str) -> tuple[str, str] | None:
         """Name and version of the package whose presence a file tells, by its path in a generation."""
 

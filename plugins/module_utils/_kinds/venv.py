@@ -49,7 +49,7 @@ class Venv:
         (site_packages(generation) / OUR_FILE).write_text(OUR_LINE, encoding="utf-8")
 
     def install(self, generation: Path, lock: str) -> Installed:
-        """Install the lock by way of the wheel store; refuse one that lacks what its packages require."""
+        """Install the lock by way of the wheel store."""
         python, wheels = generation / "bin" / "python", generation / WHEELS
         platform = platform_of(python, self._commands)
         pins = parse_lock(lock).pins_for(platform.markers)
@@ -57,7 +57,6 @@ class Venv:
         wheels.write_text(requirements_of(fetched.wheels), encoding="utf-8")
         sync = ("pip", "sync", *uv_arguments(fetched.wheels, generation / CACHE), "--python", str(python), str(wheels))
         self._run(generation, *sync, timeout=TO_INSTALL)
-        self._run(generation, "pip", "check", "--python", str(python), timeout=TO_START)
         shutil.rmtree(generation / CACHE)
         return Installed(tuple(wheel.sha256 for wheel in fetched.wheels), fetched.warnings)
 
@@ -72,6 +71,12 @@ class Venv:
                 found[distribution[0]] = distribution[1]
                 claims += recorded(generation, packages, folder, *distribution)
         return Contents(found, tuple(claims))
+
+    def refuse_unmet(self, generation: Path) -> None:
+        """Let uv compare what the installed packages require with what is installed."""
+        python = str(generation / "bin" / "python")
+        self._run(generation, "pip", "check", "--python", python, timeout=TO_START)
+        shutil.rmtree(generation / CACHE)
 
     def package_of(self, path: str) -> tuple[str, str] | None:
         """A distribution is there if its metadata is."""
@@ -93,11 +98,7 @@ class Venv:
 
 
 def variables(cache: Path) -> dict[str, str]:
-    """The variables of uv's process: ours without what would change uv's or Python's ways.
-
-    The cache is uv's workshop while one generation is made, on the same volume, and is gone before it is complete. So
-    files may be hard-linked from there, which saves writing each of them twice; nothing stays that they share.
-    """
+    """The variables of uv's process: ours without what would change uv's or Python's ways."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PYTHON", "VIRTUAL_ENV"))}
     return {
         **ours,

@@ -26,17 +26,16 @@ _PLACES = ("--index-url", "--extra-index-url", "--find-links", "--no-index", "--
 _HABITS = ("--require-hashes", "--only-binary", "--no-binary", "--prefer-binary", "--pre", "--use-feature")
 _INCLUDES = ("-r", "--requirement", "-c", "--constraint")
 
-#: Files of other formats: pattern, what they are, and the command that makes a lock of one.
+#: How locks of other formats begin a line: pattern, name of the format, the command that makes a lock of one.
 _FORMATS = (
-    (r'^lock-version = "|^\[\[packages\]\]', "a pylock.toml", "uv pip compile --generate-hashes pyproject.toml"),
-    (r"\A\s*version = \d+$", "a uv.lock", "uv export --format requirements-txt"),
-    (r"^\[\[package\]\]$", "a poetry.lock", "poetry export --format requirements.txt"),
-    (r'^\s*"_meta": \{', "a Pipfile.lock", "pipenv requirements --hash"),
-    (r"^(name|channels|dependencies|prefix):", "an environment.yml of conda", "uv pip compile --generate-hashes"),
-    (r"^@EXPLICIT\b", "a list of conda packages", "uv pip compile --generate-hashes"),
-    (r"^\[(project|build-system)\]$", "a pyproject.toml", "uv pip compile --generate-hashes pyproject.toml"),
-    (r"\A\s*(<!DOCTYPE|<html)", "a web page", "uv pip compile --generate-hashes"),
-    (r"\A\s*[{\[]", "JSON", "uv pip compile --generate-hashes"),
+    (r"version\s*=\s*\d+$|requires-python\s*=", "uv.lock", "uv export --format requirements-txt"),
+    (r"lock-version\s*=|\[\[packages\]\]", "pylock.toml", "uv pip compile --generate-hashes pyproject.toml"),
+    (r"\[\[package\]\]", "poetry.lock", "poetry export --format requirements.txt"),
+    (r"[{\[]\s*$|\{.*\}$", "Pipfile.lock or other JSON", "pipenv requirements --hash"),
+    (r"\[[\w.-]+\]$", "pyproject.toml", "uv pip compile --generate-hashes pyproject.toml"),
+    (r"(name|channels|dependencies|prefix):", "environment.yml", "uv pip compile --generate-hashes requirements.in"),
+    (r"@EXPLICIT\b", "an explicit list of conda packages", "uv pip compile --generate-hashes requirements.in"),
+    (r"<!DOCTYPE|<html", "a web page", "uv pip compile --generate-hashes requirements.in"),
 )
 _REMEDY = "Make it with `uv pip compile --generate-hashes` or `pip-compile --generate-hashes`."
 
@@ -95,7 +94,6 @@ def normalized(name: str) -> str:
 
 def parse_lock(text: str) -> Lock:
     """Read a lock. Raises MetalfleetError that names the line for what a lock must not hold."""
-    _refuse_other_formats(text)
     pins, warnings = [], []
     for number, line in _logical_lines(text):
         option = re.split(r"[=\s]", line, maxsplit=1)[0]
@@ -108,15 +106,6 @@ def parse_lock(text: str) -> Lock:
         elif option not in _HABITS:
             pins.append(_parse_pin(number, line, option))
     return Lock(tuple(pins), tuple(warnings))
-
-
-def _refuse_other_formats(text: str) -> None:
-    for pattern, what, command in _FORMATS:
-        if re.search(pattern, text, re.MULTILINE):
-            raise MetalfleetError(
-                f"The lock is {what}, which cannot be installed from",
-                remedy=f"Make a lock of it with `{command}`, and declare that.",
-            )
 
 
 def _parse_pin(number: int, line: str, option: str) -> Pin:
@@ -139,6 +128,9 @@ def _parse_pin(number: int, line: str, option: str) -> Pin:
 
 def _why_no_pin(requirement: str, option: str) -> tuple[str, str]:
     """What a line is that is no pin, and what helps."""
+    for pattern, what, command in _FORMATS:
+        if re.match(pattern, requirement):
+            return f"is that of a file of another format: {what}", f"Make a lock of it with `{command}`."
     if option in _INCLUDES:
         return f"includes another file ({option})", "A lock is one file that names every package: put them all into it."
     if option.startswith("-"):

@@ -208,7 +208,7 @@ class TestDrift:
         self.check(host, "unfinished")
         assert host.generations() == ["1"]
 
-    def test_several_drifts_are_mended_by_one_build(self, host: Host) -> None:
+    def test_several_drifts_are_repaired_by_one_build(self, host: Host) -> None:
         (host.packages / "alpha/__init__.py").unlink()
         (host.packages / "evil.pth").touch()
         self.check(host, "startup-file", "file-missing")
@@ -436,11 +436,11 @@ class TestBuild:
     @pytest.mark.parametrize(
         ("lock", "words"),
         [
-            ('version = 1\nrevision = 3\n\n[[package]]\nname = "alpha"\n', r"a uv\.lock.*uv export"),
-            ('lock-version = "1.0"\n\n[[packages]]\nname = "alpha"\n', r"a pylock\.toml.*uv pip compile"),
-            ('[[package]]\nname = "alpha"\noptional = false\n', r"a poetry\.lock.*poetry export"),
-            ('{\n    "_meta": {\n        "hash": {}\n    }\n}\n', r"a Pipfile\.lock.*pipenv requirements"),
-            ("name: tf\ndependencies:\n  - alpha\n", r"an environment\.yml.*uv pip compile"),
+            ('version = 1\nrevision = 3\n\n[[package]]\nname = "alpha"\n', r"uv\.lock.*uv export"),
+            ('lock-version = "1.0"\n\n[[packages]]\nname = "alpha"\n', r"pylock\.toml.*uv pip compile"),
+            ('[[package]]\nname = "alpha"\noptional = false\n', r"poetry\.lock.*poetry export"),
+            ('{\n    "_meta": {\n        "hash": {}\n    }\n}\n', r"Pipfile\.lock.*pipenv requirements"),
+            ("name: tf\ndependencies:\n  - alpha\n", r"environment\.yml.*uv pip compile"),
             ("<!DOCTYPE html><html><title>Log in</title></html>", "a web page"),
         ],
     )
@@ -513,7 +513,7 @@ class TestKeeping:
         self.change_lock(host, 1)
         (host.packages / "alpha/__init__.py").unlink()
         monkeypatch.setattr(safety, "remove_tree", remove)
-        monkeypatch.setattr(apply, "switch", lambda link, generation: (link.unlink(), link.symlink_to(generation)))
+        monkeypatch.setattr(apply, "switch", lambda link, generation, _: (link.unlink(), link.symlink_to(generation)))
         done = host.converge(lock=host.declaration.lock + "#\n")
         assert done["reasons"] == ["file-missing"]
         assert "1 could not be removed (Permission denied: " in done["warnings"][0]
