@@ -122,7 +122,7 @@ FACTS: Spec = {
 PROBE: Spec = {
     "environment": {"type": "path", "required": True},
     "gpu": ENVIRONMENT["gpu"],
-    "level": {"type": "str", "choices": GPU_CHECKS[1:], "default": "quick"},
+    "gpu_check": {"type": "str", "choices": GPU_CHECKS[1:], "default": "quick"},
     "timeout": BUILD["probe_timeout"],
 }
 """What tensorflow_gpu_info takes."""

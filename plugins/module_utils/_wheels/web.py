@@ -240,7 +240,7 @@ def _context(sources: Sources, commands: Commands) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise MetalfleetError(
             "The certificates cannot be used",
-            evidence=f"{sources.ca or sources.client_cert}: {_words(error)}.",
+            evidence=f"{sources.ca or sources.client_cert or 'tensorflow_ca'}: {_words(error)}.",
             remedy="Name a file with certificates in PEM format (tensorflow_ca, or pip's cert and client-cert).",
         ) from error
     return context

@@ -286,7 +286,7 @@ def test_a_certificate_of_an_authority_that_is_declared(
     host: Host, wheels: list[Wheel], published: Path, certificate: Certificate
 ) -> None:
     with Index(published, tls=certificate.context) as index:
-        host.fetch(lock_of(*wheels), Network(index_url=index.url, ca=str(certificate.path)))
+        host.fetch(lock_of(*wheels), Network(index_url=index.url, certificates=certificate.path.read_text()))
     assert whole_wheels(host.store) == names(wheels)
 
 
@@ -302,13 +302,22 @@ def test_a_certificate_that_the_user_trusts(
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"], ids=["missing", "other"])
-def test_a_file_without_certificates(host: Host, wheels: list[Wheel], tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_of_pips_without_certificates(
+    host: Host, wheels: list[Wheel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
     if content:
         (tmp_path / "ca.pem").write_bytes(content)
-    network = Network(index_url="https://127.0.0.1:1/simple", ca=str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.pem"))
+    with pytest.raises(MetalfleetError, match="certificates cannot be used") as caught:
+        host.fetch(lock_of(*wheels), Network(index_url="https://127.0.0.1:1/simple"))
+    assert str(tmp_path / "ca.pem") in caught.value.problem.evidence
+
+
+def test_a_declared_text_without_certificates(host: Host, wheels: list[Wheel]) -> None:
+    network = Network(index_url="https://127.0.0.1:1/simple", certificates="no certificate")
     with pytest.raises(MetalfleetError, match="certificates cannot be used") as caught:
         host.fetch(lock_of(*wheels), network)
-    assert str(tmp_path / "ca.pem") in caught.value.problem.evidence
+    assert "tensorflow_ca" in caught.value.problem.evidence
 
 
 # --- Faults ----------------------------------------------------------------------------------------------------------
