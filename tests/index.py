@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
 SLOW = 0.5  # seconds before each answer
@@ -46,7 +47,16 @@ class Index:
     `/flat/` is a page of all files, `/moved/` an index elsewhere: each address of it redirects to `moved_to`.
     """
 
-    def __init__(self, folder: Path, fault: Fault = Fault.NONE, *, digests: bool = False, moved_to: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        fault: Fault = Fault.NONE,
+        *,
+        digests: bool = False,
+        moved_to: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.scheme = "https" if tls else "http"
         self.fault, self.digests, self.moved_to = fault, digests, moved_to
         self.downloads: list[str] = []
         self.resumed = 0
@@ -67,6 +77,8 @@ class Index:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
         self._server.server_bind()
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         if fault is not Fault.GONE:
             self._server.server_activate()
 
@@ -78,7 +90,7 @@ class Index:
     @property
     def url(self) -> str:
         """With credentials that nobody may see."""
-        return f"http://user:secret@{self.address}/simple"
+        return f"{self.scheme}://user:secret@{self.address}/simple"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()

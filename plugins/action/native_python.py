@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ansible.errors import AnsibleError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._network import is_url
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import NATIVE_PYTHON, NETWORK, PLACES
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import find_file, folders_of_users
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import (
     Declaration,
     declare,
@@ -27,6 +26,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
     inspection,
     scripts_for,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,30 +41,18 @@ class ActionModule(FleetAction):
 
     spec = ARGUMENTS
 
-    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Ask the host, make the plan and, unless in check mode, carry it out."""
-        # The spec has expanded these for the controller; the first is the host's, and so is that of an interpreter.
-        options["root"] = str(self._task.args.get("root", PLACES["root"]["default"]))
-        for name in ("ca", "mirror"):
+        folders = list(folders_of_users(task_vars))
+        for name, kind in (("ca", "file"), ("mirror", "folder")):
             if options[name] and not is_url(options[name]):
-                options[name] = self._on_controller(options[name], f"native_python_{name}")
+                options[name] = str(find_file(options[name], f"native_python_{name}", folders, kind))
         return self._converge(declare(options))
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
         """For python.org's package `become` is meant for the installer alone."""
-        if options.get("source") != "python_org":
+        if options["source"] != "python_org":
             super()._refuse_home_of_root(options)
-
-    def _on_controller(self, path: str, option: str) -> str:
-        """A file or folder on the controller, looked for as the `src` of Ansible's copy is."""
-        try:
-            return str(self._find_needle("files", path))
-        except AnsibleError as error:
-            raise MetalfleetError(
-                f"{path} is not there, on the controller",
-                remedy=f"Put it there, or correct {option}. A relative path is looked for in the folder files/ of the "
-                "playbook, and beside the playbook.",
-            ) from error
 
     def _converge(self, declaration: Declaration) -> dict[str, Any]:
         host = self._ask(declaration)

@@ -18,6 +18,8 @@ GPU = ["required", "preferred", "none"]
 GPU_CHECKS = ["none", "quick", "standard"]
 SOURCES = ["standalone", "python_org", "homebrew", "existing"]
 """The ways to come to a native Python."""
+PIN_OPTIONS = {"standalone": "archives", "python_org": "packages"}
+"""Those that are pinned, with the option that adds pins to the collection's."""
 
 ENVIRONMENT: Spec = {
     "name": {"type": "str", "required": True},
@@ -120,7 +122,7 @@ FACTS: Spec = {
 PROBE: Spec = {
     "environment": {"type": "path", "required": True},
     "gpu": ENVIRONMENT["gpu"],
-    "level": {"type": "str", "choices": GPU_CHECKS[1:], "default": "quick"},
+    "gpu_check": {"type": "str", "choices": GPU_CHECKS[1:], "default": "quick"},
     "timeout": BUILD["probe_timeout"],
 }
 """What tensorflow_gpu_info takes."""

@@ -82,11 +82,6 @@ environments:
   type: list
   elements: dict
   sample: [{"name": "tensorflow", "ok": true, "reasons": ["absent"], "verdict": "gpu-ok"}]
-warnings:
-  description: What did not keep the host from being as declared, but should be known.
-  returned: if there are any
-  type: list
-  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -103,6 +98,8 @@ def main() -> None:
         report = converge(read_document(module.params), check_mode=module.check_mode)
     except MetalfleetError as error:
         module.fail_json(msg=str(error))
+    for warning in report.pop("warnings"):
+        module.warn(warning)
     module.exit_json(**report)
 
 

@@ -140,11 +140,6 @@ environments:
       type: list
       elements: str
       sample: []
-warnings:
-  description: The same of the whole host.
-  returned: if there are any
-  type: list
-  elements: str
 apple_silicon:
   description: The facts of the host, as M(metalfleet.tensorflow.apple_silicon_facts) returns them.
   returned: if the host could answer
@@ -165,6 +160,8 @@ def main() -> None:
         report = ask(read_document(module.params))
     except MetalfleetError as error:
         module.fail_json(msg=str(error))
+    for warning in report.pop("warnings"):
+        module.warn(warning)
     module.exit_json(**report)
 
 

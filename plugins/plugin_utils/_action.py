@@ -47,6 +47,8 @@ class NoPython:
     """There is no managed Python yet; `blank` says that there is nothing else of ours either."""
 
     blank: bool
+    system: str = ""
+    """What uname calls the operating system and the machine, such as "Darwin arm64"."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class FleetAction(ActionBase):
             return Answered(result)
         said = str(self._said.get("stderr") or "") + str(self._said.get("stdout") or "")
         if NO_PYTHON in said:
-            return NoPython(blank=NOTHING in said)
+            return NoPython(NOTHING in said, said.partition(NO_PYTHON)[2].partition("\n")[0].strip())
         return EndedBadly(int(self._said.get("rc") or 0), said.strip()[-LAST_WORDS:])
 
     def _root(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
@@ -239,7 +241,7 @@ def start(root: str) -> str:
     folder = '"$HOME"' + shlex.quote(root[1:]) if root.startswith("~") else shlex.quote(root)
     return (
         f'root={folder}; python="$root/bin/python3"; '
-        f'[ -x "$python" ] || {{ {READ_ALL}echo {shlex.quote(NO_PYTHON)} >&2; '
+        f'[ -x "$python" ] || {{ {READ_ALL}echo "{NO_PYTHON} $(/usr/bin/uname -sm)" >&2; '
         f'[ -e "$root" ] || echo {shlex.quote(NOTHING)} >&2; exit 127; }}; '
     )
 

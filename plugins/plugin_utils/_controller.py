@@ -26,15 +26,18 @@ def folders_of_users(task_vars: Mapping[str, Any]) -> Iterator[Path]:
     yield Path.cwd()
 
 
-def find_file(written: str, option: str, folders: Iterable[Path]) -> Path:
-    """A file by the path that a user wrote: absolute, or relative to the first of the folders that has it."""
+def find_file(written: str, option: str, folders: Iterable[Path], kind: str = "file") -> Path:
+    """What lies at the path that a user wrote: absolute, or relative to the first of the folders that has it.
+
+    `kind` is "file" or "folder".
+    """
     path = Path(written).expanduser()
     looked = [path] if path.is_absolute() else [folder / path for folder in folders]
     for each in looked:
-        if each.is_file():
+        if each.is_dir() if kind == "folder" else each.is_file():
             return each.resolve()
     raise MetalfleetError(
-        f"The file {written}, which {option} names, is not there",
+        f"The {kind} {written}, which {option} names, is not there",
         evidence="Looked for " + ", ".join(dict.fromkeys(map(str, looked))),
         remedy=f"Put it beside the inventory, or let {option} name it by an absolute path.",
     )

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
     Answer,
@@ -40,6 +42,7 @@ class EnvironmentsAction(FleetAction):
         """Send the document, and return the report."""
         fails = options.pop("on_failure") == "fail"
         document = self._document(options, task_vars)
+        read_document(document)  # what cannot be meant is refused here, before the host is touched
         report = self._report(self.ask(self.module, document, task_vars), document)
         if fails and not report["ok"]:
             return {**report, "failed": True, "msg": " ".join(report["text"])}
@@ -62,7 +65,9 @@ class EnvironmentsAction(FleetAction):
     def _report(self, answer: Answer, document: dict[str, Any]) -> dict[str, Any]:
         if isinstance(answer, Answered):
             return answer.result
-        return self._report_without_answer(answer, document)
+        report = self._report_without_answer(answer, document)
+        report.pop("warnings")  # Ansible's own, of a result; a host that did not answer has none
+        return report
 
     def _report_without_answer(self, answer: NoPython | EndedBadly, document: dict[str, Any]) -> dict[str, Any]:
         """What is known of a host whose managed Python did not answer."""
@@ -76,7 +81,8 @@ class EnvironmentsAction(FleetAction):
         if self.sends_locks and not self._task.check_mode:
             raise NoPythonYet
         if answer.blank:
-            return report.foresee(document, carried=report.FORESEEN if self.sends_locks else report.ASKED)
+            carried = report.FORESEEN if self.sends_locks else report.ASKED
+            return report.foresee(document, platform=platform_of(answer, document), carried=carried)
         return report.without_python("The managed Python is missing, so that nothing else could be looked at")
 
 
@@ -87,6 +93,12 @@ def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:
         "pins": pins_of(options["source"], options),
         "uv_version": pinned_uv().version,
     }
+
+
+def platform_of(answer: NoPython, document: Mapping[str, Any]) -> str:
+    """The name of a host's platform, once it has the Python that is declared."""
+    system, _, machine = answer.system.partition(" ")
+    return platform_name(system.lower(), machine, document["python"]["version"])
 
 
 def certificates(ca: str, folders: Iterable[Path]) -> dict[str, str]:

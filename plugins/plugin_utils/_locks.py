@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Locks:
 
     def _digests(self, lock: str | None) -> Digests:
         if lock:
-            return {"any": self._read(self._find(lock))}
+            digest = self._read(self._find(lock))
+            parse_lock(self.texts[digest])  # what is no lock is refused here, before the host is touched
+            return {"any": digest}
         return {path.stem: self._read(path) for path in sorted(DEFAULT_LOCKS.glob("*.txt"))}
 
     def _read(self, path: Path) -> str:

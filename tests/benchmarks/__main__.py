@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command: python -m tests.benchmarks [environments | facts | steady-state]."""
+"""The command: python -m tests.benchmarks [environments | facts | steady-state | wheels]."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from tests.benchmarks import environments, facts, steady_state
+from tests.benchmarks import environments, facts, steady_state, wheels
 
 
 def arguments() -> argparse.Namespace:
@@ -16,7 +16,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description="Measure this collection beside what a user would pick instead."
     )
-    parser.add_argument("what", nargs="?", choices=["environments", "facts", "steady-state"], help="default: all")
+    parser.add_argument(
+        "what", nargs="?", choices=["environments", "facts", "steady-state", "wheels"], help="default: all"
+    )
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 8], help="numbers of simulated Macs (1 8)")
     parser.add_argument("--runs", type=int, default=3, help="interleaved runs of each side (3)")
     return parser.parse_args()
@@ -35,6 +37,8 @@ def main() -> None:
         facts.main()
     if options.what in (None, "steady-state"):
         steady_state.main(options.hosts, options.runs)
+    if options.what in (None, "wheels"):
+        wheels.main(options.runs)
 
 
 if __name__ == "__main__":

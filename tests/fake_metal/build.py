@@ -25,6 +25,8 @@ VARIANTS: tuple[str, ...] = (
     "nan",
     "slow",
     "hang_kernel",
+    "leaves_child",
+    "exits",
 )
 """What the plug-in can be made to do; fake_metal.c says what each is."""
 

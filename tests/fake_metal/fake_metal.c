@@ -33,6 +33,8 @@ enum variant {
   VARIANT_NAN,            /* one element of each matrix product is not a number */
   VARIANT_SLOW,           /* right, but a matrix product takes 200 ms more */
   VARIANT_HANG_KERNEL,    /* a matrix product never ends */
+  VARIANT_LEAVES_CHILD,   /* right, but leaves a process behind that has all its descriptors and never ends */
+  VARIANT_EXITS,          /* ends the program with status 0 when it is asked to register */
 };
 
 #define EXPORT __attribute__((visibility("default")))
@@ -255,6 +257,8 @@ EXPORT void SE_InitPlugin(SE_PlatformRegistrationParams* params, TF_Status* stat
   if (VARIANT == VARIANT_MISSING_SYMBOL) TF_SymbolThatNoTensorFlowHas();
   if (VARIANT == VARIANT_CRASH) *(volatile int*)NULL = 0;
   if (VARIANT == VARIANT_HANG_INIT) hang();
+  if (VARIANT == VARIANT_LEAVES_CHILD && fork() == 0) hang();
+  if (VARIANT == VARIANT_EXITS) _exit(0);
   if (VARIANT == VARIANT_ABI) {
     TF_SetStatus(status, TF_FAILED_PRECONDITION, "fake_metal: incompatible StreamExecutor C API");
     return;

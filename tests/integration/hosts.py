@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +23,23 @@ ROOT = f"{HOME}/.local/share/metalfleet"
 LINKS = f"{HOME}/.virtualenvs"
 
 
+OF_ONE_RUN = ("tensorflow_name", "tensorflow_generation", "tensorflow_hosts")
+"""Variables that belong to one run by nature: users give them with -e. All others they set in the inventory."""
+
+
 def on_fleet(fleet: Fleet, name: Path, *arguments: str | Path, check: bool = True, **variables: Any) -> Result:
-    """Run a playbook against the simulated Macs of a fleet that are up."""
+    """Run a playbook against the simulated Macs of a fleet that are up, with variables set as users set them."""
     environment = {
         "SIMULATED_MAC_FLEET": fleet.name,
         "SIMULATED_MAC_HOME": str(fleet.store.home),
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",  # long messages stay on one line
     }
-    extra = ["-e", json.dumps(variables)] if variables else []
-    return playbook("-i", INVENTORY, name, *arguments, *extra, check=check, env=environment)
+    given = {each: variables.pop(each) for each in OF_ONE_RUN if each in variables}
+    extra = ["-e", json.dumps(given)] if given else []
+    with tempfile.TemporaryDirectory() as folder:
+        declared = Path(folder, "declared.json")
+        declared.write_text(json.dumps({"macs": {"vars": variables}}))
+        return playbook("-i", INVENTORY, "-i", declared, name, *arguments, *extra, check=check, env=environment)
 
 
 def on(mac: Mac, name: Path, *arguments: str | Path, check: bool = True, **variables: Any) -> Result:

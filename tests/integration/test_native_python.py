@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.metalfleet.tensorflow.plugins.modules import native_python
 
 from tests.ansible_runner import CHECKOUT, Result, playbook
 from tests.integration.conftest import NewMac
@@ -32,6 +34,7 @@ ROLE = PLAYBOOKS / "native_python.yml"
 UV = CHECKOUT / "plugins/plugin_utils/_data/uv.txt"
 UV_VERSION = re.findall(r"^uv==(\S+)", UV.read_text(), re.MULTILINE)[0]
 NOWHERE = "http://127.0.0.1:9"  # port "discard": nothing answers
+OFFLINE = {"native_python_index_url": NOWHERE, "native_python_proxy": NOWHERE}
 MOST_ROUND_TRIPS = 3
 PYTHON_ORG = "/Library/Frameworks/Python.framework/Versions/{0}/bin/python{0}"
 SECRET = "only-for-those-who-know"
@@ -80,27 +83,26 @@ Run = Callable[..., Result]
 def run(mirror: Path, tmp_path: Path) -> Run:
     """Run the role against a Mac. Without other variables everything is pushed, and no network can be reached."""
 
-    def run(mac: Mac, *arguments: str, check: bool = True, play: Path = ROLE, **variables: Any) -> Result:
-        command, environment = command_line(mac, mirror, tmp_path, play, variables)
+    def run(
+        mac: Mac, *arguments: str, check: bool = True, play: Path = ROLE, bare: bool = False, **given: Any
+    ) -> Result:
+        variables = given if bare else {"native_python_mirror": str(mirror), **OFFLINE, **given}
+        command, environment = command_line(mac, tmp_path, play, variables)
         return playbook(*command, *arguments, check=check, env=environment)
 
     return run
 
 
-def command_line(
-    mac: Mac, mirror: Path, folder: Path, play: Path = ROLE, variables: dict[str, Any] | None = None
-) -> tuple[list[str], dict[str, str]]:
-    """The arguments and the environment of a run. Variables are in a file, as in an inventory: some are secret."""
-    offline = {"native_python_index_url": NOWHERE, "native_python_proxy": NOWHERE}
-    given = {"native_python_mirror": str(mirror), **offline, **(variables or {})}
-    file = folder / f"variables-{hashlib.sha256(json.dumps(given).encode()).hexdigest()[:8]}.json"
-    file.write_text(json.dumps(given))
+def command_line(mac: Mac, folder: Path, play: Path, variables: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """The arguments and the environment of a run. Variables are those of an inventory, as users set them."""
+    file = folder / f"inventory-{hashlib.sha256(json.dumps(variables).encode()).hexdigest()[:8]}.json"
+    file.write_text(json.dumps({"all": {"hosts": {mac.name: variables}}}))
     environment = {
         "SIMULATED_MAC_FLEET": mac.fleet.name,
         "SIMULATED_MAC_HOME": str(mac.fleet.store.home),
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",  # long messages stay on one line
     }
-    return ["-i", str(INVENTORY), str(play), "--limit", mac.name, "-e", f"@{file}"], environment
+    return ["-i", str(INVENTORY), "-i", str(file), str(play), "--limit", mac.name], environment
 
 
 def is_in_order(mac: Mac) -> None:
@@ -116,6 +118,7 @@ def four_runs(run: Run, mac: Mac, **variables: Any) -> Result:
     """Check, real, again, again in check; returns the second."""
     before = listing(mac)
     foreseen = run(mac, "--check", "--diff", **variables)
+    assert foreseen.recap, foreseen.output
     assert foreseen.recap[mac.name]["changed"] == 1
     assert f"+    uv: {ROOT}/uv/{UV_VERSION}/bin/uv" in foreseen.stdout or f'"uv": "{ROOT}/uv/' in foreseen.stdout
     assert listing(mac) == before
@@ -179,7 +182,7 @@ def test_homebrew_is_not_run_when_its_python_is_there(mac: NewMac, run: Run) -> 
         ("m2-rosetta", "", [], "in /usr/local, is the x86_64 one"),
         ("m1-fresh", "", [], "no Homebrew in /opt/homebrew"),
         ("m4-homebrew-empty", "sudo rm -r /Library/Developer", [], "would open a dialog"),
-        ("m4-homebrew-empty", "", ["--become"], "does not run as root"),
+        ("m4-homebrew-empty", "", ["--become", "-e", "native_python_root=/opt/x"], "does not run as root"),
     ],
 )
 def test_a_homebrew_that_cannot_is_refused_and_never_run(
@@ -278,7 +281,7 @@ def test_a_shim_in_any_disguise_is_refused_and_not_started(mac: NewMac, run: Run
     assert host.shim_calls() == []
 
 
-def test_a_link_to_a_shim_in_our_own_place_is_mended_and_not_started(mac: NewMac, run: Run) -> None:
+def test_a_link_to_a_shim_in_our_own_place_is_repaired_and_not_started(mac: NewMac, run: Run) -> None:
     host = mac("m1-fresh")
     host.run(f"mkdir -p {ROOT}/bin && ln -s {SHIM} {ROOT}/bin/python3", check=True)
     run(host)
@@ -302,7 +305,8 @@ def ready(fleet: Fleet, uv_wheel: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("ready")
     shutil.copytree(fleet.store.archives, folder / "mirror")
     shutil.copy(uv_wheel, folder / "mirror")
-    arguments, environment = command_line(host, folder / "mirror", folder)
+    variables = {"native_python_mirror": str(folder / "mirror"), **OFFLINE}
+    arguments, environment = command_line(host, folder, ROLE, variables)
     playbook(*arguments, env=environment)
     fleet.snapshot(host.name, "ready")
     host.delete()
@@ -327,7 +331,7 @@ def test_an_upgrade_is_a_new_folder_and_environments_of_the_old_one_keep_working
     assert run(host, native_python_archives=pins).recap[host.name]["changed"] == 0
 
 
-def test_damage_is_mended(mac: NewMac, run: Run, ready: str) -> None:
+def test_damage_is_repaired(mac: NewMac, run: Run, ready: str) -> None:
     host = mac(ready)
     for damage in (
         f"rm -r {ROOT}/python",
@@ -336,11 +340,17 @@ def test_damage_is_mended(mac: NewMac, run: Run, ready: str) -> None:
         f"rm {ROOT}/bin/python3",
         f"rm {ROOT}/bin/uv",
         f"chmod -x {ROOT}/uv/*/bin/uv",
+        f"cp /dev/null {ROOT}/uv/*/bin/uv",
+        f"rm -r {ROOT}/python/*/lib/python3*/json",
+        f"echo syntax error >> $(echo {ROOT}/python/*/lib/python3*/statistics.py)",
+        f"rm {ROOT}/bin/python3; mkdir {ROOT}/bin/python3; touch {ROOT}/bin/python3/theirs",
     ):
         host.run(f"sh -c '{damage}'", check=True)
+        assert run(host, "--check").recap[host.name]["changed"] == 1, damage
         assert run(host).recap[host.name]["changed"] == 1, damage
         is_in_order(host)
     assert run(host).recap[host.name]["changed"] == 0
+    assert said(host, f"find {ROOT}/set-aside -type f").split() == [f"{ROOT}/set-aside/python3/theirs"]
 
 
 # --- Archives that are no good ----------------------------------------------------------------------------------------
@@ -351,7 +361,7 @@ def test_a_damaged_archive_is_refused_before_it_is_sent(mac: NewMac, run: Run, m
     archive = next(mirror.glob("*/cpython-*"))
     archive.write_bytes(archive.read_bytes()[:-100])
     for mode in (["--check"], []):
-        assert "The file from the mirror is damaged" in run(host, *mode, check=False).stdout
+        assert "is damaged or another one" in run(host, *mode, check=False).stdout
     assert host.run(f"ls {ROOT}").returncode != 0
 
 
@@ -385,8 +395,12 @@ def stand_in(mirror: Path, host: Mac, interpreter: bytes) -> dict[str, Any]:
     ("interpreter", "messages"),
     [
         (stub(Kind.EXECUTABLE, {"arm64": ["/bin/sh", "-c", "kill -9 $$"]}), ["exit status 137", "codesign --force"]),
-        (stub(Kind.EXECUTABLE, {"arm64": ["/bin/sh", "-c", "echo no dyld >&2; exit 6"]}), ["status-6", "no dyld"]),
-        (stub(Kind.EXECUTABLE, {"x86_64": ["/bin/sh", "-c", "exit 0"]}), ["does not run", "foreign"]),
+        (
+            stub(Kind.EXECUTABLE, {"arm64": ["/bin/sh", "-c", "echo no dyld >&2; exit 6"]}),
+            ["it does not start (exit status 6)", "no dyld"],
+        ),
+        (stub(Kind.EXECUTABLE, {"arm64": ["/bin/sh", "-c", "echo hello"]}), ["does not answer as a Python does"]),
+        (stub(Kind.EXECUTABLE, {"x86_64": ["/bin/sh", "-c", "exit 0"]}), ["does not run", "it has no arm64 code"]),
     ],
 )
 def test_an_interpreter_that_does_not_run_is_named_and_what_was_linked_stays(
@@ -413,7 +427,7 @@ def start(mirror: Path, tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(mac: Mac) -> subprocess.Popen[bytes]:
-        arguments, environment = command_line(mac, mirror, tmp_path)
+        arguments, environment = command_line(mac, tmp_path, ROLE, {"native_python_mirror": str(mirror), **OFFLINE})
         controller = subprocess.Popen(
             [Path(sys.executable).with_name("ansible-playbook"), *arguments],
             cwd=CHECKOUT,
@@ -444,7 +458,7 @@ at_each_moment = pytest.mark.parametrize(("sign", "later"), MOMENTS, ids=[sign f
 
 
 @at_each_moment
-def test_a_run_whose_connection_is_cut_is_mended_by_the_next(
+def test_a_run_whose_connection_is_cut_is_repaired_by_the_next(
     mac: NewMac, run: Run, start: Start, *, sign: str, later: float
 ) -> None:
     host = mac("m1-fresh")
@@ -460,7 +474,7 @@ def test_a_run_whose_connection_is_cut_is_mended_by_the_next(
 
 
 @at_each_moment
-def test_a_run_whose_processes_on_the_host_are_killed_is_mended_by_the_next(
+def test_a_run_whose_processes_on_the_host_are_killed_is_repaired_by_the_next(
     mac: NewMac, run: Run, start: Start, *, sign: str, later: float
 ) -> None:
     host = mac("m1-fresh")
@@ -474,12 +488,12 @@ def test_a_run_whose_processes_on_the_host_are_killed_is_mended_by_the_next(
     assert run(host).recap[host.name]["changed"] == 0
 
 
-def test_a_full_disk_is_named_and_mended_once_there_is_room(mac: NewMac, run: Run) -> None:
+def test_a_full_disk_is_named_and_repaired_once_there_is_room(mac: NewMac, run: Run) -> None:
     host = mac("m1-fresh")
     host.run("mkdir .local", check=True)
     host.limit_disk("/Users/admin/.local", "30m")
     result = run(host, check=False)
-    assert "the disk is full. Free at least 200 MB" in result.stdout
+    assert "the disk is full" in result.stdout
     assert said(host, f"ls -A {ROOT}/python {ROOT}/uv {ROOT}/bin").split() == [
         f"{ROOT}/bin:", f"{ROOT}/python:", f"{ROOT}/uv:",
     ]  # fmt: skip
@@ -509,7 +523,7 @@ class Company:
             "native_python_mirror": f"https://{server.address}",
             "native_python_username": "fleet",
             "native_python_password": SECRET,
-            "native_python_index_url": f"https://fleet:{SECRET}@{server.address}/simple",
+            "native_python_index_url": f"https://{server.address}/simple",
             "native_python_proxy": f"http://staff:proxy-{SECRET}@{proxy.address}",
             "native_python_ca": str(certificates),
         }
@@ -553,7 +567,7 @@ def test_proxy_certificates_and_passwords_serve_and_never_show(mac: NewMac, run:
     assert set(company.proxy.requests) == {company.server.address}
     is_in_order(host)
     assert run(host, **company.variables).recap[host.name]["changed"] == 0
-    assert "curl --config" in seen[0]  # so it was looked at the right moment
+    assert "curl -q --config" in seen[0]  # so it was looked at the right moment
     for text in [*(result.output for result in shown), *seen, json.dumps(host.calls())]:
         assert SECRET not in text
     assert host.run(f"grep -rl {SECRET} . /private/tmp /private/var/log").stdout == ""
@@ -562,8 +576,9 @@ def test_proxy_certificates_and_passwords_serve_and_never_show(mac: NewMac, run:
 def test_credentials_in_the_mirrors_url_serve_too(mac: NewMac, run: Run, company: Company) -> None:
     host = mac("m1-fresh")
     mirror = f"https://fleet:{SECRET}@{company.server.address}"
+    urls = {"native_python_mirror": mirror, "native_python_index_url": f"{mirror}/simple"}
     separate = {"native_python_username": "", "native_python_password": ""}
-    result = run(host, "-vvvv", "--diff", **{**company.variables, "native_python_mirror": mirror, **separate})
+    result = run(host, "-vvvv", "--diff", **{**company.variables, **urls, **separate})
     assert SECRET not in result.output
     assert f"https://***@{company.server.address}" in result.output
     is_in_order(host)
@@ -584,20 +599,28 @@ def test_what_keeps_the_archive_away_is_told_without_secrets(
     host = mac("m1-fresh")
     changed = {key: value.replace("PROXY", company.proxy.address) for key, value in changed.items()}
     result = run(host, "-vvvv", check=False, **{**company.variables, **changed})
-    assert "could not be downloaded. Check the network, native_python_mirror" in result.stdout
+    assert "could not be downloaded. The host said: " in result.stdout
     assert evidence in result.stdout
     assert SECRET not in result.output
     assert said(host, f"ls -A {ROOT}/python") == ""
 
 
 @pytest.mark.parametrize(
-    "index", [f"https://fleet:wrong-{SECRET}@SERVER/simple", f"https://fleet:{SECRET}@127.0.0.1:9/x"]
+    ("index", "cause"),
+    [
+        (f"https://fleet:wrong-{SECRET}@SERVER/simple", "The package index or the proxy refuses the credentials"),
+        (f"https://fleet:{SECRET}@127.0.0.1:9/x", "The package index cannot be reached from the host"),
+        ("https://SERVER/empty", "The package index has no wheel of the pinned uv for this host"),
+    ],
 )
-def test_what_keeps_uv_away_is_told_without_secrets(mac: NewMac, run: Run, company: Company, index: str) -> None:
+def test_what_keeps_uv_away_is_told_without_secrets(
+    mac: NewMac, run: Run, company: Company, index: str, cause: str
+) -> None:
     host = mac("m1-fresh")
     changed = {"native_python_index_url": index.replace("SERVER", company.server.address)}
     result = run(host, "-vvvv", check=False, **{**company.variables, **changed})
-    assert "uv could not be installed. Check that the package index answers" in result.stdout
+    assert f"No native Python was installed: {cause[0].lower()}{cause[1:]}" in result.stdout
+    assert "tensorflow_index_url" in result.stdout
     assert SECRET not in result.output
 
 
@@ -608,5 +631,133 @@ def test_an_archive_that_a_server_has_damaged_is_refused_by_its_hash(
     archive = next(mirror.glob("*/cpython-*"))
     archive.write_bytes(archive.read_bytes()[:-100] + b"x" * 100)
     result = run(host, check=False, **company.variables)
-    assert "the SHA-256 of what came from the mirror is not the declared one" in result.stdout
+    assert re.search(r"the SHA-256 of what came from https://[^ ]* is not the pinned one", result.stdout)
     assert said(host, f"ls -A {ROOT}/python") == ""
+
+
+def test_a_portals_web_page_is_named_as_what_it_is(mac: NewMac, run: Run, mirror: Path, company: Company) -> None:
+    host = mac("m1-fresh")
+    next(mirror.glob("*/cpython-*")).write_text("<!doctype html>\n<html><head><title>Sign in</title></head></html>")
+    result = run(host, check=False, **company.variables)
+    assert re.search(r"instead of the file, https://[^ ]* sent a web page \(HTML\)", result.stdout)
+    pushed = run(host, check=False)
+    assert "is a web page (HTML), as a login portal sends it" in pushed.stdout
+
+
+# --- What users set, and what surrounds them --------------------------------------------------------------------------
+
+
+def test_what_is_set_for_tensorflow_serves_here_too(mac: NewMac, run: Run, company: Company) -> None:
+    host = mac("m1-fresh")
+    set_for_both = ("index_url", "proxy", "ca", "username", "password")
+    variables = {f"tensorflow_{name}": company.variables[f"native_python_{name}"] for name in set_for_both}
+    variables |= {"tensorflow_root": "~/elsewhere/metalfleet"}
+    variables |= {"native_python_mirror": company.variables["native_python_mirror"]}
+    result = run(host, bare=True, **variables)
+    assert result.recap[host.name]["changed"] == 1
+    assert said(host, "elsewhere/metalfleet/bin/uv --version").startswith(f"uv {UV_VERSION}")
+    assert set(company.proxy.requests) == {company.server.address}
+    assert run(host, bare=True, **variables).recap[host.name]["changed"] == 0
+
+
+SURROUNDINGS = """\
+echo "[INFO] Welcome to $(hostname)"
+echo root=/evil
+printf 'no newline'
+printf '[1, 2]' >&2
+umask 077
+cd /tmp
+export PATH=/usr/bin:/bin PYTHONHOME=/nonexistent PYTHONPATH=/nonexistent CDPATH=/
+export PIP_REQUIRE_VIRTUALENV=true PIP_USER=1 PIP_TARGET=/tmp/x SYSTEM_VERSION_COMPAT=1
+"""
+HABITS_OF_PIP = "[global]\nrequire-virtualenv = true\nprefix = /tmp/y\nconstraint = /tmp/none.txt\ndry-run = true\n"
+
+
+def test_the_users_start_up_files_and_habits_do_not_matter(mac: NewMac, run: Run) -> None:
+    host = mac("m1-fresh")
+    host.run("tee .zshenv", input=SURROUNDINGS.encode(), check=True)
+    host.run("mkdir -p /Users/admin/.config/pip && tee /Users/admin/.config/pip/pip.conf", input=HABITS_OF_PIP.encode())
+    host.run("printf 'include\noutput = x\n' > /Users/admin/.curlrc")
+    assert run(host).recap[host.name]["changed"] == 1
+    assert run(host).recap[host.name]["changed"] == 0
+    host.run("rm /Users/admin/.zshenv", check=True)
+    is_in_order(host)
+    assert said(host, f"stat -c %a {ROOT}/bin {ROOT}/python/cpython-*").split() == ["755", "755"]
+    host.run("tee .config/pip/pip.conf", input=b"broken\n[", check=True)
+    host.run(f"rm -r {ROOT}/uv", check=True)
+    run(host)
+    is_in_order(host)
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"native_python_root": "$HOME/x"}, "native_python_root has the character"),
+        ({"native_python_root": "~admin/x"}, "native_python_root names another user's home"),
+        ({"native_python_root": "x"}, "native_python_root is relative"),
+        ({"native_python_root": ""}, "native_python_root is empty"),
+        ({"native_python_existing": "bin/python3"}, "native_python_existing is relative"),
+        ({"native_python_version": 3.1}, "version is the number 3.1, not a text"),
+        ({"native_python_version": "3.13"}, "There is no pinned Python 3.13"),
+        ({"native_python_source": "brew"}, "standalone, python_org, homebrew, existing"),
+        ({"native_python_mirror": "nowhere/at/all"}, "which native_python_mirror names, is not there"),
+        ({"native_python_ca": "none.pem"}, "which native_python_ca names, is not there"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_paragraph(
+    mac: NewMac, run: Run, variables: dict[str, Any], complaint: str
+) -> None:
+    host = mac("m1-fresh")
+    before = listing(host)
+    for mode in (["--check"], []):
+        result = run(host, *mode, check=False, **variables)
+        assert complaint in result.stdout
+        assert "Traceback" not in result.output
+        assert result.recap[host.name]["failed"] == 1
+    assert listing(host) == before
+
+
+def test_a_home_is_understood_in_every_path(mac: NewMac, run: Run) -> None:
+    host = mac("m4-homebrew")
+    python = f"/opt/homebrew/opt/python@{minor(host)}/bin/python{minor(host)}"
+    host.run(f"mkdir bin && ln -s {python} bin/mine", check=True)
+    variables = {"native_python_existing": "~/bin/mine", "native_python_root": "~/my/"}
+    variables |= {"native_python_source": "existing"}
+    assert run(host, **variables).recap[host.name]["changed"] == 1
+    assert run(host, **variables).recap[host.name]["changed"] == 0
+    assert said(host, "readlink my/bin/python3").strip() == "/Users/admin/bin/mine"
+    assert said(host, "ls -d '~' 2>/dev/null || true") == ""
+
+
+def test_an_interpreter_that_hangs_is_left_alone_and_not_left_behind(mac: NewMac, run: Run) -> None:
+    host = mac("m1-fresh")
+    host.run("mkdir -p tools/bin tools/lib/python3.12 && touch tools/lib/python3.12/os.py", check=True)
+    hanging = stub(Kind.EXECUTABLE, {"arm64": ["/bin/sh", "-c", "sleep 4321"]})
+    host.run("tee tools/bin/python3 >/dev/null && chmod +x tools/bin/python3", input=hanging, check=True)
+    named = {"native_python_source": "existing", "native_python_existing": "~/tools/bin/python3"}
+    assert "it did not answer in time, and was ended" in run(host, check=False, **named).stdout
+    assert host.run("pgrep -f 'sleep 432[1]'").stdout == ""
+
+
+# --- The documentation ------------------------------------------------------------------------------------------------
+
+
+EXAMPLES = yaml.safe_load(native_python.EXAMPLES)
+
+
+@pytest.mark.parametrize("task", EXAMPLES, ids=[task["name"] for task in EXAMPLES])
+def test_the_modules_examples_run(mac: NewMac, run: Run, mirror: Path, tmp_path: Path, task: dict[str, Any]) -> None:
+    """In check mode, for their addresses are examples; with folder, pins and version of this test bed."""
+    host = mac("m4-homebrew")
+    options = dict(task["metalfleet.tensorflow.native_python"] or {})
+    if options.get("mirror", "").startswith("/"):
+        pins = {"archives": {minor(host): archive_pin(host)}, "version": minor(host)}
+        options |= {"mirror": str(mirror), **pins}
+    if "existing" in options:
+        options["existing"] = options["existing"].replace("3.12", minor(host))
+    (tmp_path / "example-ca.pem").write_text("")
+    play = {"hosts": "macs", "gather_facts": False, "vars": {"vault_artifacts_password": SECRET}}
+    tasks = [{**task, "metalfleet.tensorflow.native_python": options}]
+    (tmp_path / "example.yml").write_text(yaml.safe_dump([{**play, "name": "An example", "tasks": tasks}]))
+    result = run(host, "--check", play=tmp_path / "example.yml")
+    assert result.recap[host.name]["changed"] == 1

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ EXPECTED = {
     "wrong": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 21 elements are wrong"),
     "nan": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 1 elements are wrong"),
     "hang_kernel": Expected("timed-out", "placement", "in stage placement did not end", "not ended after"),
+    "leaves_child": Expected("gpu-ok"),
+    "exits": Expected("import-failed", "import", "not known here", "the interpreter ended with status 0"),
 }
 
 
@@ -97,12 +100,16 @@ def test_each_variant_is_expected_to_do_something() -> None:
 def test_each_variant_gets_its_verdict_and_diagnosis(
     with_plugin: MakeEnvironment, ample_time: float, variant: str, expected: Expected
 ) -> None:
-    result = probe(with_plugin(variant), timeout=ample_time if "hang" in variant else 120)
+    environment = with_plugin(variant)
 
+    result = probe(environment, timeout=ample_time if "hang" in variant else 300)
+
+    assert processes_of(environment / "bin/python") == []
     assert (result.verdict, result.stages[-1].name) == (expected.verdict, expected.stage), result
     assert (result.tensorflow, result.plugin) == ("2.18.1", "1.2.0")
     assert result.gpu_visible == (expected.stage not in ("import", "list"))
     assert result.ok == (expected.verdict == "gpu-ok")
+    assert result.duration < 200
     assert (result.diagnosis is None) == result.ok
     if result.diagnosis:
         assert expected.cause in result.diagnosis.cause
@@ -217,14 +224,20 @@ def test_a_process_killed_from_outside_has_crashed(with_plugin: MakeEnvironment)
 def wait_for_process(program: Path) -> int:
     """The process whose first argument is this program."""
     for _ in range(1000):
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if entry.read_bytes().startswith(f"{program}\0".encode()):
-                    return int(entry.parent.name)
-            except OSError:  # it has gone meanwhile
-                continue
+        if found := processes_of(program):
+            return found[0]
         time.sleep(0.01)
     pytest.fail(f"nobody runs {program}")
+
+
+def processes_of(program: Path) -> list[int]:
+    """The processes whose first argument is this program."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has gone meanwhile
+            if entry.read_bytes().startswith(f"{program}\0".encode()):
+                found.append(int(entry.parent.name))
+    return found
 
 
 def wait_until_mapped(process: int, library: str) -> None:

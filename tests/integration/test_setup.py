@@ -136,7 +136,7 @@ def test_drift_that_is_only_to_be_reported_is_left(ready: Mac) -> None:
 
 
 def test_back_and_forward_and_gone(ready: Mac) -> None:
-    one: dict[str, Any] = {"tensorflow_environment": "tensorflow"}
+    one: dict[str, Any] = {"tensorflow_name": "tensorflow"}
     said(ready, f"rm {TENSORFLOW}/lib/python3.*/site-packages/six.py")
     assert changes(ready) == 1
     damaged = on(ready, CHECKOUT / "playbooks/rollback.yml", check=False, **one)
@@ -148,17 +148,19 @@ def test_back_and_forward_and_gone(ready: Mac) -> None:
     assert said(ready, f"ls {LINKS}; ls {ROOT}/environments") == ""
 
 
-def test_tags_do_their_part_alone(ready: Mac, mac: NewMac) -> None:
-    proven = on(ready, SETUP, "--tags", "verify")
-    assert "gpu-ok" in proven.output
-    unproven = on(ready, SETUP, "--skip-tags", "verify")
-    assert "gpu-ok" not in unproven.output
-    fresh = mac("m1-fresh")
-    before = listing(fresh, HOME)
-    result = on(fresh, SETUP, "--tags", "verify", check=False)
-    assert result.rc != 0
-    assert "absent" in result.output
-    assert listing(fresh, HOME) == before
+@pytest.mark.parametrize("choice", [("--skip-tags", "verify"), ("--tags", "environments"), ("--tags", "verify")])
+def test_no_tag_hides_a_failure_or_does_half_of_the_work(ready: Mac, choice: tuple[str, str]) -> None:
+    metal.use(ready, "zero_devices")
+    result = on(ready, SETUP, *choice, check=False)
+    ran = result.recap.get(ready.name, {"ok": 0})
+    assert result.rc != 0 or ran["ok"] == 0, result.output
+
+
+def test_a_probe_that_is_left_out_is_not_made(ready: Mac) -> None:
+    metal.use(ready, "zero_devices")
+    result = on(ready, SETUP, tensorflow_environments=[{"name": "tensorflow", "gpu_check": "none"}])
+    assert "not probed" in result.output
+    assert result.recap[ready.name]["changed"] == 0
 
 
 def test_limit_touches_nobody_else(ready: Mac, mac: NewMac) -> None:
@@ -177,7 +179,7 @@ def test_a_damaged_archive_is_not_sent_and_a_whole_one_repairs(mac: NewMac, tmp_
     content[len(content) // 2] ^= 1
     archive.write_bytes(content)
     before = listing(fresh, HOME)
-    result = on(fresh, SETUP, "--tags", "environments", check=False, native_python_mirror=str(mirror))
+    result = on(fresh, SETUP, check=False, native_python_mirror=str(mirror))
     assert result.rc != 0
     assert archive.name in result.output
     assert "damaged" in result.output

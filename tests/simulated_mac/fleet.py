@@ -31,8 +31,8 @@ from .profile import Profile
 from .state import State, inventory, ssh_options, start_time
 from .store import GROUP_ID, SIM, USER_ID, Store, is_locked
 
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 10.0
+START_TIMEOUT = 120.0  # only a host that hangs takes so long
+STOP_TIMEOUT = 60.0
 OWNER = "owner"  # locked as long as the process lives to which a temporary fleet belongs
 
 

@@ -123,13 +123,14 @@ def make_report(
     return {**report, "diff": diff} if diff else report
 
 
-def foresee(options: Mapping[str, Any], *, carried: str = ASKED) -> dict[str, Any]:
+def foresee(options: Mapping[str, Any], *, platform: str = "", carried: str = ASKED) -> dict[str, Any]:
     """The report of a host that has nothing of ours yet, from the options that its module would be handed.
 
-    `carried` is FORESEEN in check mode of what would carry the plans out.
+    `platform` is the name that the host's locks will go by, `carried` is FORESEEN in check mode of what would carry the
+    plans out.
     """
-    document, nothing = read_document(options), Observation()
-    # The locks that there are may be for another Python than the controller's, so that the plan gets any.
+    document, nothing = read_document(options, platform), Observation()
+    # Which Python the host will get is not certain everywhere: where there is no lock for it, the plan gets any.
     declared = [replace(each, lock_digest=each.lock_digest or UNKNOWN) for each in document.environments]
     findings = [Finding(each, nothing, make_plan(each, nothing), carried) for each in declared]
     managed = Managed(("absent",)) if wants_python(document) and carried == ASKED else Managed()

@@ -117,10 +117,7 @@ class WheelStore:
         if not stock.missing:
             return Fetched(stock.stored, ())
         sources = sources_of(network)
-        try:
-            web = Web(sources, commands)
-        except FetchFailed as failure:
-            raise explain_fetch(failure, "The package index cannot be asked") from failure
+        web = Web(sources, commands)
         with _disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             found = _in_threads(Finder(web, sources, platform).find, stock.missing)

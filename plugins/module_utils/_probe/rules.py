@@ -82,7 +82,6 @@ def words_for(failure: Failure) -> dict[str, str]:
         "interpreter": str(failure.interpreter),
         "stage": failure.stage,
         "signal": failure.signal,
-        "machine": failure.machine or "(unknown)",
         "tensorflow": failure.tensorflow or "(of unknown version)",
         "plugin": failure.plugin or "(of unknown version)",
         "stray_plugins": failure.stray_plugins or "",
@@ -487,6 +486,13 @@ RULES: tuple[Rule, ...] = (
         cause="TensorFlow waits for a lock that another library in the same process has broken.",
         remedy="Take packages that bring a copy of the same native code, often pyarrow, torch or onnxruntime, out of "
         "the environment's `lock`, or name an older TensorFlow there.",
+    ),
+    Rule(
+        verdicts=("crashed", "timed-out"),
+        stages=("import",),
+        when=(_with_plugins_of_user,),
+        cause="The import of TensorFlow did not come to its end, and it also loads the plug-in in {plugins_of_user}.",
+        remedy="Remove {plugins_of_user}, unless it is known to be good, and run again.",
     ),
     Rule(
         verdicts=("crashed",),

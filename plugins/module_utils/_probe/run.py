@@ -37,7 +37,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
     from types import ModuleType
 
@@ -116,7 +115,7 @@ def probe(
         MetalfleetError: There is no environment in that place, or it has no interpreter.
     """
     interpreter = _interpreter_of(environment)
-    ending = _run(interpreter, [gpu, level], timeout, keep_bytecode=keep_bytecode)
+    ending = _run(interpreter, gpu, level, timeout, keep_bytecode=keep_bytecode)
     told = ending.told
     verdict, stages = conclude(told, ending.fate, ending.duration)
     ok = verdict in SATISFYING[gpu]
@@ -205,7 +204,7 @@ class _Ending:
     duration: float
 
 
-def _run(interpreter: Path, arguments: Sequence[str], timeout: float, *, keep_bytecode: bool) -> _Ending:
+def _run(interpreter: Path, gpu: str, level: str, timeout: float, *, keep_bytecode: bool) -> _Ending:
     """Run the program in a process of its own, and wait until that is gone with all that it started."""
     start = time.monotonic()
     reports, reporting = os.pipe()
@@ -216,13 +215,13 @@ def _run(interpreter: Path, arguments: Sequence[str], timeout: float, *, keep_by
             source.write(_source_of(reporter, tensorflow).encode())
             source.seek(0)
             process = subprocess.Popen(
-                [interpreter, "-I", *([] if keep_bytecode else ["-B"]), "-", str(reporting), *arguments, own_limit],
+                [interpreter, "-I", *([] if keep_bytecode else ["-B"]), "-", str(reporting), gpu, level, own_limit],
                 stdin=source,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=(reporting,),
                 start_new_session=True,  # a process group of its own, to be killed as a whole
-                env=_variables(*arguments),
+                env=_variables(level),
             )
     except OSError as error:
         os.close(reports)
@@ -256,7 +255,7 @@ module.main(*sys.argv[1:])
 """
 
 
-def _variables(_gpu: str, level: str) -> dict[str, str]:
+def _variables(level: str) -> dict[str, str]:
     """The environment variables of the process: ours without any that change what Python or TensorFlow do."""
     # -I makes Python ignore PYTHON*, but site and sysconfig read PYTHONUSERBASE all the same; a framework build of
     # Python hands __PYVENV_LAUNCHER__ to its children, who then take themselves for another interpreter.
@@ -285,20 +284,22 @@ def _listen(
     by others that it has left behind, and can be closed while it goes on.
     """
     read = {reports: bytearray(), output: bytearray()}
-    with selectors.DefaultSelector() as selector:
-        for source in read:
-            os.set_blocking(source, False)
-            selector.register(source, selectors.EVENT_READ)
-        while process.poll() is None and time.monotonic() < deadline:
-            if not selector.get_map():
-                _wait(process, deadline - time.monotonic())
-            for key, _ in selector.select(min(SECONDS_BETWEEN_LOOKS, max(0, deadline - time.monotonic()))):
-                if not _read_some(key.fd, read[key.fd]):
-                    selector.unregister(key.fd)
-    in_time = process.poll() is not None
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
-        os.killpg(process.pid, signal.SIGKILL)
-    _wait(process, SECONDS_TO_DIE)  # nothing ends one that is stuck in a driver
+    try:
+        with selectors.DefaultSelector() as selector:
+            for source in read:
+                os.set_blocking(source, False)
+                selector.register(source, selectors.EVENT_READ)
+            while process.poll() is None and time.monotonic() < deadline:
+                if not selector.get_map():
+                    _wait(process, deadline - time.monotonic())
+                for key, _ in selector.select(SECONDS_BETWEEN_LOOKS):
+                    if not _read_some(key.fd, read[key.fd]):
+                        selector.unregister(key.fd)
+        in_time = process.poll() is not None
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
+            os.killpg(process.pid, signal.SIGKILL)
+        _wait(process, SECONDS_TO_DIE)  # nothing ends one that is stuck in a driver
     for source, buffer in read.items():
         with contextlib.suppress(BlockingIOError):
             _read_some(source, buffer)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import version_in_header
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PIN_OPTIONS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import difference
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ PYTHON_ORG_PYTHON = "/Library/Frameworks/Python.framework/Versions/{0}/bin/pytho
 """Where python.org's installer puts it; it has no other place. Source: https://docs.python.org/3/using/mac.html"""
 HOMEBREW_PYTHON = "/opt/homebrew/opt/python@{0}/bin/python{0}"
 """Homebrew's stable path on Apple Silicon, which leads to the installed patch level."""
-PIN_OPTIONS = {"standalone": "archives", "python_org": "packages"}
-"""Sources that are pinned, with the option that adds pins to the collection's."""
 STARTER_SIZE = 4096
 """More bytes than a starter has, in case that the file is something else."""
 
@@ -71,8 +70,8 @@ def wanted(
 ) -> Wanted:
     """The interpreter that is wanted below `root` on a host whose operating system is `system` ("Darwin", "Linux"...).
 
-    `source` is one of SOURCES. `pins` has the pins of that source by minor version: `version`, for standalone `build`
-    too. `existing` is the path that a user named. Raises MetalfleetError where nothing is pinned for the minor version.
+    `pins` has the pins of the source by minor version: `version`, for standalone `build` too. `existing` is the path
+    that a user named. Raises MetalfleetError where nothing is pinned for the minor version.
     """
     if source == "existing" or system != "Darwin":
         return Wanted(str(Path(existing).expanduser()) if existing else None)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import CHUNK
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Web:
 
     def __init__(self, sources: Sources, commands: Commands) -> None:
         self._credentials = _Credentials(sources)
+        """Raises MetalfleetError for certificates that cannot be used."""
         is_remote = any(local_path(url) is None for url in (*sources.indexes, *sources.pages))
         verified = _context(sources, commands) if is_remote else ssl.create_default_context()
         handlers: list[urllib.request.BaseHandler] = [
@@ -233,13 +235,14 @@ def _context(sources: Sources, commands: Commands) -> ssl.SSLContext:
         if sources.ca:
             is_folder = Path(sources.ca).is_dir()
             context.load_verify_locations(**({"capath": sources.ca} if is_folder else {"cafile": sources.ca}))
-        if sources.certificates:
-            context.load_verify_locations(cadata=sources.certificates)
         if sources.client_cert:
             context.load_cert_chain(sources.client_cert)
     except (OSError, ValueError) as error:
-        named = sources.ca or sources.client_cert or "tensorflow_ca"
-        raise Untrusted(f"{named}: {_words(error)}") from error
+        raise MetalfleetError(
+            "The certificates cannot be used",
+            evidence=f"{sources.ca or sources.client_cert or 'tensorflow_ca'}: {_words(error)}.",
+            remedy="Name a file with certificates in PEM format (tensorflow_ca, or pip's cert and client-cert).",
+        ) from error
     return context
 
 

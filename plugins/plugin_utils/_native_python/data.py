@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import PIN_OPTIONS
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PIN_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

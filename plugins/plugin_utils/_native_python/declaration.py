@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import expand_home, refuse_bad_place
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._network import is_url, with_credentials
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan import Request
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import minor_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import (
@@ -19,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
     pinned_uv,
     pins_of,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.urls import is_url, with_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._network import is_url
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels import settings
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.failures import PYTHON_ORG_TEAM
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import Host
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import Plan, question
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact, Step
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.urls import is_url
 
 SCRIPTS = Path(__file__).with_name("on_host")
 
 PYTHON_ORG_RECEIPT = "org.python.Python.PythonFramework-{0}"
-INTACT = Path(intact.__file__)
+INTACT, SETTINGS = Path(intact.__file__), Path(settings.__file__)
 
 
 class Script(NamedTuple):
@@ -86,6 +87,7 @@ def scripts_for(host: Host, plan: Plan, declaration: Declaration) -> list[Script
             **certificates,
             "finish.py": (SCRIPTS / "finish.py").read_bytes(),
             "intact.py": INTACT.read_bytes(),
+            "settings.py": SETTINGS.read_bytes(),
             "requirements.txt": plan.uv.requirement.encode(),
             **local_wheel(declaration.mirror, plan.uv, host.platform),
         },

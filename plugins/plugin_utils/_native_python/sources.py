@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PIN_OPTIONS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import (
     HOMEBREW_PYTHON,
-    PIN_OPTIONS,
     PYTHON_ORG_PYTHON,
     pin_of,
     standalone_python,

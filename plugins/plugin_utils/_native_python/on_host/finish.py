@@ -9,10 +9,8 @@ One run at a time; each change is one rename, so an interrupted run leaves what 
 
 from __future__ import annotations
 
-import configparser
 import errno
 import fcntl
-import itertools
 import os
 import shlex
 import shutil
@@ -21,11 +19,12 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 FILES = Path(__file__).parent
 RECORD = "metalfleet-files.txt"
@@ -145,10 +144,6 @@ def is_whole(folder: Path) -> bool:
 
 # -------------------------------------------------------------------------------------------------------------- pip
 
-#: What counts of a user's settings for pip: where packages come from, and how to get there. Habits do not.
-USED = ("index-url", "extra-index-url", "no-index", "find-links", "proxy", "cert", "client-cert", "trusted-host")
-SOURCES = USED[:4]
-
 
 def run_pip(arguments: list[str]) -> None:
     """Install with pip. URLs, which may hold credentials, are in its environment: a process list shows arguments."""
@@ -163,62 +158,30 @@ def run_pip(arguments: list[str]) -> None:
 
 
 def environment_of_pip() -> dict[str, str]:
-    """This process's environment with what is declared, else with what counts of the user's settings."""
-    settings = users_settings(os.environ)
-    index, extra = os.environ["index_url"], os.environ["extra_index_urls"]
-    if index:
-        settings = {name: value for name, value in settings.items() if name not in SOURCES}
+    """This process's environment with what is declared, else what counts of the user's settings (see settings.py)."""
+    sys.path.insert(0, str(FILES))
+    settings = import_module("settings")
+    network = settings.Network(
+        index_url=os.environ["index_url"],
+        extra_index_urls=tuple(os.environ["extra_index_urls"].split()),
+        proxy=os.environ["proxy"],
+    )
+    sources = settings.sources_of(network)
     certificates = FILES / "ca.pem"
     ours = {
-        "index-url": index,
-        "extra-index-url": extra,
-        "proxy": os.environ["proxy"],
-        "cert": str(certificates) if certificates.exists() else "",
+        "PIP_INDEX_URL": "".join(sources.indexes[:1]),
+        "PIP_EXTRA_INDEX_URL": " ".join(sources.indexes[1:]),
+        "PIP_NO_INDEX": "" if sources.indexes else "1",
+        "PIP_FIND_LINKS": " ".join(sources.pages),
+        "PIP_PROXY": sources.proxy,
+        "PIP_CERT": str(certificates) if certificates.exists() else sources.ca,
+        "PIP_CLIENT_CERT": sources.client_cert,
+        "PIP_TRUSTED_HOST": " ".join(sorted(sources.trusted_hosts)),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INPUT": "1",  # nobody is there whom pip could ask for a password
     }
-    settings |= {name: value for name, value in ours.items() if value}
     others = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
-    # Nobody is there whom pip could ask for a password.
-    fixed = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
-    return {**others, **fixed, **{variable_of(name): value for name, value in settings.items()}}
-
-
-def users_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """What counts of the user's settings, as pip ranks them: variables, then [install], then [global], by file."""
-    found: dict[str, str] = {}
-    files = [read_settings(file) for file in settings_files(environment)]
-    for section, parser in itertools.product(("global", "install"), files):
-        if parser.has_section(section):
-            found.update({name.lower().replace("_", "-"): value for name, value in parser.items(section)})
-    found.update({name: environment[variable_of(name)] for name in USED if environment.get(variable_of(name))})
-    return {name: " ".join(found[name].split()) for name in USED if found.get(name, "").strip()}
-
-
-def settings_files(environment: Mapping[str, str]) -> list[Path]:
-    """Where pip looks for its settings, in its order. Source: https://pip.pypa.io/en/stable/topics/configuration/."""
-    named = environment.get("PIP_CONFIG_FILE", "")
-    if named == os.devnull:
-        return []
-    home = Path.home()
-    support = "Library/Application Support/pip/pip.conf"
-    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    everybodys = [Path("/", support), Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf")]
-    own = [home / ".pip/pip.conf", config / "pip/pip.conf", home / support]
-    return [*everybodys, *own, *([Path(named)] if named else [])]
-
-
-def read_settings(file: Path) -> configparser.RawConfigParser:
-    """The settings in a file; none of them, if it is broken."""
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read(file, encoding="utf-8")
-    except (OSError, UnicodeDecodeError, configparser.Error):
-        return configparser.RawConfigParser()
-    return parser
-
-
-def variable_of(name: str) -> str:
-    """The environment variable for one of pip's options."""
-    return "PIP_" + name.upper().replace("-", "_")
+    return {**others, **{name: value for name, value in ours.items() if value}}
 
 
 # ------------------------------------------------------------------------------------------------------------ links

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import hashlib
+import ipaddress
 import multiprocessing
 import os
 import random
+import ssl
 import subprocess
 import sys
 import time
@@ -30,6 +33,10 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheel
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform, platform_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from uv import find_uv_bin
 
 from tests.index import Fault, Index
@@ -76,6 +83,7 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     for name in list(os.environ):
         if name.startswith(("PIP_", "UV_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(_wheels.web, "SECONDS_TO_RECOVER", 0.01)
 
@@ -176,8 +184,9 @@ def test_an_extra_index_helps_where_the_first_does_not_answer(host: Host, wheels
 
 
 def test_pips_configuration_of_the_user_is_used(
-    host: Host, wheels: list[Wheel], published: Path, tmp_path: Path
+    host: Host, wheels: list[Wheel], published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PIP_CONFIG_FILE")
     with Index(published) as index:
         config = tmp_path / "home/.config/pip/pip.conf"
         config.parent.mkdir(parents=True)
@@ -226,6 +235,89 @@ def test_a_proxy_is_used(host: Host, wheels: list[Wheel], published: Path) -> No
         with pytest.raises(MetalfleetError):
             host.fetch(lock_of(*wheels), network)
         assert index.requests[0][0].startswith("http://packages.invalid/simple/")
+
+
+# --- Certificates ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A server's, signed by itself, as companies' are: without what strict checks want."""
+
+    path: Path
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path)
+        return context
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "index")])
+    now = dt.datetime.now(dt.UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("certificate") / "server.pem"
+    path.write_bytes(signed.public_bytes(pem) + secret)
+    return Certificate(path)
+
+
+def test_a_certificate_that_nobody_trusts(
+    host: Host, wheels: list[Wheel], published: Path, certificate: Certificate
+) -> None:
+    with Index(published, tls=certificate.context) as index:
+        with pytest.raises(MetalfleetError, match="a certificate is not trusted") as caught:
+            host.fetch(lock_of(*wheels), Network(index_url=index.url))
+        assert "tensorflow_ca" in caught.value.problem.remedy
+        assert index.requests == []
+
+
+def test_a_certificate_of_an_authority_that_is_declared(
+    host: Host, wheels: list[Wheel], published: Path, certificate: Certificate
+) -> None:
+    with Index(published, tls=certificate.context) as index:
+        host.fetch(lock_of(*wheels), Network(index_url=index.url, certificates=certificate.path.read_text()))
+    assert whole_wheels(host.store) == names(wheels)
+
+
+@pytest.mark.parametrize("variable", ["PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "PIP_TRUSTED_HOST"])
+def test_a_certificate_that_the_user_trusts(
+    host: Host, published: Path, certificate: Certificate, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "127.0.0.1" if variable == "PIP_TRUSTED_HOST" else str(certificate.path))
+    wheel = make_wheel(published, "alpha")
+    with Index(published, tls=certificate.context) as index:
+        host.fetch(lock_of(wheel), Network(index_url=index.url))
+    assert whole_wheels(host.store) == {wheel.path.name}
+
+
+@pytest.mark.parametrize("content", [None, b"no certificate"], ids=["missing", "other"])
+def test_a_file_of_pips_without_certificates(
+    host: Host, wheels: list[Wheel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    if content:
+        (tmp_path / "ca.pem").write_bytes(content)
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.pem"))
+    with pytest.raises(MetalfleetError, match="certificates cannot be used") as caught:
+        host.fetch(lock_of(*wheels), Network(index_url="https://127.0.0.1:1/simple"))
+    assert str(tmp_path / "ca.pem") in caught.value.problem.evidence
+
+
+def test_a_declared_text_without_certificates(host: Host, wheels: list[Wheel]) -> None:
+    network = Network(index_url="https://127.0.0.1:1/simple", certificates="no certificate")
+    with pytest.raises(MetalfleetError, match="certificates cannot be used") as caught:
+        host.fetch(lock_of(*wheels), network)
+    assert "tensorflow_ca" in caught.value.problem.evidence
 
 
 # --- Faults ----------------------------------------------------------------------------------------------------------

@@ -254,6 +254,13 @@ def test_a_second_plugin_is_named_where_it_is_known() -> None:
     holds(problem, cause=f"one of them from {STRAY}", remedy=f"Remove {STRAY}")
 
 
+@pytest.mark.parametrize("verdict", ["crashed", "timed-out"])
+def test_a_plugin_of_the_user_is_suspected_first(verdict: str) -> None:
+    problem = explain(failure(verdict, signal="SIGSEGV", facts=mac(user_site_plugins=[STRAY])))
+
+    holds(problem, cause=STRAY, remedy=f"Remove {STRAY}")
+
+
 def test_the_loader_may_name_the_plugin_after_the_symbol() -> None:
     printed = f"dyld[7]: lazy symbol binding failed: Symbol not found: _TF_Old\n  Referenced from: <00> {PLUGIN}\n"
 
