@@ -57,7 +57,6 @@ class Venv:
         wheels.write_text(requirements_of(fetched.wheels), encoding="utf-8")
         sync = ("pip", "sync", *uv_arguments(fetched.wheels, generation / CACHE), "--python", str(python), str(wheels))
         self._run(generation, *sync, timeout=TO_INSTALL)
-        shutil.rmtree(generation / CACHE)
         return Installed(tuple(wheel.sha256 for wheel in fetched.wheels), fetched.warnings)
 
     def inspect(self, generation: Path) -> Contents:
@@ -76,7 +75,6 @@ class Venv:
         """Let uv compare what the installed packages require with what is installed."""
         python = str(generation / "bin" / "python")
         self._run(generation, "pip", "check", "--python", python, timeout=TO_START)
-        shutil.rmtree(generation / CACHE)
 
     def package_of(self, path: str) -> tuple[str, str] | None:
         """A distribution is there if its metadata is."""
@@ -93,8 +91,9 @@ class Venv:
 
     def _run(self, generation: Path, *arguments: str, timeout: float) -> None:
         """Run uv with settings of ours only, whatever its user has configured."""
-        env = variables(generation / CACHE)
-        self._commands.run([str(self._uv), "--quiet", *arguments], timeout=timeout, env=env)
+        cache = generation / CACHE
+        self._commands.run([str(self._uv), "--quiet", *arguments], timeout=timeout, env=variables(cache))
+        shutil.rmtree(cache)
 
 
 def variables(cache: Path) -> dict[str, str]:
