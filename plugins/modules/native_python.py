@@ -7,7 +7,7 @@ module: native_python
 short_description: Put a native Python and uv on a host that may have neither
 version_added: 0.1.0
 description:
-  - Makes sure that an Apple Silicon Mac has a Python which runs natively on arm64, and a hash-pinned uv, and points
+  - Installs a Python that runs natively on arm64, and a uv, both pinned by hash, on an Apple Silicon Mac, and points
     C(bin/python3) and C(bin/uv) below O(root) at them.
   - Needs nothing on the host but a POSIX shell and the programs of a bare macOS. No shim of the Command Line Tools is
     ever executed, so no dialog opens on the user's screen. With the default source it works as an ordinary user,
@@ -16,8 +16,8 @@ description:
     keep working. (Homebrew and python.org upgrade patch levels in place, and keep environments working that way.)
   - An interpreter that also has code for Intel processors (universal2) is linked by a small script that always starts
     it as arm64.
-  - Everything is checked before it is linked, and linked in one step. An interrupted run is mended by the next one, and
-    two runs at once wait for each other.
+  - Everything is checked before it is linked, and linked in one step. An interrupted run is repaired by the next one,
+    and two runs at once wait for each other.
   - On Linux, which serves to try the collection out, it links an interpreter that is installed already.
 author: metalfleet maintainers (@metalfleet)
 notes:
@@ -25,6 +25,10 @@ notes:
     one, for python.org's package in a second and a third one.
   - With C(become), all of it runs as that user, with one exception. For V(python_org) it is used for the installer
     alone, so that O(root) belongs to the connecting user.
+  - A play that uses it needs C(gather_facts=false). Ansible's own gathering of facts starts C(/usr/bin/python3) on a
+    Mac without developer tools, which opens a dialog on the user's screen.
+  - O(username) and O(password) go to O(mirror) and O(index_url), and to those of O(extra_index_urls) that are on one of
+    their hosts.
   - Credentials, proxy and URLs travel on standard input and in the environment. They show neither in a list of the
     host's processes nor in what Ansible prints.
 attributes:

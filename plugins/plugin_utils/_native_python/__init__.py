@@ -2,9 +2,11 @@
 # PRIVATE: for this collection only, may change in any release.
 """What the action plugin native_python decides and sends, as plain Python that knows no Ansible.
 
-host         what inspect.sh said of the host
+data         the Pythons and the uv that are pinned
 declaration  what the user wants
+host         what inspect.sh said of the host
 sources      the ways to come to an interpreter
-plan         what has to be done, and why
-scripts      what carries it out: the scripts in ../native_python with what they read, and what their failures mean
+plan         what brings what is missing; what is missing, says the planner in module_utils/_python
+scripts      what carries it out: the scripts in on_host, with what they read
+failures     what their failures mean
 """

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -99,4 +100,4 @@ def declare(options: Mapping[str, Any]) -> Declaration:
             f"native_python_version is {declaration.version!r}, which is no minor version",
             remedy=f'Write it such as "{minor}", between quotes.',
         )
-    return declaration
+    return replace(declaration, root=str(Path(declaration.root)))  # in its one spelling

@@ -404,6 +404,9 @@ class TestOptions:
         made = make_plan(mac(there, **linked(there)), named)
         assert (made.reasons, made.python) == ((), there.path)
 
+    def test_a_root_has_one_spelling(self) -> None:
+        assert question(declaration(root="~/x//y/"))["root"] == "~/x/y"
+
     def test_a_users_pins_are_on_top_of_the_collections(self) -> None:
         own = {"archives": {"3.13": {"version": "3.13.1", "build": 1, "sha256": {"a": "b"}}}}
         assert data.pins_of("standalone", own).keys() == {*data.pinned_pythons()["archives"], "3.13"}
