@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels import settings
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.failures import PYTHON_ORG_TEAM
@@ -26,7 +25,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
 SCRIPTS = Path(__file__).with_name("on_host")
 
 PYTHON_ORG_RECEIPT = "org.python.Python.PythonFramework-{0}"
-INTACT, SETTINGS = Path(intact.__file__), Path(settings.__file__)
+INTACT = Path(intact.__file__)
+MODULE_UTILS = Path(__file__).parents[2] / "module_utils"
+MODULE_UTILS_SENT = "ansible_collections/metalfleet/tensorflow/plugins/module_utils"
+SETTINGS = ("_errors.py", "_wheels/files.py", "_wheels/settings.py")
+"""What finish.py reads the settings of the user's pip with, in the same places below a package of the same name."""
 
 
 class Script(NamedTuple):
@@ -87,7 +90,7 @@ def scripts_for(host: Host, plan: Plan, declaration: Declaration) -> list[Script
             **certificates,
             "finish.py": (SCRIPTS / "finish.py").read_bytes(),
             "intact.py": INTACT.read_bytes(),
-            "settings.py": SETTINGS.read_bytes(),
+            **{f"{MODULE_UTILS_SENT}/{path}": (MODULE_UTILS / path).read_bytes() for path in SETTINGS},
             "requirements.txt": plan.uv.requirement.encode(),
             **local_wheel(declaration.mirror, plan.uv, host.platform),
         },

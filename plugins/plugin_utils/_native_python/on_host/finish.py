@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILES = Path(__file__).parent
+SETTINGS = "ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings"
+"""What reads the settings of the user's pip: a module of the collection, sent along with those that it needs."""
 RECORD = "metalfleet-files.txt"
 PIP_INSTALL = [sys.executable, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
 PINNED_WHEEL_ONLY = ["--no-deps", "--no-compile", "--require-hashes", "--only-binary", ":all:"]
@@ -160,7 +162,7 @@ def run_pip(arguments: list[str]) -> None:
 def environment_of_pip() -> dict[str, str]:
     """This process's environment with what is declared, else what counts of the user's settings (see settings.py)."""
     sys.path.insert(0, str(FILES))
-    settings = import_module("settings")
+    settings = import_module(SETTINGS)
     network = settings.Network(
         index_url=os.environ["index_url"],
         extra_index_urls=tuple(os.environ["extra_index_urls"].split()),

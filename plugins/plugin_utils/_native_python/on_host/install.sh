@@ -4,7 +4,8 @@
 #
 # Assignments: root; python (the interpreter to link); step (how to come to it: unpack, brew, or nothing); formula (for
 # brew); sha256, url, proxy, user (for unpack, see fetch); uv_version, index_url and extra_index_urls.
-# Files: finish.py, intact.py, settings.py, requirements.txt; where needed artifact (the archive), ca.pem, and a wheel of uv.
+# Files: finish.py, intact.py, requirements.txt, and the modules that read the settings of pip; where needed artifact (the
+# archive), ca.pem, and a wheel of uv.
 
 # Of earlier runs that were killed: what they made is named after their process.
 remove_leftovers() {

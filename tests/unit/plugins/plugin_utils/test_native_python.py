@@ -864,9 +864,16 @@ class TestSettingsOfPip:
         assert specification.loader
         finish = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(finish)
-        monkeypatch.setitem(sys.modules, "settings", settings)
         made: dict[str, str] = finish.environment_of_pip()
         return {name: value for name, value in made.items() if name.startswith(("PIP_", "PYTHON"))}
+
+    def test_what_is_sent_for_it_needs_nothing_else(self, tmp_path: Path) -> None:
+        for path in scripts.SETTINGS:
+            copy = tmp_path / scripts.MODULE_UTILS_SENT / path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes((scripts.MODULE_UTILS / path).read_bytes())
+        program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {settings.__name__} as it; it.sources_of"
+        subprocess.run([sys.executable, "-I", "-S", "-c", program], check=True)
 
     def test_where_packages_come_from_counts_and_habits_do_not(
         self, config: Path, monkeypatch: pytest.MonkeyPatch
