@@ -858,7 +858,7 @@ class TestSettingsOfPip:
             monkeypatch.setenv(name, "")
         return tmp_path / "pip.conf"
 
-    def pip(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    def pip(self) -> dict[str, str]:
         specification = importlib.util.spec_from_file_location("finish", scripts.SCRIPTS / "finish.py")
         assert specification
         assert specification.loader
@@ -882,7 +882,7 @@ class TestSettingsOfPip:
         monkeypatch.setenv("PIP_REQUIRE_VIRTUALENV", "true")
         monkeypatch.setenv("PYTHONHOME", "/nonexistent")
         monkeypatch.setenv("PIP_CERT", "/other")
-        assert self.pip(monkeypatch) == {
+        assert self.pip() == {
             **self.FIXED,
             "PIP_INDEX_URL": "https://index",
             "PIP_EXTRA_INDEX_URL": "https://a https://b",
@@ -890,17 +890,17 @@ class TestSettingsOfPip:
             "PIP_CERT": "/other",
         }
 
-    def test_a_broken_file_says_nothing(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_broken_file_says_nothing(self, config: Path) -> None:
         for content in (b"index-url = https://no-section\n", b"\xff\xfe", b"[global\n"):
             config.write_bytes(content)
-            assert "PIP_CERT" not in self.pip(monkeypatch)
+            assert "PIP_CERT" not in self.pip()
 
     def test_what_is_declared_replaces_the_users(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         theirs = "index-url = https://theirs\nfind-links = /theirs\nno-index = true\nproxy = http://p\n"
         config.write_text(f"[global]\n{theirs}")
         monkeypatch.setenv("index_url", "https://ours")
         monkeypatch.setenv("extra_index_urls", "https://more")
-        assert self.pip(monkeypatch) == {
+        assert self.pip() == {
             **self.FIXED,
             "PIP_INDEX_URL": "https://ours",
             "PIP_EXTRA_INDEX_URL": "https://more",
