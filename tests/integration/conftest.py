@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from tests import metal
 from tests.integration.environments import SmallEnvironment, SmallWheels
-from tests.integration.hosts import PLAYBOOKS, on, send
+from tests.integration.hosts import HOME, PLAYBOOKS, SETUP, changes, listing, on, send
 from tests.simulated_mac.fleet import Fleet, Mac, temporary_fleet
 
 NewMac = Callable[..., Mac]
@@ -103,3 +104,21 @@ def environments(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -
 def environment(environments: NewEnvironments) -> SmallEnvironment:
     """One small environment in order, on a Mac of its own."""
     return environments(["small"])["small"]
+
+
+@pytest.fixture(scope="session")
+def converged(fleet: Fleet) -> str:
+    """A template for ``mac``: a fresh M1 after setup.yml, made and judged in four runs."""
+    mac = fleet.up({"converged": "m1-fresh"})["converged"]
+    metal.use(mac, "ok")
+    before = listing(mac, HOME)
+    foreseen = on(mac, SETUP, "--check", "--diff")
+    assert listing(mac, HOME) == before
+    assert foreseen.recap[mac.name]["changed"] == 2
+    for word in ("python3.", "tensorflow-metal", "2.18.1", "absent"):
+        assert word in foreseen.output
+    assert [changes(mac), changes(mac), changes(mac, "--check")] == [2, 0, 0]
+    assert mac.shim_calls() == []
+    fleet.snapshot("converged", "converged")
+    mac.delete()
+    return "converged"

@@ -47,6 +47,11 @@ def on(mac: Mac, name: Path, *arguments: str | Path, check: bool = True, **varia
     return on_fleet(mac.fleet, name, "--limit", mac.name, *arguments, check=check, **variables)
 
 
+def changes(mac: Mac, *arguments: str) -> int:
+    """Run setup.yml and return the number of changed tasks."""
+    return on(mac, SETUP, *arguments).recap[mac.name]["changed"]
+
+
 def said(mac: Mac, command: str) -> str:
     """What a shell line that must succeed printed on the host."""
     result = mac.run(command)

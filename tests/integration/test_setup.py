@@ -12,13 +12,12 @@ import pytest
 
 from tests import metal
 from tests.ansible_runner import CHECKOUT, playbook
-from tests.integration.hosts import HOME, LINKS, ROOT, SETUP, installed, listing, on, on_fleet, said
+from tests.integration.hosts import HOME, LINKS, ROOT, SETUP, changes, installed, listing, on, on_fleet, said
 
 if TYPE_CHECKING:
     from tests.integration.conftest import NewMac
     from tests.simulated_mac.fleet import Fleet, Mac
 
-CONVERGED = "converged"
 TENSORFLOW = f"{LINKS}/tensorflow"
 LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks/tensorflow-2.18.1-metal-1.2.0"
 
@@ -26,29 +25,6 @@ LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks/tensorflow-2.18.1-metal-1.2
 def lock_for(mac: Mac) -> Path:
     """The collection's lock for the Python that simulated Macs have here."""
     return LOCKS / f"macos-arm64-py{mac.fleet.store.python.minor}.txt"
-
-
-def changes(mac: Mac, *arguments: str) -> int:
-    """Run setup.yml and return the number of changed tasks."""
-    return on(mac, SETUP, *arguments).recap[mac.name]["changed"]
-
-
-@pytest.fixture(scope="session")
-def converged(fleet: Fleet) -> str:
-    """A template for ``mac``: a fresh M1 after setup.yml, made and judged in four runs."""
-    mac = fleet.up({CONVERGED: "m1-fresh"})[CONVERGED]
-    metal.use(mac, "ok")
-    before = listing(mac, HOME)
-    foreseen = on(mac, SETUP, "--check", "--diff")
-    assert listing(mac, HOME) == before
-    assert foreseen.recap[mac.name]["changed"] == 2
-    for word in ("python3.", "tensorflow-metal", "2.18.1", "absent"):
-        assert word in foreseen.output
-    assert [changes(mac), changes(mac), changes(mac, "--check")] == [2, 0, 0]
-    assert mac.shim_calls() == []
-    fleet.snapshot(CONVERGED, CONVERGED)
-    mac.delete()
-    return CONVERGED
 
 
 @pytest.fixture
