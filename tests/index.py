@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -34,6 +35,7 @@ class Fault(Enum):
     MISSING = auto()  # listed, but 404
     BROKEN = auto()  # 500 for everything
     REFUSED = auto()  # 401 for everything
+    GARBLED = auto()  # a page that is not packed as it says
     PORTAL = auto()  # a web page for everything
     GONE = auto()  # nobody listens
 
@@ -145,7 +147,8 @@ class Index:
                 }
                 for file in files
             ]
-            return self._send(request, JSON, json.dumps({"meta": {"api-version": "1.0"}, "files": entries}).encode())
+            page = json.dumps({"meta": {"api-version": "1.0"}, "files": entries}).encode()
+            return self._send(request, JSON, page[:9] if self.fault is Fault.GARBLED else gzip.compress(page))
         fragments = [f"#sha256={_sha256(file)}" if self.digests else "" for file in files]
         links = [
             f'<a href="/files/{file.name}{fragment}">{file.name}</a>'
@@ -164,6 +167,8 @@ class Index:
         self.resumed += begin > 0
         request.send_response(206 if begin else 200)
         request.send_header("Content-Type", kind)
+        if kind == JSON:
+            request.send_header("Content-Encoding", "gzip")
         request.send_header("Content-Length", str(len(content) - begin))
         if begin:
             request.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import http.client
 import netrc
@@ -14,6 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
@@ -36,6 +38,7 @@ ATTEMPTS = 3  # in a row that brought nothing
 SECONDS_TO_RECOVER = 0.5  # before the second attempt; more before the third
 MAX_PAGE = 256 * 1024 * 1024
 
+_NETWORK_IS_GONE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ENOTCONN)
 _MAC_KEYCHAINS = (
     "/System/Library/Keychains/SystemRootCertificates.keychain",
     "/Library/Keychains/System.keychain",
@@ -108,7 +111,7 @@ class Web:
         with self.opened(url, {"Accept": accept, "Accept-Encoding": "gzip"}) as response:
             content = b"".join(chunks(response))
             if response.headers.get("Content-Encoding") == "gzip":
-                content = gzip.decompress(content)
+                content = _unpacked(content, masked(url))
             return response.url, content, response.headers.get("Content-Type") or ""
 
     @contextmanager
@@ -124,8 +127,19 @@ class Web:
             raise _meaning_of(error, masked(url)) from error
         except urllib.error.URLError as error:
             raise _reason_of(error.reason, masked(url)) from error
-        except (ssl.SSLError, http.client.HTTPException, TimeoutError, ConnectionError, EOFError, ValueError) as error:
+        except (ssl.SSLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
             raise _reason_of(error, masked(url)) from error
+        except OSError as error:
+            if error.errno not in _NETWORK_IS_GONE:  # then it is the disk's
+                raise
+            raise _reason_of(error, masked(url)) from error
+
+
+def _unpacked(content: bytes, url: str) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise OutOfOrder(f"{url} answered what cannot be unpacked") from error
 
 
 def local_path(url: str) -> Path | None:

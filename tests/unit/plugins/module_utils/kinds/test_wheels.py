@@ -352,6 +352,26 @@ def test_a_fault_of_the_index_is_called_by_its_name(
     assert not list(host.store.folder.glob("*.part"))
 
 
+def test_a_page_that_cannot_be_unpacked(host: Host, wheels: list[Wheel], published: Path) -> None:
+    with (
+        Index(published, Fault.GARBLED, digests=True) as index,
+        pytest.raises(MetalfleetError, match="does not work as it should") as caught,
+    ):
+        host.fetch(lock_of(*wheels), Network(index_url=index.url))
+    assert "cannot be unpacked" in caught.value.problem.evidence
+
+
+def test_a_network_that_goes_away(
+    host: Host, wheels: list[Wheel], published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+
+    monkeypatch.setattr("http.client.HTTPResponse.read1", read)
+    with Index(published) as index, pytest.raises(MetalfleetError, match="could not be reached.*No route to host"):
+        host.fetch(lock_of(*wheels), Network(index_url=index.url))
+
+
 def test_a_connection_that_is_cut_off_goes_on_where_it_was(host: Host, wheels: list[Wheel], published: Path) -> None:
     with Index(published, Fault.CUT_OFF, digests=True) as index:
         host.fetch(lock_of(wheels[0]), Network(index_url=index.url))
