@@ -232,7 +232,7 @@ CAUSES = {
     Fault.TRUNCATED: UNREACHABLE,
     Fault.WRONG: "is not the one in the lock",
     Fault.MISSING: "the package index names a file that it has not got",
-    Fault.BROKEN: UNREACHABLE,
+    Fault.BROKEN: "the package index does not work as it should",
     Fault.GONE: UNREACHABLE,
 }
 

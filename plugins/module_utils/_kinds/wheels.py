@@ -374,8 +374,10 @@ class _Arrival:
         self.size += len(chunk)
         if self.size > self._limit:
             raise OutOfOrder(f"more than the {self._limit} bytes come that the index speaks of")
-        self._handle.write(chunk)
         self._hash.update(chunk)
+        rest = memoryview(chunk)
+        while rest:  # a disk that is nearly full takes a part
+            rest = rest[self._handle.write(rest) :]
 
     def restart(self) -> None:
         """Forget what is there."""
