@@ -7,10 +7,13 @@ last. The stable path `LINKS/NAME` is a symbolic link to the active generation.
 
     declaration   what must be
     observe       what is, read without changing anything
-    plan          what to do, and why: data
+    plan          what to do, and why: data, with all policy
     apply         one place where each thing of a plan is done
-    build         a new generation, with uv
+    build         a new generation: installed by its kind, checked, probed
     manifest      what was built
     files         walking and hashing trees of files
+    kernel        all that has to do with Jupyter
+    startup       what runs whenever Python or TensorFlow starts
+    safety        where we may write, one writer, what is in use, what is set aside
     failures      words for what went wrong
 """

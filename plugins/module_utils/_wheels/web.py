@@ -249,6 +249,8 @@ def _context(sources: Sources, commands: Commands) -> ssl.SSLContext:
         if sources.ca:
             is_folder = Path(sources.ca).is_dir()
             context.load_verify_locations(**({"capath": sources.ca} if is_folder else {"cafile": sources.ca}))
+        if sources.certificates:
+            context.load_verify_locations(cadata=sources.certificates)
         if sources.client_cert:
             context.load_cert_chain(sources.client_cert)
     except (OSError, ValueError) as error:
