@@ -241,22 +241,24 @@ class _Https(urllib.request.HTTPSHandler):
 
 def _context(sources: Sources, commands: Commands) -> ssl.SSLContext:
     """Trusts whom this host trusts: on a Mac also whom its administrators do, whose certificates are in a keychain."""
+    loading = "the system's"
     try:
         context = ssl.create_default_context()
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # which refuses many companies' own authorities
         if sys.platform == "darwin":
             _trust_keychains(context, commands)
-        if sources.ca:
+        if loading := sources.ca:
             is_folder = Path(sources.ca).is_dir()
             context.load_verify_locations(**({"capath": sources.ca} if is_folder else {"cafile": sources.ca}))
         if sources.certificates:
+            loading = "tensorflow_ca"
             context.load_verify_locations(cadata=sources.certificates)
-        if sources.client_cert:
+        if loading := sources.client_cert:
             context.load_cert_chain(sources.client_cert)
     except (OSError, ValueError) as error:
         raise MetalfleetError(
             "The certificates cannot be used",
-            evidence=f"{sources.ca or sources.client_cert or 'tensorflow_ca'}: {_words(error)}.",
+            evidence=f"{loading}: {_words(error)}.",
             remedy="Name a file with certificates in PEM format (tensorflow_ca, or pip's cert and client-cert).",
         ) from error
     return context
