@@ -90,7 +90,7 @@ class ActionModule(FleetAction):
         for script in scripts:
             result = self._run(script, declaration)
             if result["rc"]:
-                raise explain(result["rc"], result["stderr"] + result["stdout"], plan, host, declaration)
+                raise explain(result["rc"], result["stderr"] or result["stdout"], plan, host, declaration)
             if not script.needs_root:
                 after = parse_answer(result["stdout"])
                 refuse_no_effect(after, plan, declaration)

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import Judged
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import OBJECTIONS, Judged
 
 if TYPE_CHECKING:
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import Declaration
@@ -159,7 +159,7 @@ def explain(status: int, said: str, plan: Plan, host: Host, declaration: Declara
     }
     found = next((each for each in SAID if each[0] in (None, status) and re.search(each[1], said)), None)
     cause, remedy = found[2:] if found else FAILURES.get(status, UNKNOWN)
-    words = in_words(said).strip()[-MOST_WORDS:]
+    words = " ".join(in_words(said).split())[-MOST_WORDS:]
     return MetalfleetError(
         declaration.mask(f"No native Python was installed: {lower_first(cause.format(**known))}"),
         evidence=declaration.mask(f"The host said: {words}" if words else ""),
@@ -168,9 +168,9 @@ def explain(status: int, said: str, plan: Plan, host: Host, declaration: Declara
 
 
 def in_words(said: str) -> str:
-    """What the scripts say of an interpreter, "PATH: VERDICT" on the last line, with the verdict in words."""
-    match = re.fullmatch(r"(.*?)(/[^\n]*): ([\w-]+)\s*", said, re.DOTALL)
-    return f"{match[1]}{match[2]}: {Judged(match[2], match[3]).objection}" if match else said
+    """What was said, with the verdicts of judge(), "PATH: VERDICT", in words."""
+    verdicts = "|".join([*OBJECTIONS, r"status-\d+"])
+    return re.sub(rf"(?m)^(/.*): ({verdicts})$", lambda match: f"{match[1]}: {Judged('', match[2]).objection}", said)
 
 
 def lower_first(sentence: str) -> str:

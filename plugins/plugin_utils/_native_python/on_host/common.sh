@@ -40,10 +40,10 @@ within() {
     guard "$limit" "$job" </dev/null >/dev/null 2>&1 &
     guard=$!
     wait "$job" 2>/dev/null # some shells tell there how a job ended
-    status=$?
+    ended=$?
     kill "$guard" 2>/dev/null
     wait "$guard" 2>/dev/null
-    return $status
+    return $ended
 }
 
 guard() {
@@ -126,8 +126,8 @@ judge() {
     verdict=$(objection "$1")
     if [ -n "$verdict" ]; then printf '%s\n' "$verdict" && return; fi
     answer=$(within $SECONDS_TO_ANSWER start "$1" -I -B -c "$ASK" 2>/dev/null)
-    status=$?
-    case $status:$answer in
+    ended=$?
+    case $ended:$answer in
         0:*"
 "*) echo garbage ;;
         0:"python "*)
@@ -136,7 +136,7 @@ judge() {
             ;;
         0:*) echo garbage ;;
         $ENDED_BY_US:*) echo timed-out ;;
-        *) printf 'status-%s\n' "$status" ;;
+        *) printf 'status-%s\n' "$ended" ;;
     esac
 }
 

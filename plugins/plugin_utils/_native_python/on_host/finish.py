@@ -30,7 +30,7 @@ FILES = Path(__file__).parent
 SETTINGS = "ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings"
 """What reads the settings of the user's pip: a module of the collection, sent along with those that it needs."""
 RECORD = "metalfleet-files.txt"
-PIP_INSTALL = [sys.executable, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+PIP_INSTALL = [sys.executable, "-I", "-m", "pip", "install", "-vv", "--disable-pip-version-check", "--no-cache-dir"]
 PINNED_WHEEL_ONLY = ["--no-deps", "--no-compile", "--require-hashes", "--only-binary", ":all:"]
 SECONDS_FOR_PIP, SECONDS_FOR_OTHERS, SECONDS_FOR_A_TURN = 900, 60, 900
 STARTER = """\
@@ -149,14 +149,28 @@ def is_whole(folder: Path) -> bool:
 
 def run_pip(arguments: list[str]) -> None:
     """Install with pip. URLs, which may hold credentials, are in its environment: a process list shows arguments."""
+    command = [*PIP_INSTALL, *arguments]
     try:
-        subprocess.run(
-            [*PIP_INSTALL, *arguments], check=True, env=environment_of_pip(), timeout=SECONDS_FOR_PIP, cwd="/"
+        done = subprocess.run(
+            command,
+            check=False,
+            env=environment_of_pip(),
+            timeout=SECONDS_FOR_PIP,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
         )
     except subprocess.TimeoutExpired as error:
         raise EndError("TIMED_OUT", f"pip did not end within {SECONDS_FOR_PIP} s") from error
-    except subprocess.CalledProcessError as error:
-        raise EndError("NO_UV", f"pip ended with status {error.returncode}") from error
+    if done.returncode:
+        raise EndError("NO_UV", cause_in(done.stdout) or f"pip ended with status {done.returncode}")
+
+
+def cause_in(said: str) -> str:
+    """Of the much that pip says, what tells why it failed."""
+    told = (line.strip() for line in said.splitlines())
+    return "\n".join(line for line in told if line.startswith(("ERROR", "WARNING", "Could not fetch URL")))
 
 
 def environment_of_pip() -> dict[str, str]:

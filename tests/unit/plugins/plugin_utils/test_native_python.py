@@ -487,7 +487,8 @@ class TestFailures:
         assert cause in self.explain(status, said)
 
     def test_an_interpreters_verdict_is_told_in_words(self) -> None:
-        assert "/r/bin/python3: it has no arm64 code." in self.explain(23, "dyld: no\n/r/bin/python3: foreign\n")
+        text = self.explain(23, "dyld: no\n/r/bin/python3: foreign\n[motd]\n")
+        assert "The host said: dyld: no /r/bin/python3: it has no arm64 code [motd]." in text
 
     def test_every_status_of_the_scripts_is_explained(self) -> None:
         text = (scripts.SCRIPTS / "common.sh").read_text(encoding="utf-8")
