@@ -73,7 +73,7 @@ managed_python:
   description: As M(metalfleet.tensorflow.tensorflow_environments_info) returns it.
   returned: always
   type: dict
-  sample: {"reasons": []}
+  sample: {"reasons": [], "surplus": []}
 environments:
   description:
     - As M(metalfleet.tensorflow.tensorflow_environments_info) returns them, each with the plan that was (in check mode,
@@ -95,7 +95,7 @@ def main() -> None:
     """Plan and, unless in check mode, apply."""
     module = AnsibleModule(DOCUMENT, supports_check_mode=True)
     try:
-        report = converge(read_document(module.params), check_mode=module.check_mode)
+        report = converge(read_document(module.params), check_mode=module.check_mode, with_diff=module._diff)
     except MetalfleetError as error:
         module.fail_json(msg=str(error))
     for warning in report.pop("warnings"):

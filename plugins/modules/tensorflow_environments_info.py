@@ -87,6 +87,11 @@ managed_python:
       type: list
       elements: str
       sample: []
+    surplus:
+      description: Folders of Pythons and versions of uv that nothing uses any more.
+      type: list
+      elements: str
+      sample: []
 environments:
   description: The declared environments, in their order. Empty if the host could not be looked at.
   returned: always

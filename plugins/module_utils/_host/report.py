@@ -102,7 +102,8 @@ def make_report(
     """The report of a host."""
     environments = [finding.as_data() for finding in findings]
     todo = what_is_left(findings, managed)
-    is_left = todo == "python" or bool(managed.surplus and managed.carried == ASKED)
+    # What check mode foresees of the Python is native_python's work, which came before or will.
+    is_left = managed.carried != FORESEEN and (todo == "python" or bool(managed.surplus and managed.carried == ASKED))
     host = list(say_of_python(managed, todo))
     codes = [*managed.codes, *(reason for each in environments for reason in each["reasons"])]
     report: dict[str, Any] = {
