@@ -95,7 +95,7 @@ def main() -> None:
     """Plan and, unless in check mode, apply."""
     module = AnsibleModule(DOCUMENT, supports_check_mode=True)
     try:
-        report = converge(read_document(module.params), check_mode=module.check_mode, with_diff=module._diff)
+        report = converge(read_document(module.params), check_mode=module.check_mode, with_diff=True)
     except MetalfleetError as error:
         module.fail_json(msg=str(error))
     for warning in report.pop("warnings"):

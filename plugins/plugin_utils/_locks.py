@@ -8,6 +8,9 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import (
+    refuse_lock_without_ipykernel,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
 
@@ -31,14 +34,18 @@ class Locks:
 
     def with_digests(self, environments: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The declared environments, each with the digests of its locks."""
-        return [{**each, "lock_digests": self._digests(each.get("lock"))} for each in environments]
+        return [{**each, "lock_digests": self._digests(each)} for each in environments]
 
-    def _digests(self, lock: str | None) -> Digests:
-        if lock:
-            digest = self._read(self._find(lock))
+    def _digests(self, environment: Mapping[str, Any]) -> Digests:
+        if environment.get("lock"):
+            digest = self._read(self._find(environment["lock"]))
             parse_lock(self.texts[digest])  # what is no lock is refused here, before the host is touched
-            return {"any": digest}
-        return {path.stem: self._read(path) for path in sorted(DEFAULT_LOCKS.glob("*.txt"))}
+            digests = {"any": digest}
+        else:
+            digests = {path.stem: self._read(path) for path in sorted(DEFAULT_LOCKS.glob("*.txt"))}
+        if environment.get("jupyter_kernel"):
+            refuse_lock_without_ipykernel(environment["name"], self.texts[next(iter(digests.values()))])
+        return digests
 
     def _read(self, path: Path) -> str:
         text = read_text(path, "lock")

@@ -71,6 +71,7 @@ def declare(**environment: object) -> dict[str, object]:
         ({"tensorflow_root": "~/Documents/metalfleet"}, "Documents"),
         ({"ansible_become": True}, "would lie in root's home"),
         (declare(lock="no/such/lock.txt"), "no/such/lock.txt, which lock names, is not there"),
+        (declare(jupyter_kernel=True), "ipykernel"),
         ({"tensorflow_ca": "no-such-ca.pem"}, "no-such-ca.pem, which tensorflow_ca names, is not there"),
     ],
     ids=str,

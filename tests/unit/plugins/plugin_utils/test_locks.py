@@ -12,6 +12,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller 
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import without_none
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import DEFAULT_LOCKS, Locks
 
+PINNED = f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
+
 
 def test_the_default_is_a_lock_for_each_platform() -> None:
     locks = Locks(Path)
@@ -23,11 +25,11 @@ def test_the_default_is_a_lock_for_each_platform() -> None:
 
 
 def test_a_lock_of_a_users_own_is_for_any_platform(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("six==1.17.0\n")
+    (tmp_path / "mine.txt").write_text(PINNED)
     locks = Locks(lambda lock: tmp_path / lock)
     [environment] = locks.with_digests([{"name": "a", "lock": "mine.txt", "gpu": "none"}])
     assert environment["gpu"] == "none"
-    assert [locks.texts[digest] for digest in environment["lock_digests"].values()] == ["six==1.17.0\n"]
+    assert [locks.texts[digest] for digest in environment["lock_digests"].values()] == [PINNED]
     assert environment["lock_digests"].keys() == {"any"}
 
 
@@ -40,6 +42,22 @@ def test_a_relative_path_begins_at_the_inventory_or_the_playbook(kept_in: str, t
     inventory = tmp_path / "inventory" / ("group" if kept_in == "inventory/group" else "")
     variables = {"ansible_inventory_sources": [str(inventory)], "playbook_dir": str(tmp_path / "playbooks")}
     assert find_file("locks/mine.txt", "lock", folders_of_users(variables)) == lock
+
+
+@pytest.mark.parametrize(
+    ("text", "jupyter_kernel", "words"),
+    [
+        ("version = 1\nrequires-python = '>=3.10'\n", False, "uv.lock"),
+        ("six==1.17.0\n", False, "SHA-256"),
+        (PINNED, True, "no ipykernel"),
+    ],
+)
+def test_a_lock_that_cannot_do_is_refused_here(text: str, jupyter_kernel: bool, words: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text(text)
+    with pytest.raises(MetalfleetError, match=words):
+        Locks(lambda lock: tmp_path / lock).with_digests(
+            [{"name": "a", "lock": "mine.txt", "jupyter_kernel": jupyter_kernel}]
+        )
 
 
 def test_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:
