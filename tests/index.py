@@ -98,7 +98,7 @@ class Index:
         threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
         return self
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Be a sound index from now on."""
         self._server.server_activate()
         self.fault = Fault.NONE

@@ -44,7 +44,7 @@ class EnvironmentsAction(FleetAction):
         document = self._document(options, task_vars)
         read_document(document)  # what cannot be meant is refused here, before the host is touched
         report = self._report(self.ask(self.module, document, task_vars), document)
-        if fails and not report["ok"]:
+        if fails and not report.get("ok") and not report.get("failed"):
             return {**report, "failed": True, "msg": " ".join(report["text"])}
         return report
 
@@ -53,8 +53,7 @@ class EnvironmentsAction(FleetAction):
         folders = list(folders_of_users(task_vars))
         locks = Locks(lambda lock: find_file(lock, "lock", folders))
         document = {
-            **options,
-            **certificates(options.pop("ca"), folders),
+            **with_certificates(options, folders),
             "environments": locks.with_digests(options["environments"]),
             "python": wanted_python(options["python"]),
         }
@@ -101,9 +100,12 @@ def platform_of(answer: NoPython, document: Mapping[str, Any]) -> str:
     return platform_name(system.lower(), machine, document["python"]["version"])
 
 
-def certificates(ca: str, folders: Iterable[Path]) -> dict[str, str]:
-    """What is sent of the file with certificates, if one is declared."""
-    return {"ca_certificates": read_text(find_file(ca, "tensorflow_ca", folders), "tensorflow_ca")} if ca else {}
+def with_certificates(options: Mapping[str, Any], folders: Iterable[Path]) -> dict[str, Any]:
+    """Options with the certificates themselves in the place of a file on the controller."""
+    others = {name: value for name, value in options.items() if name != "ca"}
+    ca = options["ca"]
+    sent = read_text(find_file(ca, "tensorflow_ca", folders), "tensorflow_ca") if ca else ""
+    return {**others, "ca_certificates": sent}
 
 
 def without_none(value: Any) -> Any:

@@ -258,7 +258,7 @@ def test_an_index_that_misbehaves(environments: NewEnvironments, small_wheels: S
             assert "secret" not in str(outcome.answer)
         for host, index in zip(hosts.values(), indexes, strict=True):
             assert_untouched(host)
-            index.mend()
+            index.restore()
         assert_next_run_ends_well(*hosts.values())
 
 

@@ -346,7 +346,7 @@ def test_a_fault_of_the_index_is_called_by_its_name(
         assert caught.value.problem.remedy
         assert "secret" not in str(caught.value)
         assert whole_wheels(host.store) <= names(wheels)
-        index.mend()
+        index.restore()
         host.fetch(lock_of(*wheels), Network(index_url=index.url))
     assert whole_wheels(host.store) == names(wheels)
     assert not list(host.store.folder.glob("*.part"))
@@ -461,7 +461,7 @@ def test_killed_in_the_middle_of_a_wheel_goes_on_there(host: Host, wheels: list[
         wait_for(lambda: part.exists() and part.stat().st_size >= big.path.stat().st_size // 2)
         process.kill()
         process.join()
-        index.mend()
+        index.restore()
         host.fetch(lock_of(*wheels), Network(index_url=index.url))
         assert index.resumed >= 1
     assert whole_wheels(host.store) == names(wheels)
@@ -610,7 +610,7 @@ def test_prune_leaves_what_is_being_fetched(host: Host, wheels: list[Wheel], pub
         wait_for(lambda: part.exists() and part.stat().st_size)
         assert host.store.prune(set()) == []
         assert part.exists()
-        index.mend()
+        index.restore()
         process.join(PATIENCE)
         assert process.exitcode == 0
 
