@@ -38,7 +38,7 @@ def commands(text: str) -> list[str]:
     """The commands in the code blocks of a document, each on one line."""
     fenced = re.findall(r"^```(?:sh|shell|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     indented = re.findall(r"(?<=\n\n)((?: {4,}[^\n]*\n)+)", text)
-    lines = re.sub(r"\\\n\s*", " ", "".join([*fenced, *indented])).splitlines()
+    lines = re.sub(r"\s*\\\n\s*", " ", "".join([*fenced, *indented])).splitlines()
     return [line.strip().removeprefix("$ ") for line in lines if PROGRAMS.match(line.strip().removeprefix("$ "))]
 
 

@@ -29,7 +29,7 @@ def declare(wheels: SmallWheels, **others: Any) -> dict[str, Any]:
 def blank(mac: NewMac, small_wheels: SmallWheels) -> Mac:
     """A Mac that has nothing but the wheels, and a second account."""
     host = mac("m1-fresh")
-    said(host, "sudo mkdir -p /opt/wheels && sudo chmod 777 /opt/wheels && sudo sysadminctl -addUser ann")
+    said(host, "sudo mkdir -p /opt/wheels && sudo chown admin /opt/wheels && sudo sysadminctl -addUser ann")
     send(host, small_wheels.folder, "/opt/wheels")
     return host
 
