@@ -343,7 +343,7 @@ PYTHONS = {f"/Users/admin/.pyenv/versions/{number}/bin/python3.12" for number in
 
 @pytest.mark.parametrize(
     ("hanging", "named"),
-    [("/python3", PYTHONS), (f"/({'|'.join(PROGRAMS)})$", PROGRAMS), ("", PROGRAMS | PYTHONS)],
+    [("/python3", PYTHONS), (f"/({'|'.join(sorted(PROGRAMS))})$", PROGRAMS), ("", PROGRAMS | PYTHONS)],
 )
 def test_however_much_hangs_it_is_waited_for_once(
     mac: Path, monkeypatch: pytest.MonkeyPatch, hanging: str, named: set[str]
