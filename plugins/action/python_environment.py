@@ -27,6 +27,8 @@ class ActionModule(ModuleAction):
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module with the text of the lock."""
+        if not options["name"]:
+            raise MetalfleetError("No environment is named", remedy="Say which one is meant: -e tensorflow_name=NAME.")
         folders = list(folders_of_users(task_vars))
         if options["lock"]:
             options["lock_text"] = read_text(find_file(options["lock"], "lock", folders), "lock")

@@ -127,7 +127,7 @@ class FleetAction(ActionBase):
             raise MetalfleetError(
                 f"The variable {slip[0]} is set, but no playbook or role of this collection takes it. Probably "
                 f"{slip[1]} is meant",
-                remedy=f"Rename {slip[0]} in the inventory to {slip[1]}, or to something that is less like it.",
+                remedy=f"Write {slip[1]} where {slip[0]} is set, or give it a name that is less similar.",
             )
 
     def _refuse_shim(self) -> None:
@@ -272,4 +272,4 @@ def find_floats(given: Any, spec: Spec, where: str = "") -> Iterator[str]:
             yield f"{where}{name} is the number {value}, not a text"
         elements = value if isinstance(value, list) else [value]
         for element in elements if option.get("options") else ():
-            yield from find_floats(element, option["options"], f"{where}{name}: ")
+            yield from find_floats(element, option["options"], "native_python_" if name == "python" else f"{name}: ")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS
@@ -41,12 +42,23 @@ class EnvironmentsAction(FleetAction):
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Send the document, and return the report."""
         fails = options.pop("on_failure") == "fail"
+        self._refuse_two_roots(options, task_vars)
         document = self._document(options, task_vars)
         read_document(document)  # what cannot be meant is refused here, before the host is touched
         report = self._report(self.ask(self.module, document, task_vars), document)
         if fails and not report.get("ok") and not report.get("failed"):
             return {**report, "failed": True, "msg": " ".join(report["text"])}
         return report
+
+    def _refuse_two_roots(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> None:
+        """The managed Python belongs to the environments that are made with it."""
+        root = self._templar.template(task_vars.get("native_python_root")) or options["root"]
+        if str(root).rstrip("/") != str(options["root"]).rstrip("/"):
+            raise MetalfleetError(
+                f"native_python_root ({root}) and tensorflow_root ({options['root']}) are two folders, but environments "
+                "are made with the Python below tensorflow_root",
+                remedy="Set tensorflow_root alone: native_python_root follows it.",
+            )
 
     def _document(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """All that is declared for the host, with what only the controller knows."""

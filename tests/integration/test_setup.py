@@ -113,12 +113,19 @@ def test_drift_that_is_only_to_be_reported_is_left(ready: Mac) -> None:
 
 def test_back_and_forward_and_gone(ready: Mac) -> None:
     one: dict[str, Any] = {"tensorflow_name": "tensorflow"}
-    said(ready, f"rm {TENSORFLOW}/lib/python3.*/site-packages/six.py")
+    first = f"{ROOT}/environments/tensorflow/1/lib/python3.*/site-packages"
+    said(ready, f"mv {first}/six.py six.py")
     assert changes(ready) == 1
     damaged = on(ready, CHECKOUT / "playbooks/rollback.yml", check=False, **one)
     assert damaged.rc != 0
     assert re.search(r"not whole any more \(lib/python3\.1\d/site-packages/six\.py\)", damaged.output)
     assert said(ready, f"readlink {TENSORFLOW}") == f"{ROOT}/environments/tensorflow/2\n"
+    said(ready, f"mv six.py $(echo {first})/six.py")
+    back = [
+        on(ready, CHECKOUT / "playbooks/rollback.yml", *check, **one) for check in (["--check"], [], [], ["--check"])
+    ]
+    assert [run.recap[ready.name]["changed"] for run in back] == [1, 1, 0, 0]
+    assert said(ready, f"readlink {TENSORFLOW}") == f"{ROOT}/environments/tensorflow/1\n"
     removed = on(ready, CHECKOUT / "playbooks/remove.yml", **one)
     assert removed.recap[ready.name]["changed"] == 1
     assert said(ready, f"ls {LINKS}; ls {ROOT}/environments") == ""

@@ -339,7 +339,7 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
         kernel.refuse_kernel_of_others(declaration.name)
     if does and seen.obstacles:
         safety.refuse(seen.obstacles[0])
-    if does & {"build", "switch"} and not declaration.has_lock:
+    if declaration.state == "present" and does & {"build", "switch"} and not declaration.has_lock:
         refuse_missing_lock(declaration)
     if "build" in does and seen.free_mb is not None and seen.free_mb < declaration.free_mb:
         raise MetalfleetError(

@@ -249,7 +249,12 @@ SAID_OF_STATE = {"present": say_of_present, "absent": say_of_absent, "rolled_bac
 
 def say_of_python(managed: Managed, todo: str) -> Iterator[str]:
     """Of the managed Python and uv."""
-    if todo == "python" and managed.reasons == ("absent",):
+    if todo == "python" and managed.carried == FORESEEN:
+        yield (
+            f"The managed Python or uv would be repaired first ({', '.join(managed.reasons)}); only then can be said "
+            "which environments have to follow."
+        )
+    elif todo == "python" and managed.reasons == ("absent",):
         yield "Not set up yet: there is no managed Python. Run setup.yml."
     elif todo == "python":
         yield f"The managed Python or uv is not as declared ({', '.join(managed.reasons)}). Run setup.yml to repair it."

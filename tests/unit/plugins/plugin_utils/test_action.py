@@ -81,7 +81,7 @@ def test_an_answer_that_is_none_is_left_as_it_is() -> None:
     [
         ({"version": 3.1}, NATIVE_PYTHON, "version is the number 3.1"),
         ({"environments": [{"name": 2.2}]}, ENVIRONMENTS, "environments: name is the number 2.2"),
-        ({"python": {"version": 3.12}}, ENVIRONMENTS, "python: version is the number 3.12"),
+        ({"python": {"version": 3.12}}, ENVIRONMENTS, "native_python_version is the number 3.12"),
     ],
 )
 def test_a_number_where_a_text_is_wanted_is_found(given: dict[str, Any], spec: dict[str, Any], words: str) -> None:
