@@ -55,8 +55,8 @@ class EnvironmentsAction(FleetAction):
         root = self._templar.template(task_vars.get("native_python_root")) or options["root"]
         if str(root).rstrip("/") != str(options["root"]).rstrip("/"):
             raise MetalfleetError(
-                f"native_python_root ({root}) and tensorflow_root ({options['root']}) are two folders, but environments "
-                "are made with the Python below tensorflow_root",
+                f"native_python_root ({root}) and tensorflow_root ({options['root']}) are two folders, but "
+                "environments are made with the Python below tensorflow_root",
                 remedy="Set tensorflow_root alone: native_python_root follows it.",
             )
 
