@@ -112,7 +112,7 @@ def test_nothing_is_run_that_could_open_a_dialog(visits: dict[str, Visit], name:
     assert [call["argv"] for call in visit.calls if call["shim"]] == []
     assert visit.left_behind == []
     asked = [Path(call["argv"][0]).name for call in visit.calls]
-    assert set(asked) <= {"arch", "ioreg", "sw_vers", "sysctl", "system_profiler", "xcode-select"}
+    assert set(asked) <= {"arch", "ioreg", "sw_vers", "sysctl", "system_profiler", "uname", "xcode-select"}
     assert len(asked) == len(set(asked))
 
 
