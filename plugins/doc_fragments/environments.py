@@ -20,7 +20,8 @@ lock:
     - Path on the controller of a lock of your own, used as it is.
     - It is a requirements file that pins everything with C(==) and C(--hash), as C(uv pip compile --generate-hashes)
       makes it.
-    - A relative path is looked for beside the inventory, then beside the playbook.
+    - A relative path begins at the folder that has the inventory file or folder, or at that of the playbook. Inside an
+      inventory folder Ansible would take the lock for an inventory.
     - The default is the collection's lock for the host's platform and Python.
   type: path
 gpu:

@@ -15,7 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 DEFAULT_ROOT = "~/.local/share/metalfleet"
 DEFAULT_LINKS = "~/.virtualenvs"
 
-READ_OTHERWISE = re.compile(r"""[\x00-\x1f\x7f$*?\[\]:;"'`\\|&<>]""")
+READ_OTHERWISE = re.compile(r"""[\x00-\x1f\x7f!$*?\[\]:;"'`\\|&<>]""")
 """Characters that a shell, a pattern or a list of folders gives a meaning to."""
 
 

@@ -8,8 +8,11 @@ that the task really runs as.
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +47,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class NoPython:
-    """There is no managed Python yet; `blank` says that there is nothing else of ours either."""
+    """There is no managed Python yet; `blank` says that there is no environment of ours either."""
 
     blank: bool
     system: str = ""
@@ -241,15 +244,20 @@ def start(root: str) -> str:
     folder = '"$HOME"' + shlex.quote(root[1:]) if root.startswith("~") else shlex.quote(root)
     return (
         f'root={folder}; python="$root/bin/python3"; '
-        f'[ -x "$python" ] || {{ {READ_ALL}echo "{NO_PYTHON} $(/usr/bin/uname -sm)" >&2; '
-        f'[ -e "$root" ] || echo {shlex.quote(NOTHING)} >&2; exit 127; }}; '
+        # A pipe can be executable, too, and would be waited for.
+        f'{{ [ -f "$python" ] && [ -x "$python" ]; }} || {{ {READ_ALL}echo "{NO_PYTHON} $(/usr/bin/uname -sm)" >&2; '
+        f'set -- "$root"/environments/*; [ -e "$1" ] || echo {shlex.quote(NOTHING)} >&2; exit 127; }}; '
     )
 
 
 def last_object(text: str) -> str:
     """The last line that is a JSON object, as a module's answer is, without what start-up files print around it."""
-    lines = [line for line in text.splitlines() if line.startswith("{") and line.rstrip().endswith("}")]
-    return lines[-1] if lines else text
+    for line in reversed(text.splitlines()):
+        if line.startswith("{"):
+            with suppress(ValueError):
+                if isinstance(json.loads(line), dict):
+                    return line
+    return text
 
 
 def with_paths_as_written(spec: Spec) -> Spec:
@@ -257,8 +265,12 @@ def with_paths_as_written(spec: Spec) -> Spec:
     as_text = {"type": "str", "elements": "str"}
     return {
         name: {
-            key: as_text[key] if value == "path" else with_paths_as_written(value) if key == "options" else value
-            for key, value in option.items()
+            key: as_text[key]
+            if value == "path"
+            else with_paths_as_written(value)
+            if key == "options"
+            else deepcopy(value)
+            for key, value in option.items()  # Ansible's validation completes a default in its place: it gets a copy
         }
         for name, option in spec.items()
     }

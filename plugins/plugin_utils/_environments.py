@@ -87,14 +87,15 @@ class EnvironmentsAction(FleetAction):
             report,
         )
 
+        carried = report.FORESEEN if self.sends_locks and self._task.check_mode else report.ASKED
         if isinstance(answer, EndedBadly):
-            return report.without_python(answer.text)
-        if self.sends_locks and not self._task.check_mode:
+            return report.without_python(answer.text, carried=carried)
+        if self.sends_locks and carried == report.ASKED:
             raise NoPythonYet
         if answer.blank:
-            carried = report.FORESEEN if self.sends_locks else report.ASKED
             return report.foresee(document, platform=platform_of(answer, document), carried=carried)
-        return report.without_python("The managed Python is missing, so that nothing else could be looked at")
+        missing = "The managed Python is missing, so that nothing else could be looked at"
+        return report.without_python(missing, carried=carried)
 
 
 def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import (
     refuse_lock_without_ipykernel,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
 
@@ -39,7 +40,12 @@ class Locks:
     def _digests(self, environment: Mapping[str, Any]) -> Digests:
         if environment.get("lock"):
             digest = self._read(self._find(environment["lock"]))
-            parse_lock(self.texts[digest])  # what is no lock is refused here, before the host is touched
+            # What is no lock is refused here, before the host is touched.
+            if not parse_lock(self.texts[digest]).pins:
+                raise MetalfleetError(
+                    f"The lock of the environment {environment['name']} is empty",
+                    remedy="Make it with `uv pip compile --generate-hashes`.",
+                )
             digests = {"any": digest}
         else:
             digests = {path.stem: self._read(path) for path in sorted(DEFAULT_LOCKS.glob("*.txt"))}

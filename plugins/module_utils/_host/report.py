@@ -138,10 +138,15 @@ def foresee(options: Mapping[str, Any], *, platform: str = "", carried: str = AS
     return make_report(findings, platform=None, managed=managed, with_diff=True)
 
 
-def without_python(text: str) -> dict[str, Any]:
-    """The report of a host whose managed Python gave no answer; `text` says how it ended."""
+def without_python(text: str, *, carried: str = ASKED) -> dict[str, Any]:
+    """The report of a host whose managed Python gave no answer; `text` says how it ended.
+
+    With `carried` FORESEEN, native_python's check has said before that it would be repaired.
+    """
     report = make_report([], platform=None, managed=Managed(("absent",)))
-    return {**report, "todo": "python", "ok": False, "text": [as_sentence(text)]}
+    is_foreseen = carried == FORESEEN
+    remedy = "It would be repaired first." if is_foreseen else "Run setup.yml to repair it."
+    return {**report, "todo": "python", "ok": is_foreseen, "text": [f"{as_sentence(text)} {remedy}"]}
 
 
 def wants_python(document: Document) -> bool:
@@ -162,7 +167,7 @@ def worth_saying(host: list[str], environments: Sequence[Mapping[str, Any]]) -> 
     if host and all(set(each["reasons"]) <= {"absent"} for each in environments):
         return host  # to say of each environment that it is not there either would not help
     found = [*host, *worst_first([each for each in environments if not each["ok"]])]
-    return found or worst_first(environments)
+    return found or worst_first(environments) or ["No environment is declared."]
 
 
 def worst_first(environments: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def test_an_absolute_root_does_not_depend_on_the_home(tmp_path: Path) -> None:
 @pytest.mark.parametrize("blank", [True, False])
 def test_a_host_without_a_python_says_so_and_whether_it_has_anything(blank: bool, tmp_path: Path) -> None:
     if not blank:
-        (tmp_path / ".local/share/metalfleet/environments").mkdir(parents=True)
+        (tmp_path / ".local/share/metalfleet/environments/tf").mkdir(parents=True)
+    else:
+        (tmp_path / ".local/share/metalfleet/set-aside").mkdir(parents=True)
     ran = run_shell(start("~/.local/share/metalfleet") + "echo started", tmp_path)
     assert (ran.returncode, ran.stdout) == (127, "")
     assert NO_PYTHON in ran.stderr
@@ -70,6 +73,16 @@ def test_a_host_without_a_python_says_so_and_whether_it_has_anything(blank: bool
 def test_what_start_up_files_print_is_no_part_of_the_answer(noise: str) -> None:
     answer = json.dumps({"changed": False, "text": ["a\nb"]})
     assert json.loads(last_object(f"{noise}\n{answer}\n{noise}")) == {"changed": False, "text": ["a\nb"]}
+
+
+def test_what_is_printed_after_the_answer_is_no_part_of_it() -> None:
+    assert json.loads(last_object('{"changed": false}\n{bye}\n{"cut": ')) == {"changed": False}
+
+
+def test_a_pipe_is_no_python(tmp_path: Path) -> None:
+    (tmp_path / ".local/share/metalfleet/bin").mkdir(parents=True)
+    os.mkfifo(tmp_path / ".local/share/metalfleet/bin/python3", 0o755)
+    assert run_shell(start("~/.local/share/metalfleet") + '"$python" -I', tmp_path).returncode == 127
 
 
 def test_an_answer_that_is_none_is_left_as_it_is() -> None:
@@ -99,3 +112,4 @@ def test_paths_of_a_host_are_not_expanded_on_the_controller() -> None:
     assert checked.error_messages == []
     assert checked.validated_parameters["root"] == "~/here"
     assert checked.validated_parameters["links"] == "~/.virtualenvs"
+    assert ENVIRONMENTS["environments"]["default"] == [{"name": "tensorflow"}]

@@ -49,6 +49,7 @@ def test_a_relative_path_begins_at_the_inventory_or_the_playbook(kept_in: str, t
     [
         ("version = 1\nrequires-python = '>=3.10'\n", False, "uv.lock"),
         ("six==1.17.0\n", False, "SHA-256"),
+        ("# nothing yet\n", False, "is empty"),
         (PINNED, True, "no ipykernel"),
     ],
 )

@@ -276,5 +276,5 @@ class TestWithoutPython:
 
     def test_an_interpreter_that_died_is_said_with_its_words(self) -> None:
         said = report.without_python("The managed Python ended with status 1 and said: no json")
-        assert said["text"] == ["The managed Python ended with status 1 and said: no json."]
+        assert said["text"] == ["The managed Python ended with status 1 and said: no json. Run setup.yml to repair it."]
         assert (said["environments"], said["ok"], said["todo"]) == ([], False, "python")
