@@ -410,6 +410,7 @@ def test_two_stores_never_share_an_address(mac: NewMac) -> None:
     assert claimed
     address, claim = claimed
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection may have ended there just now
         with claim:
             assert reserved(host.port, address) not in (address, host.address)
             listener.bind((address, host.port))

@@ -353,7 +353,7 @@ def test_however_much_hangs_it_is_waited_for_once(
         fake_mac.python((mac / path[1:]).parents[1], "3.12.1", fake_mac.thin("arm64"), header=False)
     started = time.monotonic()
     facts = collect(HangingCommands(hanging), mac, full=False)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30  # seconds; one after the other they would take minutes
     assert [python["version"] for python in facts["pythons"]] == ["3.12"] * len(PYTHONS)
     assert {source for source, reason in unknown(facts).items() if reason.startswith("no answer within")} == named
 
