@@ -22,8 +22,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DEFAULT_INDEX = "https://pypi.org/simple"
-
 Settings = dict[str, list[str]]
 """The texts of each setting, which is called as pip spells it."""
 
@@ -41,6 +39,11 @@ class Network:
     password: str = field(default="", repr=False)
     wheels: str = field(default="", repr=False)
     """A folder or page of wheels, and then no index."""
+
+
+def default_index() -> str:
+    """The index that pip asks where nobody says another. Every Python that makes environments has pip."""
+    return str(import_module("pip._internal.models.index").PyPI.simple_url)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def _places(network: Network, uv: Settings, pip: Settings) -> tuple[tuple[str, .
     pages = tuple(dict.fromkeys([*uv.get("find-links", []), *pip.get("find-links", [])]))
     if _is_on(uv, "no-index") or _is_on(pip, "no-index"):
         return network.extra_index_urls, pages
-    default = _first(uv, "index-url") or _first(pip, "index-url") or DEFAULT_INDEX
+    default = _first(uv, "index-url") or _first(pip, "index-url") or default_index()
     extra = [*network.extra_index_urls, *uv.get("extra-index-url", []), *pip.get("extra-index-url", [])]
     return tuple(dict.fromkeys([default, *extra])), pages
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import (
-    DEFAULT_INDEX,
     Network,
     Sources,
+    default_index,
     sources_of,
 )
 
@@ -44,7 +44,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
 
 def test_nothing_configured(user: User) -> None:
     sources = user.sources()
-    assert (sources.indexes, sources.pages, sources.warnings) == ((DEFAULT_INDEX,), (), ())
+    assert (sources.indexes, sources.pages, sources.warnings) == ((default_index(),), (), ())
 
 
 def test_what_is_declared_replaces_what_is_configured(user: User) -> None:
@@ -77,7 +77,7 @@ def test_pips_file_of_choice_and_none_at_all(user: User) -> None:
     user.variables["PIP_CONFIG_FILE"] = str(user.write("chosen.conf", f"[global]\nindex-url = {TWO}\n"))
     assert user.sources().indexes == (TWO,)
     user.variables["PIP_CONFIG_FILE"] = os.devnull
-    assert user.sources().indexes == (DEFAULT_INDEX,)
+    assert user.sources().indexes == (default_index(),)
 
 
 def test_no_index(user: User) -> None:
@@ -102,14 +102,14 @@ def test_uvs_file(user: User) -> None:
     user.write(".config/uv/uv.toml", f'no-index = false\n[pip]\nindex-url = "{THREE}"\nextra-index-url = ["{ONE}"]\n')
     assert user.sources().indexes == (THREE, ONE)
     user.variables["UV_NO_CONFIG"] = "1"
-    assert user.sources().indexes == (DEFAULT_INDEX,)
+    assert user.sources().indexes == (default_index(),)
 
 
 @pytest.mark.parametrize("path", [".config/pip/pip.conf", ".config/uv/uv.toml"])
 def test_a_broken_file_is_told_and_ignored(user: User, path: str) -> None:
     user.write(path, "no = [ configuration")
     sources = user.sources()
-    assert sources.indexes == (DEFAULT_INDEX,)
+    assert sources.indexes == (default_index(),)
     assert len(sources.warnings) == 1
     assert path in sources.warnings[0]
 
@@ -119,7 +119,7 @@ def test_what_is_no_file_is_not_waited_for(user: User, make: object) -> None:
     path = user.write(".config/pip/pip.conf", "")
     path.unlink()
     make(path)  # type: ignore[operator]
-    assert user.sources().indexes == (DEFAULT_INDEX,)
+    assert user.sources().indexes == (default_index(),)
 
 
 @pytest.mark.parametrize(
