@@ -87,7 +87,7 @@ def test_a_new_environment_that_fails_its_probe_is_not_activated(ready: Mac, tmp
     declared = [{"name": "tensorflow", "lock": str(lock)}]
     result = on(ready, SETUP, check=False, tensorflow_environments=declared)
     assert result.rc != 0
-    assert "tensorflow: gpu-missing" in result.stdout.rpartition("\nTASK [")[2]
+    assert "did not pass its probe: gpu-missing" in result.stdout.rpartition("\nTASK [")[2]
     assert said(ready, f"readlink {TENSORFLOW}") == before
 
 
@@ -107,7 +107,7 @@ def test_drift_that_is_only_to_be_reported_is_left(ready: Mac) -> None:
     declared = [{"name": "tensorflow", "on_drift": "report"}]
     result = on(ready, SETUP, check=False, tensorflow_environments=declared)
     assert result.rc != 0
-    assert "has drifted and was left as it is (file-missing" in result.output
+    assert "has drifted and was left as it is, because on_drift is report (file-missing" in result.output
     assert result.recap[ready.name]["changed"] == 0
 
 
