@@ -353,24 +353,17 @@ ansible_facts:
 """
 
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect, unmet_requirement
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
-
-ARGUMENTS: dict[str, Any] = {
-    "gather": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
-    "require": {"type": "str", "choices": ["none", "apple_silicon"], "default": "none"},
-    "roots": {"type": "list", "elements": "path", "default": [DEFAULT_ROOT]},
-}
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import FACTS
 
 
 def main() -> None:
     """Collect the facts and, where asked, insist on Apple Silicon."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(FACTS, supports_check_mode=True)
     options = module.params
     facts = collect(Commands(), home=Path.home(), roots=options["roots"], full=options["gather"] == "full")
     reason = unmet_requirement(facts) if options["require"] == "apple_silicon" else None

@@ -219,21 +219,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import GPU, GPU_CHECKS, Spec
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PROBE
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import usual_gpu
-
-ARGUMENTS: Spec = {
-    "environment": {"type": "path", "required": True},
-    "gpu": {"type": "str", "choices": GPU},
-    "gpu_check": {"type": "str", "choices": [check for check in GPU_CHECKS if check != "none"], "default": "quick"},
-    "timeout": {"type": "int", "default": 120},
-}
 
 
 def main() -> None:
     """Probe the environment and return what was found."""
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(PROBE, supports_check_mode=True)
     options = module.params
     facts = collect(Commands(), home=Path.home())
     try:
