@@ -75,7 +75,7 @@ SURROUNDINGS = {
 def test_a_users_surroundings_have_no_say(blank: Mac, small_wheels: SmallWheels, kind: str) -> None:
     blank.run("cat >> .zshenv", input=f"{SURROUNDINGS[kind]}\n".encode(), check=True)
     assert changes_of_three_runs(blank, declare(small_wheels)) == [2, 0, 0]
-    blank.run("rm .zshenv", check=True)
+    blank.run("rm ~/.zshenv", check=True)
     assert said(blank, f"{LINKS}/tf/bin/{USES_IT}") == "1.0 2.0\n"
     assert blank.shim_calls() == []
 

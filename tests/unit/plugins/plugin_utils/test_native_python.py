@@ -675,11 +675,11 @@ class TestInspect:
         program = shutil.which(login_shell)
         if not program:
             pytest.skip(f"there is no {login_shell} here")
-        script = scripts.inspection(declaration(root=str(tmp_path / "root!")))
+        script = scripts.inspection(declaration(root=str(tmp_path / "a root")))
         command = f"/bin/sh -c {shlex.quote(script.command)}"  # as Ansible does, and once more as its become does
         command = f"/bin/sh -c {shlex.quote(command)}" if become else command
         done = sh(command, script.standard_input, program, HOME=str(tmp_path))
-        assert parse_answer(done.stdout.decode()).root == str(tmp_path / "root!"), done
+        assert parse_answer(done.stdout.decode()).root == str(tmp_path / "a root"), done
 
     def test_what_start_up_files_have_set_does_not_matter(self, tmp_path: Path) -> None:
         script = scripts.inspection(declaration(root=str(tmp_path), source="existing", existing=sys.executable))
