@@ -16,10 +16,13 @@ MOST_SLIPS = 2
 def find_slip(names: Iterable[str], known: Iterable[str]) -> tuple[str, str] | None:
     """The first name that is not known but at most two letters away from one that is, with that one."""
     right = set(known)
-    parts = [(meant, _parts(meant)) for meant in sorted(right)]
+    of_length: dict[int, list[tuple[str, tuple[str, str, str]]]] = {}
+    for meant in sorted(right):
+        for length in range(len(meant) - MOST_SLIPS, len(meant) + MOST_SLIPS + 1):
+            of_length.setdefault(length, []).append((meant, _parts(meant)))
     for name in names:
         if name not in right and not name.startswith("_"):
-            for meant, pieces in parts:
+            for meant, pieces in of_length.get(len(name), ()):
                 # A slip leaves one of three parts as it is: cheap to see, and nearly never true of other names.
                 if any(piece in name for piece in pieces) and distance(name, meant) <= MOST_SLIPS:
                     return name, meant
