@@ -8,11 +8,13 @@ The standard library's glob compiles a regular expression for each name, which t
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import Callable, Union
+from typing import BinaryIO, Callable, Union
 
+CHUNK = 256 * 1024
 AnyPath = Union[str, "os.PathLike[str]"]
 Refused = Callable[[Path, OSError], None]
 """Is told of a path that could not be looked at, and why."""
@@ -77,16 +79,38 @@ def closed_folder(path: Path) -> Path:
     return next((folder for folder in reversed(path.parents) if not os.access(folder, os.X_OK)), path)
 
 
-def head_of_file(path: AnyPath, size: int) -> bytes:
-    """At most `size` bytes from the beginning of a regular file.
-
-    Raises OSError where there is none. Anything else, such as a named pipe, would keep a reader waiting for ever.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def is_folder(path: AnyPath) -> bool:
+    """Whether a folder itself is there, not a link to one."""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        with open(descriptor, "rb", closefd=False) as file:
-            return file.read(size)
-    finally:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def open_regular(path: AnyPath) -> BinaryIO:
+    """A regular file to read. Raises OSError, also for what is none: a FIFO would keep a reader waiting for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def head_of_file(path: AnyPath, size: int) -> bytes:
+    """At most `size` bytes from the beginning of a regular file. Raises OSError where there is none."""
+    with open_regular(path) as file:
+        return file.read(size)
+
+
+def sha256_of(path: AnyPath) -> str:
+    """The SHA-256 of a regular file. Raises OSError."""
+    return digest_of(path, "sha256")
+
+
+def digest_of(path: AnyPath, algorithm: str) -> str:
+    """The digest of a regular file by an algorithm that hashlib knows. Raises OSError."""
+    digest = hashlib.new(algorithm)
+    with open_regular(path) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

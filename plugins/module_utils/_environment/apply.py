@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -22,7 +21,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     explain_failure,
     was_not_activated,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import list_generations
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Plan
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.rescue import rescue
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
@@ -50,16 +51,15 @@ def apply(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
 
 def carry_out(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
     """The same, with failures as they come."""
-    done = Done()
+    probe, warnings = None, list[str]()
     for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):
         if do == "build":
             built = build_and_switch(declaration, target, tools)
-            done = Done(built.probe, (*done.warnings, *built.warnings))
-        elif do in CLEANING:
-            done = Done(done.probe, (*done.warnings, *clean(do, Path(target), tools.commands)))
+            probe = built.probe
+            warnings += built.warnings
         else:
-            STEPS[do](declaration, target)
-    return done
+            warnings += STEPS[do](declaration, target, tools.commands) or ()
+    return Done(probe, tuple(warnings))
 
 
 def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> Built:
@@ -89,36 +89,47 @@ def switch(link: Path, generation: Path, places: Places) -> None:
     new.replace(link)
 
 
-def remove(declaration: Declaration) -> None:
-    """Remove the stable path, if it is ours, and every generation."""
+def remove(declaration: Declaration) -> list[str]:
+    """Remove the stable path, if it is ours, and every generation; returns warnings."""
     if declaration.link.is_symlink() and declaration.link.readlink().parent == declaration.home:
         declaration.link.unlink()
-    for folder in sorted(declaration.home.iterdir()) if declaration.home.is_dir() else []:
-        if manifest.was_begun(folder):
-            safety.remove_tree(folder)
+    warnings: list[str] = []
+    for number in list_generations(declaration.home)[0]:
+        warnings += remove_generation(declaration.home / str(number), declaration.places)
     with contextlib.suppress(OSError):  # something else is in it, or it is not there
         declaration.home.rmdir()
+    return warnings
 
 
-def clean(do: str, folder: Path, commands: Commands) -> list[str]:
-    """Remove what an environment is as declared without; returns warnings."""
-    remove = partial(remove_generation, commands=commands) if do == "remove-generation" else safety.remove_tree
-    return safety.why_not_removed(folder, remove)
+def remove_surplus(generation: Path, places: Places, commands: Commands) -> list[str]:
+    """Remove a generation, unless a process uses it by now; returns warnings."""
+    return [] if safety.folders_in_use([generation], commands) else remove_generation(generation, places)
 
 
-def remove_generation(generation: Path, commands: Commands) -> None:
-    """Remove one, unless a process uses it by now."""
-    if not safety.folders_in_use([generation], commands):
-        (generation / manifest.NAME).unlink()  # first: what is half removed must not count as complete
-        safety.remove_tree(generation)
+def remove_generation(generation: Path, places: Places) -> list[str]:
+    """Remove a complete generation, but not what others have put into it; returns warnings."""
+    warnings: list[str] = []
+
+    def take_apart(folder: Path) -> None:
+        warnings.extend(rescue(folder, places))
+        (folder / manifest.NAME).unlink()  # first: what is half removed must not count as complete
+        safety.remove_tree(folder)
+
+    return [*safety.why_not_removed(generation, take_apart), *warnings]
 
 
-CLEANING = ("remove-unfinished", "remove-generation")
+def set_aside(path: Path, places: Places) -> list[str]:
+    """Set something aside; returns what a person is told of it."""
+    return [f"{path} was moved to {safety.set_aside(path, places)}. Remove it there if nobody needs it."]
 
-STEPS: dict[str, Callable[[Declaration, str], object]] = {
-    "set-aside": lambda declared, path: safety.set_aside(Path(path), declared.places),
-    "switch": lambda declared, number: switch(declared.link, declared.home / number, declared.places),
-    "remove": lambda declared, _: remove(declared),
-    "write-kernel": lambda declared, _: kernel.write_kernel(declared.name, declared.link),
-    "remove-kernel": lambda declared, _: kernel.remove_kernel(declared.name),
+
+STEPS: dict[str, Callable[[Declaration, str, Commands], list[str] | None]] = {
+    "set-aside": lambda declared, path, _: set_aside(Path(path), declared.places),
+    "switch": lambda declared, number, _: switch(declared.link, declared.home / number, declared.places),
+    "remove": lambda declared, _target, _: remove(declared),
+    "remove-unfinished": lambda _declared, path, _: safety.why_not_removed(Path(path), safety.remove_tree),
+    "remove-generation": lambda declared, path, commands: remove_surplus(Path(path), declared.places, commands),
+    "write-kernel": lambda declared, _target, _: kernel.write_kernel(declared.name, declared.link),
+    "remove-kernel": lambda declared, _target, _: kernel.remove_kernel(declared.name),
 }
+"""How each action is done to its target; what comes back are warnings."""

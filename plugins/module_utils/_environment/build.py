@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import what_is_active
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
+    is_decisive,
     runs_at_startup,
     startup_files_elsewhere,
 )
@@ -32,6 +33,8 @@ NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""
 """What native code must hold: on a Mac its own; elsewhere nothing is demanded, for wheels are not Mach-O there."""
 
 NATIVE_SUFFIXES = (".so", ".dylib")
+DEVELOPERS_FOLDERS = frozenset({"benchmarks", "doc", "docs", "example", "examples", "scripts", "test", "tests"})
+"""Packages' sources have them beside the package. Some wheels bring them by mistake, and no program imports them."""
 DOCUMENT_SUFFIXES = ("", ".cfg", ".in", ".json", ".lock", ".md", ".rst", ".toml", ".txt", ".yaml", ".yml")
 
 
@@ -92,6 +95,9 @@ class Checked:
     tree: files.Tree
     owned: manifest.Owned
     shared: dict[str, list[str]]
+    """Harmless files that several packages bring with different content, with these packages."""
+    decisive: dict[str, str]
+    """Path to SHA-256."""
 
 
 def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
@@ -110,6 +116,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
         archives=installed.archives,
         startup_elsewhere=startup_files_elsewhere(python),
         shared=checked.shared,
+        decisive=checked.decisive,
         probe={key: probe[key] for key in ("verdict", "duration", "macos")} if probe else None,
     )
     manifest.write(generation, complete, checked.tree, checked.owned)
@@ -122,9 +129,10 @@ def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools)
     tools.kind.prepare(generation, name=declaration.name, python=python)
     bare = {path for path, _ in files.paths(files.walk(generation))}
     installed = tools.kind.install(generation, declaration.lock)
+    files.remove_bytecode(generation)
     contents = tools.kind.inspect(generation)
     refuse_startup_files(contents.claims, declaration.startup_files_of)
-    checked = check(generation, contents.claims, bare)
+    checked = check(generation, contents, bare)
     refuse_foreign_code(generation, checked.tree, tools.machine)
     tools.kind.refuse_unmet(generation)
     return installed, contents, checked
@@ -143,15 +151,19 @@ def probe_new(generation: Path, declaration: Declaration, probe: Probe) -> dict[
 # ------------------------------------------------------------------------------------------------------------ checking
 
 
-def check(generation: Path, claims: Iterable[Claim], bare: set[str]) -> Checked:
-    """Hash every file and compare it with what its package says of it."""
-    tree = files.walk(generation)
-    digests = files.hash_all(generation, [path for path, stamp in files.paths(tree) if len(stamp) > 1])
-    by_path: dict[str, list[Claim]] = {}
-    for claim in claims:
-        by_path.setdefault(claim.path, []).append(claim)
-    damaged, owned, shared = {}, {}, {}
-    for path, claimed in by_path.items():
+def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
+    """Hash every file and compare it with what its package says of it. `bare` are the environment's own."""
+    tree = files.walk(generation, ignored=manifest.IGNORED)
+    digests = files.hash_all(generation, [path for path, stamp in files.paths(tree) if files.is_regular(stamp)])
+    claims: dict[str, list[Claim]] = {}
+    for claim in contents.claims:
+        claims.setdefault(claim.path, []).append(claim)
+    refuse_unknown((path for path, _ in files.paths(tree)), {*bare, *claims, *contents.records})
+    refuse_one_path_in_two_cases(claims)
+    damaged, owned, shared = {}, dict(contents.records), {}
+    for path, claimed in claims.items():
+        if path in contents.records:
+            continue
         refuse_conflict(path, claimed, is_bare=path in bare)
         owner = next((claim.owner for claim in claimed if claim.sha256 == digests.get(path)), None)
         if owner is None:
@@ -166,7 +178,32 @@ def check(generation: Path, claims: Iterable[Claim], bare: set[str]) -> Checked:
             evidence=f"They are {', '.join(sorted(damaged)[:5])}.",
             remedy="If the disk is in order, remove these packages from the lock: their wheels contradict themselves.",
         )
-    return Checked(tree, by_owner(digests, owned), shared)
+    decisive = {path: digest for path, digest in digests.items() if is_decisive(path)}
+    return Checked(tree, by_owner(digests, owned), shared, decisive)
+
+
+def refuse_unknown(paths: Iterable[str], known: Collection[str]) -> None:
+    """Of every file it must be known whose it is: else nobody could tell it from a stray one."""
+    unknown = sorted(path for path in paths if path not in known)
+    if unknown:
+        raise MetalfleetError(
+            "The new generation has files that no wheel of the lock brings",
+            evidence=f"They are {', '.join(unknown[:5])}.",
+            remedy="Run again; if it happens again, report it with the lock.",
+        )
+
+
+def refuse_one_path_in_two_cases(claims: Mapping[str, list[Claim]]) -> None:
+    """On a Mac's volume, names that differ by case are one: whoever is installed last wins."""
+    seen: dict[str, str] = {}
+    for path in claims:
+        other = seen.setdefault(path.lower(), path)
+        if other != path:
+            owners = sorted({claims[other][0].owner, claims[path][0].owner})
+            raise MetalfleetError(
+                f"The wheels of {' and '.join(owners)} bring {other} and {path}, which are one file on most Macs",
+                remedy="Remove one of them from the lock.",
+            )
 
 
 def by_owner(digests: Mapping[str, str], owners: Mapping[str, str]) -> manifest.Owned:
@@ -190,14 +227,17 @@ def refuse_conflict(path: str, claims: list[Claim], *, is_bare: bool) -> None:
 
 def say_shared(path: str, owners: list[str]) -> str:
     """What a person is told of a harmless file that several packages bring."""
-    return f"{', '.join(owners)} each bring another {path}. It is only for people to read, so that this does no harm."
+    return f"{', '.join(owners)} each bring another {path}. No program uses it, so that this does no harm."
 
 
 def is_harmless(path: str) -> bool:
-    """Whether a file is only for people to read: a document at the top, beside packages and not inside of one."""
-    folder, _, name = path.rpartition("/")
-    is_at_the_top = not folder or folder.endswith("/site-packages")
-    return is_at_the_top and Path(name).suffix.lower() in DOCUMENT_SUFFIXES and not runs_at_startup(path)
+    """Whether a file is for people only: a document at the top beside packages, or in a folder for developers there."""
+    inside = path.partition("/site-packages/")[2] or path
+    if runs_at_startup(path):
+        return False
+    if "/" in inside:
+        return inside.partition("/")[0].lower() in DEVELOPERS_FOLDERS
+    return Path(inside).suffix.lower() in DOCUMENT_SUFFIXES
 
 
 def refuse_startup_files(claims: Iterable[Claim], allowed: Iterable[str]) -> None:
@@ -214,7 +254,7 @@ def refuse_startup_files(claims: Iterable[Claim], allowed: Iterable[str]) -> Non
 def refuse_foreign_code(generation: Path, tree: files.Tree, machine: str) -> None:
     """Every native library must hold code for this machine."""
     for path, stamp in files.paths(tree) if machine else ():
-        if path.endswith(NATIVE_SUFFIXES) and len(stamp) > 1:
+        if path.endswith(NATIVE_SUFFIXES) and files.is_regular(stamp):
             found = architectures(generation / path)
             if found and machine not in found:
                 raise MetalfleetError(

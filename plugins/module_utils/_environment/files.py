@@ -1,83 +1,120 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trees of files: walking them fast, and hashing them with threads."""
+"""Trees of files: walking them fast, and hashing them with threads.
+
+Nobody knows what a user, a program or a damaged disk has put into a folder of ours. So nothing is opened that is no
+regular file or folder, and what cannot be read is said to be so; it is no reason to fail.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
+import shutil
+import stat
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Stamp = list[Any]
-"""[size in bytes, mtime in nanoseconds], or [target] of a symbolic link: as JSON has it."""
+"""What is known of an entry without opening it, as JSON has it: its mode with the bits of its type, its user's number;
+then, of a file, size in bytes and mtime in nanoseconds; of a symbolic link, its target; of a folder that cannot be
+looked into, UNREADABLE."""
 Tree = dict[str, dict[str, Stamp]]
-"""Folder, relative to the top, to the files in it by name."""
+"""Folder, relative to the top, to its entries by name; its own stamp has the name FOLDER."""
 
-READ_SIZE = 1 << 20
+FOLDER = ""
+UNREADABLE = None
+COMPILED = "__pycache__"
+NOBODYS = frozenset({".DS_Store"})
+"""Names of files that macOS makes wherever somebody looks."""
 
 
 def walk(top: Path, ignored: frozenset[str] = frozenset()) -> Tree:
-    """Every file below a folder with its stamp, but for caches of compiled Python and files of an ignored name."""
+    """Everything in a folder with its stamp, but for compiled Python and entries of an ignored name."""
     tree: Tree = {}
-    with _opened(str(top)) as folder:
-        _walk(folder, "", ignored, tree)
+    _walk(str(top), None, "", ignored, tree)
     return tree
 
 
-def _walk(folder: int, inside: str, ignored: frozenset[str], tree: Tree) -> None:
+def _walk(name: str, parent: int | None, inside: str, ignored: frozenset[str], tree: Tree) -> None:
     """By descriptors: looking a file up in an open folder costs half of looking its whole path up."""
-    files: dict[str, Stamp] = {}
+    try:
+        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    except FileNotFoundError:  # it has gone meanwhile
+        return
+    except PermissionError:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        tree[inside] = {FOLDER: [status.st_mode, status.st_uid, UNREADABLE]}
+        return
+    try:
+        tree[inside], folders = _entries(folder, ignored)
+        for child in folders:
+            _walk(child, folder, f"{inside}/{child}" if inside else child, ignored, tree)
+    finally:
+        os.close(folder)
+
+
+def _entries(folder: int, ignored: frozenset[str]) -> tuple[dict[str, Stamp], list[str]]:
+    """The stamps in an open folder, and the names of the folders in it."""
+    status = os.fstat(folder)
+    found: dict[str, Stamp] = {FOLDER: [status.st_mode, status.st_uid]}
     folders = []
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
+            if name in ignored:
+                continue
             if entry.is_file(follow_symlinks=False):
-                if name not in ignored:
-                    status = entry.stat(follow_symlinks=False)
-                    files[name] = [status.st_size, status.st_mtime_ns]
-            elif entry.is_symlink():
-                files[name] = [os.readlink(name, dir_fd=folder)]
-            elif name != "__pycache__":
-                folders.append(name)
-    if files:
-        tree[inside] = files
-    for name in folders:
-        with _opened(name, folder) as child:
-            _walk(child, f"{inside}/{name}" if inside else name, ignored, tree)
+                status = entry.stat(follow_symlinks=False)
+                found[name] = [status.st_mode, status.st_uid, status.st_size, status.st_mtime_ns]
+            elif entry.is_dir(follow_symlinks=False):
+                if name != COMPILED:
+                    folders.append(name)
+            else:
+                status = entry.stat(follow_symlinks=False)
+                target = [os.readlink(name, dir_fd=folder)] if entry.is_symlink() else []
+                found[name] = [status.st_mode, status.st_uid, *target]
+    return found, folders
 
 
-@contextmanager
-def _opened(folder: str, parent: int | None = None) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=parent)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def is_regular(stamp: Stamp) -> bool:
+    """Whether a stamp is that of a regular file."""
+    return stat.S_ISREG(stamp[0])
 
 
 def paths(tree: Tree) -> Iterator[tuple[str, Stamp]]:
-    """The files of a tree as relative paths with their stamps."""
-    for folder, files in tree.items():
-        for name, stamp in files.items():
-            yield (f"{folder}/{name}" if folder else name), stamp
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(READ_SIZE):
-            digest.update(block)
-    return digest.hexdigest()
+    """The files, links and odd entries of a tree as relative paths with their stamps."""
+    for folder, entries in tree.items():
+        for name, stamp in entries.items():
+            if name != FOLDER:
+                yield (f"{folder}/{name}" if folder else name), stamp
 
 
 def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
-    """Digests of many files. hashlib lets go of the interpreter's lock, so threads use every core."""
+    """SHA-256 of many files; "" of what cannot be read, or is no regular file.
+
+    hashlib lets go of the interpreter's lock, so threads use every core.
+    """
+
+    def digest(path: str) -> str:
+        with suppress(OSError):
+            return sha256_of(top / path)
+        return ""
+
     wanted = list(relative)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(wanted, pool.map(lambda path: sha256(top / path), wanted, chunksize=64)))
+        return dict(zip(wanted, pool.map(digest, wanted, chunksize=64)))
+
+
+def remove_bytecode(top: Path) -> None:
+    """Remove what Python would run in the place of sources without anybody having checked it."""
+    for folder in [Path(above, COMPILED) for above, names, _ in os.walk(top) if COMPILED in names]:
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, open_regular, sha256_of
 
 NAME = "metalfleet-manifest.json"
 FILES = "metalfleet-files.json"
-OURS = frozenset({NAME, FILES})
-"""What a manifest does not tell of itself."""
+IGNORED = frozenset({NAME, FILES, *files.NOBODYS})
+"""What a manifest does not tell: of itself, and of what is nobody's."""
 BUILDING = "metalfleet-building"
 """The first file of every generation: a folder that has it, and no manifest, is what a build has left, not a user's."""
-SCHEMA = 2
+SCHEMA = 3
 
 Owned = dict[str, dict[str, str]]
 """Package to its files, by path in the generation, with their SHA-256; what is no package's is that of ""."""
@@ -55,6 +56,8 @@ class Manifest:
     shared: dict[str, list[str]] = field(default_factory=dict)
     """Harmless files that several packages bring with different content, with these packages."""
     probe: dict[str, Any] | None = None
+    decisive: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the few files that decide what all others do, by path: they are hashed on every look."""
     schema: int = SCHEMA
     files_sha256: str = ""
     """Of the file that says whose files they are."""
@@ -72,7 +75,7 @@ def identify(python: Path) -> Interpreter | None:
     try:
         real = Path(os.path.realpath(python))
         status = real.stat()
-        return Interpreter(str(real), status.st_size, status.st_mtime_ns, files.sha256(real))
+        return Interpreter(str(real), status.st_size, status.st_mtime_ns, sha256_of(real))
     except OSError:
         return None
 
@@ -83,9 +86,21 @@ def begin(generation: Path) -> None:
     (generation / BUILDING).touch()
 
 
-def was_begun(folder: Path) -> bool:
-    """Whether a folder is a generation that we began to build, complete or not."""
-    return not folder.is_symlink() and (folder / BUILDING).is_file()
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder is what a build of ours has left: begun, and without a manifest.
+
+    Raises OSError where that cannot be told.
+    """
+    return is_folder(folder) and _is_there(folder / BUILDING) and not _is_there(folder / NAME)
+
+
+def _is_there(path: Path) -> bool:
+    """Unlike Path.exists(), it does not take what may not be looked at for absent."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) -> None:
@@ -100,8 +115,15 @@ def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) 
 
 def read(generation: Path) -> Manifest | None:
     """A generation's manifest; None if it is missing, cut short, edited, of another place, or of another schema."""
+    manifest = read_wherever(generation)
+    return manifest if manifest and manifest.folder == os.path.realpath(generation) else None
+
+
+def read_wherever(folder: Path) -> Manifest | None:
+    """The same of a folder that may have been moved or copied since it was built."""
     try:
-        digest, body = (generation / NAME).read_bytes().split(b"\n", 1)
+        with open_regular(folder / NAME) as file:
+            digest, body = file.read().split(b"\n", 1)
         if digest.decode() != _digest(body):
             return None
         head, tree = body.split(b"\n")
@@ -109,14 +131,14 @@ def read(generation: Path) -> Manifest | None:
         manifest = Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"]), "tree_json": tree})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    is_ours = manifest.schema == SCHEMA and manifest.folder == os.path.realpath(generation)
-    return manifest if is_ours else None
+    return manifest if manifest.schema == SCHEMA else None
 
 
 def read_digests(generation: Path, manifest: Manifest) -> dict[str, str]:
     """SHA-256 of every file by its path; nothing, if what says so is not as it was written."""
     try:
-        owned_json = (generation / FILES).read_bytes()
+        with open_regular(generation / FILES) as file:
+            owned_json = file.read()
         if _digest(owned_json) != manifest.files_sha256:
             return {}
         owned: Owned = json.loads(owned_json)

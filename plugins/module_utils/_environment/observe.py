@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,13 +33,21 @@ PackageOf = Callable[[str], Optional[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class Difference:
-    """A file of a generation that is not as it was built: `missing`, `changed` or `extra`."""
+    """An entry of a generation that is not as it was built."""
 
     path: str
     kind: str
+    """`missing`, `changed`, `extra` or, of mode and owner, `permissions`."""
     package: tuple[str, str] | None = None
     """The package whose presence the file tells, with its version."""
     architectures: tuple[str, ...] = ()
+    detail: str = ""
+    """What differs, where the kind does not say it."""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.path} ({self.detail})" if self.detail else self.path
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,8 @@ class Observation:
     """Names of those that are not complete."""
     others: tuple[str, ...] = ()
     """Names of what else is in their folder."""
+    stuck: Mapping[str, str] = field(default_factory=dict)
+    """Of what is to be removed or set aside, that which this user cannot: name to what in it keeps it there."""
     active: int | None = None
     """The complete generation that the stable path leads to."""
     looks: Mapping[int, Look] = field(default_factory=dict)
@@ -80,7 +91,9 @@ class Observation:
     python: Interpreter | None = None
     """The base interpreter that new generations are made with."""
     startup_files: tuple[str, ...] = ()
-    """Outside the generation, on its import path, and not there when it was built."""
+    """In the library of a base interpreter of ours, and not there when the generation was built."""
+    startup_files_of_others: tuple[str, ...] = ()
+    """The same of an interpreter that is somebody else's, such as Homebrew's."""
     stray_plugins: tuple[str, ...] = ()
     """Folders of plug-ins outside the generation that TensorFlow would load."""
     kernel: str | None = None
@@ -99,20 +112,25 @@ def observe(name: str, places: Places, package_of: PackageOf, *, everything: boo
     """Look at an environment. With `everything` all files of its active generation are hashed."""
     home = places.generations(name)
     complete, incomplete = list_generations(home)
+    unfinished = [entry for entry in incomplete if is_unfinished(home / entry)]
     link = read_link(places.link(name))
     active = find_active(link, home, complete)
     python = managed_python(places.root)
     built = complete[active] if active is not None else next(reversed(list(complete.values())), None)
     minor = python_minor(home, complete)
+    startup_files = tuple(new_startup_files(python, built)) if built else ()
+    is_ours = places.root in Path(os.path.realpath(python)).parents
     return look_closer(
         Observation(
             link=link,
             generations=complete,
-            unfinished=tuple(name for name in incomplete if manifest.was_begun(home / name)),
-            others=tuple(name for name in incomplete if not manifest.was_begun(home / name)),
+            unfinished=tuple(unfinished),
+            others=tuple(entry for entry in incomplete if entry not in unfinished),
+            stuck=find_stuck(home, incomplete),
             active=active,
             python=identify_like(python, built.interpreter if built else None),
-            startup_files=tuple(new_startup_files(python, built)) if built else (),
+            startup_files=startup_files if is_ours else (),
+            startup_files_of_others=() if is_ours else startup_files,
             stray_plugins=tuple(plugins_of_the_user(minor)) if minor else (),
             kernel=read_kernel(name),
             obstacles=tuple(safety.find_obstacles(places, home)),
@@ -123,6 +141,20 @@ def observe(name: str, places: Places, package_of: PackageOf, *, everything: boo
         package_of,
         everything=everything,
     )
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a build of ours has left it; what cannot be looked into is not known to be."""
+    try:
+        return manifest.is_unfinished(folder)
+    except OSError:
+        return False
+
+
+def find_stuck(home: Path, names: Iterable[str]) -> dict[str, str]:
+    """Those of the entries of a folder that this user can neither remove nor move, with what keeps them there."""
+    found = {name: safety.what_keeps(home / name) for name in names}
+    return {name: str(keeper) for name, keeper in found.items() if keeper}
 
 
 def look_closer(
@@ -137,8 +169,8 @@ def look_closer(
 
 
 def list_generations(home: Path) -> tuple[dict[int, Manifest], list[str]]:
-    """The complete generations, oldest first, and the names of everything else in their folder."""
-    names = sorted(os.listdir(home)) if home.is_dir() else []  # noqa: PTH208 - the names are all that is wanted
+    """The complete generations, oldest first, and the names of everything else in their folder that is somebody's."""
+    names = sorted(set(os.listdir(home)) - files.NOBODYS) if home.is_dir() else []  # noqa: PTH208 - names are enough
     read = {name: manifest.read(home / name) for name in names if name.isdigit()}
     complete = {int(name): built for name, built in read.items() if built}
     return dict(sorted(complete.items())), [name for name in names if not read.get(name)]
@@ -147,7 +179,7 @@ def list_generations(home: Path) -> tuple[dict[int, Manifest], list[str]]:
 def all_complete(places: Places) -> Iterator[Manifest]:
     """The manifests of all environments' complete generations, whoever declares them."""
     for home in places.environments.iterdir() if places.environments.is_dir() else ():
-        if home.is_dir():
+        with contextlib.suppress(PermissionError):
             yield from list_generations(home)[0].values()
 
 
@@ -185,57 +217,73 @@ def look_at(folder: Path, built: Manifest, package_of: PackageOf, *, everything:
     return Look(
         differences=tuple(find_differences(folder, built, package_of, everything=everything)),
         interpreter=identify_like(interpreter, built.interpreter),
-        interpreter_architectures=architectures(interpreter) if interpreter.exists() else (),
+        interpreter_architectures=architectures_of(interpreter),
     )
 
 
 def find_differences(folder: Path, built: Manifest, package_of: PackageOf, *, everything: bool) -> Iterator[Difference]:
-    """Files that are not as they were built. Size and time tell which to hash; with `everything` all are."""
-    found, tree = files.walk(folder, ignored=manifest.OURS), built.tree
-    suspects = []
+    """What is not as it was built. Stamps tell what to hash beside the decisive files; with `everything` all are."""
+    found, tree = files.walk(folder, ignored=manifest.IGNORED), built.tree
+    closed = [inside for inside, entries in found.items() if files.UNREADABLE in entries[files.FOLDER]]
+    suspects = set(built.decisive)
     for inside in sorted({*found, *tree}):
         here, then = found.get(inside, {}), tree.get(inside, {})
-        if here == then and not everything:
+        if (here == then and not everything) or is_below(inside, closed):
             continue
-        for name in sorted({*here, *then}):
-            path = f"{inside}/{name}" if inside else name
-            kind = compare_stamps(here.get(name), then.get(name), everything=everything)
-            if kind == "suspect":
-                suspects.append(path)
-            elif kind == "changed":
-                yield changed(folder, path)
-            elif kind:
-                yield Difference(path, kind, package_of(path))
-    yield from compare_digests(folder, built, suspects)
+        for name in [files.FOLDER] if inside in closed else sorted({*here, *then}):
+            path = "/".join(part for part in (inside, name) if part) or "."
+            kind, detail = compare_stamps(here.get(name), then.get(name))
+            if kind == "suspect" or (not kind and everything and files.is_regular(here[name])):
+                suspects.add(path)
+            elif kind and (name != files.FOLDER or kind == "permissions"):
+                suspects.discard(path)
+                yield describe(folder, path, kind, detail, package_of)
+    yield from compare_digests(folder, built, {path for path in suspects if not is_below(path, closed)}, package_of)
 
 
-def compare_stamps(here: files.Stamp | None, then: files.Stamp | None, *, everything: bool) -> str:
-    """What two stamps of one file say: a difference's kind, `suspect` if only its content can tell, or nothing."""
-    if then is None:
-        return "extra"
-    if here is None:
-        return "missing"
-    if len(here) != len(then) or here[0] != then[0]:
-        return "changed"  # another size or target, or a link in a file's place
-    is_file = len(here) > 1
-    return "suspect" if is_file and (everything or here != then) else ""
+def is_below(path: str, folders: Iterable[str]) -> bool:
+    """Whether a path lies in one of the folders, and is none of them."""
+    return any(path.startswith(f"{folder}/" if folder else "") and path != folder for folder in folders)
 
 
-def compare_digests(folder: Path, built: Manifest, suspects: list[str]) -> Iterator[Difference]:
+def compare_stamps(here: files.Stamp | None, then: files.Stamp | None) -> tuple[str, str]:
+    """What two stamps of one entry say: a difference's kind and detail; `suspect` if only its content can tell."""
+    if here is not None and files.UNREADABLE in here:
+        return "permissions", "it cannot be looked into"
+    if here is None or then is None:
+        return ("missing" if here is None else "extra"), ""
+    (mode, owner, *content), (mode_then, owner_then, *content_then) = here, then
+    if stat.S_IFMT(mode) != stat.S_IFMT(mode_then) or content[:1] != content_then[:1]:
+        return "changed", ""  # another kind of entry, another size, or another target
+    if mode != mode_then:
+        return "permissions", f"mode {stat.S_IMODE(mode):o}, not {stat.S_IMODE(mode_then):o}"
+    if owner != owner_then:
+        return "permissions", f"it belongs to user {owner}, not {owner_then}"
+    return ("suspect" if content != content_then else ""), ""
+
+
+def compare_digests(folder: Path, built: Manifest, suspects: set[str], package_of: PackageOf) -> Iterator[Difference]:
     """Those of the suspects whose content is another."""
-    if not suspects:
-        return
-    expected = manifest.read_digests(folder, built)
-    for path, digest in files.hash_all(folder, suspects).items():
-        if digest != expected.get(path):
-            yield changed(folder, path)
+    others = manifest.read_digests(folder, built) if suspects - built.decisive.keys() else {}
+    expected = {**others, **built.decisive}
+    for path, digest in files.hash_all(folder, sorted(suspects)).items():
+        if not digest:
+            yield describe(folder, path, "permissions", "it cannot be read", package_of)
+        elif digest != expected.get(path):
+            yield describe(folder, path, "changed", "", package_of)
 
 
-def changed(folder: Path, path: str) -> Difference:
-    found: tuple[str, ...] = ()
+def describe(folder: Path, path: str, kind: str, detail: str, package_of: PackageOf) -> Difference:
+    """A difference, with what its path and its content tell."""
+    package = package_of(path) if kind in ("missing", "extra") else None
+    return Difference(path, kind, package, architectures_of(folder / path) if kind == "changed" else (), detail)
+
+
+def architectures_of(file: Path) -> tuple[str, ...]:
+    """Those of its native code; none, if there is none or it cannot be read."""
     with contextlib.suppress(OSError):
-        found = architectures(folder / path)
-    return Difference(path, "changed", architectures=found)
+        return architectures(file)
+    return ()
 
 
 # ------------------------------------------------------------------------------------------- what lies outside of it

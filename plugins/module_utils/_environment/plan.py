@@ -84,7 +84,7 @@ def plan_incomplete(home: Path, seen: Observation) -> tuple[list[Action], list[A
     """What is no complete generation has to go, before and after everything else; a user's own is set aside."""
     before: list[Action] = []
     after: list[Action] = []
-    for name in (*seen.unfinished, *seen.others):
+    for name in (each for each in (*seen.unfinished, *seen.others) if each not in seen.stuck):
         path = f"{home}/{name}"
         do = "remove-unfinished" if name in seen.unfinished else "set-aside"
         # The active generation, if its manifest is gone, may be in use until there is another.
@@ -96,7 +96,7 @@ def plan_incomplete(home: Path, seen: Observation) -> tuple[list[Action], list[A
 def plan_removal(declaration: Declaration, seen: Observation, _machine: str) -> Iterator[Action]:
     """Remove what is ours."""
     target = seen.link.target if seen.link and leads_into(seen, declaration.home) else ""
-    if seen.generations or target:
+    if target or any(str(number) not in seen.stuck for number in seen.generations):
         yield Action("remove", "declared-absent", target or str(declaration.home))
     yield from plan_kernel(declaration, seen)
 
@@ -113,7 +113,7 @@ def plan_rollback(declaration: Declaration, seen: Observation, _machine: str) ->
         return
     look = seen.looks[wanted]
     if look.differences or look.interpreter != seen.generations[wanted].interpreter:
-        damaged = ", ".join(difference.path for difference in look.differences[:3]) or "its interpreter is gone"
+        damaged = ", ".join(difference.text for difference in look.differences[:3]) or "its interpreter is gone"
         raise MetalfleetError(
             f"Generation {wanted} of the environment {declaration.name} is not whole any more ({damaged}). What is "
             "active was not touched",
@@ -154,7 +154,7 @@ def plan_surplus(declaration: Declaration, seen: Observation, active: int, cause
     """Remove what is beyond `keep`. What is so only since `active` is built has the cause of that."""
     already = set(surplus(seen.numbers_and(), seen.active, declaration.keep)) if seen.active is not None else set()
     for number in surplus(seen.numbers_and(active), active, declaration.keep):
-        if number not in seen.in_use:
+        if number not in seen.in_use and str(number) not in seen.stuck:
             reason = cause if cause and number not in already else "surplus-generation"
             evidence = f"generation {number} is beyond keep: {declaration.keep}"
             yield Action("remove-generation", reason, evidence, str(declaration.home / str(number)))
@@ -181,9 +181,9 @@ def worth_a_look(declaration: Declaration, seen: Observation, machine: str = "")
 
 
 def perhaps_surplus(declaration: Declaration, seen: Observation, machine: str = "") -> list[int]:
-    """Complete generations that are to be removed unless a process uses them."""
+    """Complete generations that are to be removed unless a process uses them, or something keeps this user from it."""
     if declaration.state != "present":
-        return []
+        return list(seen.generations) if declaration.state == "absent" else []
     plan = list(plan_presence(declaration, replace(seen, in_use=frozenset()), machine))
     return [int(Path(action.target).name) for action in plan if action.do == "remove-generation"]
 
@@ -277,7 +277,7 @@ def file_drift(built: Manifest, look: Look, machine: str) -> Iterator[tuple[str,
     for difference in look.differences:
         reason = reason_of(difference, machine)
         if not (reason in ("file-missing", "package-extra") and (gone or there or versions)):
-            by_reason.setdefault(reason, []).append(difference.path)
+            by_reason.setdefault(reason, []).append(difference.text)
     for reason, found in by_reason.items():
         yield reason, enumerate_some(found)
 
@@ -306,6 +306,8 @@ def package_drift(built: Manifest, look: Look) -> tuple[list[str], list[str], li
 
 def reason_of(difference: Difference, machine: str) -> str:
     """The reason code of one differing file."""
+    if difference.kind == "permissions":
+        return "permissions-changed"
     if difference.kind == "missing":
         return "interpreter-missing" if difference.path.startswith("bin/python") else "file-missing"
     if runs_at_startup(difference.path):
@@ -321,6 +323,20 @@ def reason_of(difference: Difference, machine: str) -> str:
 def enumerate_some(items: list[str], limit: int = 5) -> str:
     rest = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+# ----------------------------------------------------------------------------------------------- what is only said
+
+
+def remarks(home: Path, seen: Observation) -> list[str]:
+    """What a person should know, and what nothing is done about."""
+    return [
+        *(
+            f"{path} runs whenever that Python starts, and is new. It is not ours: remove it if it is stray."
+            for path in seen.startup_files_of_others
+        ),
+        *(safety.say_stuck(home / name, f"{keeper} is another user's") for name, keeper in seen.stuck.items()),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------ what is refused

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder
 
 WRITER_WAIT = 600.0  # seconds
 NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
@@ -183,12 +185,37 @@ def list_with_lsof(commands: Commands) -> str:
 
 def set_aside(path: Path, places: Places) -> Path:
     """Move what is in the way to a free name in our folder for that; nothing of a user's is ever deleted."""
-    places.set_aside.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while os.path.lexists(kept := places.set_aside / f"{number}-{path.name}"):
-        number += 1
+    kept = free_name(places, path.name)
+    if is_folder(path):
+        _let_me_change(path)
     shutil.move(path, kept)
     return kept
+
+
+def free_name(places: Places, name: str) -> Path:
+    """Where something of a name can be set aside."""
+    places.set_aside.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while os.path.lexists(kept := places.set_aside / f"{number}-{name}"):
+        number += 1
+    return kept
+
+
+def what_keeps(path: Path) -> Path | None:
+    """What in a folder this user can neither remove nor make removable; None if nothing."""
+    closed: list[str] = []
+    for folder, folders, names in os.walk(path, onerror=lambda error: closed.append(error.filename)):
+        if (folders or names) and not _may_change(folder):
+            return Path(folder)
+    return next((Path(folder) for folder in closed if is_folder(folder) and not _is_mine(folder)), None)
+
+
+def _may_change(folder: str) -> bool:
+    return _is_mine(folder) or os.access(folder, os.W_OK | os.X_OK)
+
+
+def _is_mine(path: str) -> bool:
+    return os.lstat(path).st_uid == os.geteuid()
 
 
 def why_not_removed(path: Path, remove: Callable[[Path], None]) -> list[str]:
@@ -196,13 +223,31 @@ def why_not_removed(path: Path, remove: Callable[[Path], None]) -> list[str]:
     try:
         remove(path)
     except OSError as failure:
-        return [f"{path} could not be removed ({failure.strerror}: {failure.filename}). Remove it by hand."]
+        return [say_stuck(path, f"{failure.filename or path}: {failure.strerror}")]
     return []
+
+
+def say_stuck(path: Path, why: str) -> str:
+    """What a person is told of something that nobody needs, and that this user cannot remove."""
+    return f"{path} is not needed any more, but user {os.geteuid()} cannot remove it ({why}). Run: sudo rm -rf {path}"
 
 
 def remove_tree(path: Path) -> None:
     """Remove a folder or file of ours; none there is as good."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    if not is_folder(path):
         path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        _let_me_change(path)
+        for folder, names, _ in os.walk(path):
+            for name in names:
+                _let_me_change(Path(folder, name))
+        shutil.rmtree(path)
+
+
+def _let_me_change(folder: Path) -> None:
+    """Whoever owns a folder may change its mode, too."""
+    if not folder.is_symlink() and _is_mine(str(folder)):
+        folder.chmod(folder.stat().st_mode | stat.S_IRWXU)

@@ -35,6 +35,14 @@ def runs_at_startup(path: str) -> bool:
     return is_pth or match["top"].partition(".")[0] in STARTUP_MODULES
 
 
+def is_decisive(path: str) -> bool:
+    """Whether a file of a generation, by its path in it, is one of the few that decide what all the others do.
+
+    Beside what runs at start-up they are what lies at the top and what users start.
+    """
+    return runs_at_startup(path) or "/" not in path or path.startswith("bin/")
+
+
 def startup_files_elsewhere(python: Path) -> list[str]:
     """Start-up modules in the base interpreter's standard library, which every environment made from it imports."""
     prefix = Path(os.path.realpath(python)).parents[1]

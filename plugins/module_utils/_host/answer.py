@@ -13,12 +13,14 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import explain_failure
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
     Observation,
+    find_stuck,
     look_closer,
     observe,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import (
     make_plan,
     perhaps_surplus,
+    remarks,
     worth_a_look,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import folders_in_use
@@ -52,7 +54,8 @@ def study(declaration: Declaration, tools: Tools) -> Finding:
     seen = Observation()
     try:
         seen = look(declaration, tools)
-        return Finding(declaration, seen, make_plan(declaration, seen, tools.machine))
+        plan = make_plan(declaration, seen, tools.machine)
+        return Finding(declaration, seen, plan, warnings=tuple(remarks(declaration.home, seen)))
     except MetalfleetError as refusal:
         return Finding(declaration, seen, problem=refusal.problem)
     except OSError as failure:
@@ -65,8 +68,9 @@ def look(declaration: Declaration, tools: Tools) -> Observation:
     seen = observe(declaration.name, declaration.places, package_of, everything=full)
     others = worth_a_look(declaration, seen, tools.machine)
     seen = look_closer(seen, home, others, package_of, everything=full)
-    doubtful = perhaps_surplus(declaration, seen, tools.machine)
-    used = folders_in_use([home / str(number) for number in doubtful], tools.commands)
+    doubtful = [str(number) for number in perhaps_surplus(declaration, seen, tools.machine)]
+    seen = replace(seen, stuck={**seen.stuck, **find_stuck(home, doubtful)})
+    used = folders_in_use([home / name for name in doubtful if name not in seen.stuck], tools.commands)
     return replace(seen, in_use=frozenset(int(folder.name) for folder in used))
 
 

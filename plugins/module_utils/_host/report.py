@@ -121,7 +121,17 @@ def make_report(
     if facts is not None:
         report["apple_silicon"] = dict(facts)
     diff = differences(findings) if with_diff else {}
-    return {**report, "diff": diff} if diff else report
+    said: dict[str, Any] = legible({**report, "diff": diff} if diff else report)
+    return said
+
+
+def legible(data: Any) -> Any:
+    """The same without what no text may hold: a name on a disk need not be UTF-8, and is then said in escapes."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(data, Mapping):
+        return {legible(key): legible(value) for key, value in data.items()}
+    return [legible(each) for each in data] if isinstance(data, (list, tuple)) else data
 
 
 def foresee(options: Mapping[str, Any], *, platform: str = "", carried: str = ASKED) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Claim(NamedTuple):
     owner: str
     """The package's normalised name."""
     sha256: str
+    """As the package says it; "" if it says none."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Contents:
     packages: dict[str, str]
     """Normalised name to version."""
     claims: tuple[Claim, ...]
+    records: dict[str, str]
+    """The records themselves, which cannot tell their own digests: path to the package; "" for the kind's own."""
 
 
 class Kind(Protocol):

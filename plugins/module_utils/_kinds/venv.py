@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import base64
-import csv
 import os
 import re
 import shutil
@@ -13,15 +11,26 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.files import COMPILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import OUR_FILE, OUR_LINE
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Claim, Contents, Installed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import (
+    NAME as RECORD,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import (
+    distribution_of,
+    parse_record,
+    refuse_unrecorded,
+    sha256_said,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     WheelStore,
     requirements_of,
     uv_arguments,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import open_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
@@ -31,6 +40,8 @@ TO_INSTALL = 1800.0  # seconds for unpacking on the slowest disk
 WHEELS = "metalfleet-wheels.txt"
 """In a generation: the wheels that it was installed from."""
 CACHE = ".uv"
+UV_LOCK = ".lock"
+"""With which uv keeps other processes of its own away."""
 _METADATA = re.compile(r"lib/python3\.\d+/site-packages/([^/]+\.dist-info)/METADATA")
 
 
@@ -54,6 +65,7 @@ class Venv:
         platform = platform_of(python, self._commands)
         pins = parse_lock(lock).pins_for(platform.markers)
         fetched = self._store.fetch(pins, platform, self._network, self._commands)
+        refuse_unrecorded((wheel.pin.name, wheel.path) for wheel in fetched.wheels)
         wheels.write_text(requirements_of(fetched.wheels), encoding="utf-8")
         sync = ("pip", "sync", *uv_arguments(fetched.wheels, generation / CACHE), "--python", str(python), str(wheels))
         self._run(generation, *sync, timeout=TO_INSTALL)
@@ -62,14 +74,16 @@ class Venv:
     def inspect(self, generation: Path) -> Contents:
         """Read the metadata and the RECORD of every distribution."""
         packages = site_packages(generation)
-        found = {}
+        found, records = {}, {WHEELS: ""}
         claims: list[Claim] = []
         for folder in sorted(entry.name for entry in os.scandir(packages)):
             distribution = distribution_of(folder)
             if distribution:
                 found[distribution[0]] = distribution[1]
-                claims += recorded(generation, packages, folder, *distribution)
-        return Contents(found, tuple(claims))
+                record = packages / folder / RECORD
+                records[record.relative_to(generation).as_posix()] = distribution[0]
+                claims += recorded(generation, record, *distribution)
+        return Contents(found, tuple(claims), records)
 
     def refuse_unmet(self, generation: Path) -> None:
         """Let uv compare what the installed packages require with what is installed."""
@@ -94,6 +108,7 @@ class Venv:
         cache = generation / CACHE
         self._commands.run([str(self._uv), "--quiet", *arguments], timeout=timeout, env=variables(cache))
         shutil.rmtree(cache)
+        (generation / UV_LOCK).unlink(missing_ok=True)
 
 
 def variables(cache: Path) -> dict[str, str]:
@@ -117,28 +132,28 @@ def site_packages(generation: Path) -> Path:
     return found[0]
 
 
-def distribution_of(folder: str) -> tuple[str, str] | None:
-    """Normalised name (PEP 503) and version from a metadata folder's name (PEP 376); None if it is none."""
-    if not folder.endswith(".dist-info"):
-        return None
-    name, _, version = folder[: -len(".dist-info")].partition("-")
-    return re.sub(r"[-_.]+", "-", name).lower(), version
+def recorded(generation: Path, record: Path, name: str, version: str) -> Iterator[Claim]:
+    """What the RECORD of an installed distribution lists, but for compiled Python, which Python itself replaces."""
+    inside = record.parents[1].relative_to(generation).as_posix()
+    for listed, digest in read_record(record, f"{name} {version}").items():
+        path = os.path.normpath(f"{inside}/{listed}")
+        if path.startswith(("../", "/")):
+            raise MetalfleetError(
+                f"The wheel of {name} {version} writes outside the environment ({listed})",
+                remedy="Remove it from the lock.",
+            )
+        if COMPILED not in path.split("/") and path != record.relative_to(generation).as_posix():
+            yield Claim(path, name, sha256_said(generation / path, digest))
 
 
-def recorded(generation: Path, packages: Path, folder: str, name: str, version: str) -> Iterator[Claim]:
-    """What a distribution's RECORD lists with a hash.
-
-    Compiled Python, which some wheels bring, is left out: Python itself replaces it.
-    Source: https://packaging.python.org/specifications/recording-installed-packages/ (urlsafe base64 without padding).
-    """
-    inside = packages.relative_to(generation).as_posix()
-    with (packages / folder / "RECORD").open(encoding="utf-8", newline="") as record:
-        for row in csv.reader(record):
-            if len(row) > 1 and row[1].startswith("sha256=") and "__pycache__" not in row[0]:
-                path = os.path.normpath(f"{inside}/{row[0]}")
-                if path.startswith(("../", "/")):
-                    raise MetalfleetError(
-                        f"The wheel of {name} {version} writes outside the environment ({row[0]})",
-                        remedy="Remove it from the lock.",
-                    )
-                yield Claim(path, name, base64.urlsafe_b64decode(row[1][len("sha256=") :] + "=").hex())
+def read_record(record: Path, distribution: str) -> dict[str, str]:
+    """Digest by path. Raises MetalfleetError."""
+    try:
+        with open_regular(record) as file:
+            return parse_record(file.read().decode())
+    except (OSError, ValueError) as error:
+        raise MetalfleetError(
+            f"{distribution} was installed without a RECORD that can be read",
+            evidence=f"{record}: {error}.",
+            remedy="Remove it from the lock, or use another version.",
+        ) from error

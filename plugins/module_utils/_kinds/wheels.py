@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Callable, TypeVar
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import (
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
     CHUNK,
     is_folder,
     open_regular,

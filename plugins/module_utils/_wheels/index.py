@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import open_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import open_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import (
     WheelName,
     parse_wheel_name,

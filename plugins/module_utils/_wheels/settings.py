@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import open_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.files import CHUNK
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
