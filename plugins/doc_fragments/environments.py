@@ -147,6 +147,15 @@ options:
     default: 120
 """
 
+    REBUILD = r"""
+options:
+  rebuild:
+    description: Names of environments that are built anew, whatever their state. It is meant for a single run.
+    type: list
+    elements: str
+    default: []
+"""
+
     PYTHON = r"""
 options:
   python:

@@ -61,6 +61,7 @@ DECLARATION: Spec = {
     **PLACES,
     **NETWORK,
     **BUILD,
+    "rebuild": {"type": "list", "elements": "str", "default": []},
 }
 """What a host must have: the role's variables `tensorflow_*`, and options of the modules that work on all of it."""
 

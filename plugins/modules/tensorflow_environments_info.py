@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments.places
   - metalfleet.tensorflow.environments.network
   - metalfleet.tensorflow.environments.build
+  - metalfleet.tensorflow.environments.rebuild
   - metalfleet.tensorflow.environments.python
 seealso:
   - module: metalfleet.tensorflow.tensorflow_environments

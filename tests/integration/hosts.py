@@ -23,7 +23,7 @@ ROOT = f"{HOME}/.local/share/metalfleet"
 LINKS = f"{HOME}/.virtualenvs"
 
 
-OF_ONE_RUN = ("tensorflow_name", "tensorflow_generation", "tensorflow_hosts")
+OF_ONE_RUN = ("tensorflow_name", "tensorflow_rebuild", "tensorflow_generation", "tensorflow_hosts")
 """Variables that belong to one run by nature: users give them with -e. All others they set in the inventory."""
 
 

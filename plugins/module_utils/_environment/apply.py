@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed, Commands
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, manifest, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import (
+    files,
+    kernel,
+    manifest,
+    memory,
+    safety,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import (
     Built,
     ProbeFailed,
@@ -97,6 +103,8 @@ def remove(declaration: Declaration) -> list[str]:
     for number in list_generations(declaration.home)[0]:
         warnings += remove_generation(declaration.home / str(number), declaration.places)
     with contextlib.suppress(OSError):  # something else is in it, or it is not there
+        for name in (*files.NOBODYS, *memory.FILES):
+            (declaration.home / name).unlink(missing_ok=True)
         declaration.home.rmdir()
     return warnings
 

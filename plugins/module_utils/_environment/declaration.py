@@ -13,7 +13,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
 SAME_NAMES = (
-    *("name", "state", "generation", "lock_digest", "lock_platforms", "on_drift", "integrity", "keep"),
+    *("name", "state", "generation", "lock_digest", "lock_platforms", "on_drift", "integrity", "keep", "rebuild"),
     *("jupyter_kernel", "gpu", "gpu_check", "free_mb", "probe_timeout"),
 )
 """Options that are fields of a declaration, as they are."""
@@ -41,6 +41,8 @@ class Declaration:
     """Distributions that may bring files which run whenever Python starts."""
     integrity: str = "quick"
     """`quick` hashes the files whose size or time differs, `full` all of them."""
+    rebuild: bool = False
+    """Whether a new generation is asked for, in this run."""
     keep: int = 2
     """Complete generations that stay, the active one included."""
     jupyter_kernel: bool = False

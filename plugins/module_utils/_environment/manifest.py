@@ -106,11 +106,11 @@ def _is_there(path: Path) -> bool:
 def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) -> None:
     """Put a manifest in place with one rename, after its bytes have reached the disk."""
     owned_json = _as_json(owned)
-    _put(generation / FILES, owned_json)
+    put(generation / FILES, owned_json)
     head = {**asdict(manifest), "files_sha256": _digest(owned_json)}
     del head["tree_json"]
     body = _as_json(head) + b"\n" + _as_json(tree)
-    _put(generation / NAME, _digest(body).encode() + b"\n" + body)
+    put(generation / NAME, _digest(body).encode() + b"\n" + body)
 
 
 def read(generation: Path) -> Manifest | None:
@@ -151,7 +151,8 @@ def _as_json(data: object) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode()
 
 
-def _put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes) -> None:
+    """Give a file its content with one rename, after the bytes have reached the disk."""
     new = path.with_name(path.name + ".new")
     with new.open("wb") as out:
         out.write(content)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Optional
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest, memory, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import read_kernel
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter, Manifest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
@@ -86,6 +86,10 @@ class Observation:
     """The complete generation that the stable path leads to."""
     looks: Mapping[int, Look] = field(default_factory=dict)
     """The close looks that were taken."""
+    remembered: memory.Memory = field(default_factory=memory.Memory)
+    """From earlier runs."""
+    verdict: str = ""
+    """That of a probe of the active generation, if there was one and it failed."""
     in_use: frozenset[int] = frozenset()
     """Generations that a process uses, as far as that was asked."""
     python: Interpreter | None = None
@@ -128,6 +132,7 @@ def observe(name: str, places: Places, package_of: PackageOf, *, everything: boo
             others=tuple(entry for entry in incomplete if entry not in unfinished),
             stuck=find_stuck(home, incomplete),
             active=active,
+            remembered=memory.read(home),
             python=identify_like(python, built.interpreter if built else None),
             startup_files=startup_files if is_ours else (),
             startup_files_of_others=() if is_ours else startup_files,
@@ -170,7 +175,7 @@ def look_closer(
 
 def list_generations(home: Path) -> tuple[dict[int, Manifest], list[str]]:
     """The complete generations, oldest first, and the names of everything else in their folder that is somebody's."""
-    names = sorted(set(os.listdir(home)) - files.NOBODYS) if home.is_dir() else []  # noqa: PTH208 - names are enough
+    names = sorted(set(os.listdir(home)) - files.NOBODYS - memory.FILES) if home.is_dir() else []  # noqa: PTH208 - names are enough
     read = {name: manifest.read(home / name) for name in names if name.isdigit()}
     complete = {int(name): built for name, built in read.items() if built}
     return dict(sorted(complete.items())), [name for name in names if not read.get(name)]
@@ -235,7 +240,7 @@ def find_differences(folder: Path, built: Manifest, package_of: PackageOf, *, ev
             kind, detail = compare_stamps(here.get(name), then.get(name))
             if kind == "suspect" or (not kind and everything and files.is_regular(here[name])):
                 suspects.add(path)
-            elif kind and (name != files.FOLDER or kind == "permissions"):
+            elif kind and (name != files.FOLDER or inside in closed or kind == "permissions"):
                 suspects.discard(path)
                 yield describe(folder, path, kind, detail, package_of)
     yield from compare_digests(folder, built, {path for path in suspects if not is_below(path, closed)}, package_of)
@@ -248,10 +253,10 @@ def is_below(path: str, folders: Iterable[str]) -> bool:
 
 def compare_stamps(here: files.Stamp | None, then: files.Stamp | None) -> tuple[str, str]:
     """What two stamps of one entry say: a difference's kind and detail; `suspect` if only its content can tell."""
-    if here is not None and files.UNREADABLE in here:
-        return "permissions", "it cannot be looked into"
     if here is None or then is None:
         return ("missing" if here is None else "extra"), ""
+    if files.UNREADABLE in here:
+        return "permissions", "it cannot be looked into"
     (mode, owner, *content), (mode_then, owner_then, *content_then) = here, then
     if stat.S_IFMT(mode) != stat.S_IFMT(mode_then) or content[:1] != content_then[:1]:
         return "changed", ""  # another kind of entry, another size, or another target

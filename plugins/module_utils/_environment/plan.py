@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter, Manifest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.memory import Memory
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
     Difference,
     Look,
@@ -129,7 +130,7 @@ def plan_presence(declaration: Declaration, seen: Observation, machine: str) -> 
         reason = "stray-plugin" if path in seen.stray_plugins else "startup-file"
         yield Action("set-aside", reason, path, path)
     drift = list(find_drift(declaration, seen, machine))
-    other = find_other(declaration, seen) if drift else None
+    other = find_other(declaration, seen) if drift and not is_rebuild(drift) else None
     number = other or next_number(seen)
     for reason, evidence in drift:
         yield Action("switch" if other else "build", reason, evidence, str(number))
@@ -152,14 +153,15 @@ def plan_kernel(declaration: Declaration, seen: Observation) -> Iterator[Action]
 
 def plan_surplus(declaration: Declaration, seen: Observation, active: int, cause: str) -> Iterator[Action]:
     """Remove what is beyond `keep`. What is so only since `active` is built has the cause of that."""
-    already = set(surplus(seen.numbers_and(), seen.active, declaration.keep)) if seen.active is not None else set()
-    for number in surplus(seen.numbers_and(active), active, declaration.keep):
+    already = set(surplus(seen, seen.active, declaration.keep)) if seen.active is not None else set()
+    for number in surplus(seen, active, declaration.keep):
         if number not in seen.in_use and str(number) not in seen.stuck:
             reason = cause if cause and number not in already else "surplus-generation"
             evidence = f"generation {number} is beyond keep: {declaration.keep}"
             yield Action("remove-generation", reason, evidence, str(declaration.home / str(number)))
 
 
+REBUILT_VERDICTS = ("import-failed", "crashed")
 PLANS = {"present": plan_presence, "absent": plan_removal, "rolled_back": plan_rollback}
 
 
@@ -171,7 +173,8 @@ def worth_a_look(declaration: Declaration, seen: Observation, machine: str = "")
     if declaration.state == "rolled_back":
         wanted = rolled_back_to(declaration, seen)
         return [wanted] if wanted in seen.generations and wanted is not None else []
-    if declaration.state == "absent" or not any(find_drift(declaration, seen, machine)):
+    drift = [] if declaration.state == "absent" else list(find_drift(declaration, seen, machine))
+    if not drift or is_rebuild(drift):
         return []
     return [
         number
@@ -189,8 +192,12 @@ def perhaps_surplus(declaration: Declaration, seen: Observation, machine: str = 
 
 
 def rolled_back_to(declaration: Declaration, seen: Observation) -> int | None:
-    """The generation to go back to: the declared one, or the one before the newest; None if there is none before it."""
-    return declaration.generation or max(seen.numbers_and()[:-1], default=None)
+    """The generation to go back to: the declared one, or the newest before the newest that nobody has rolled back from.
+
+    None if there is none.
+    """
+    older = [number for number in seen.numbers_and()[:-1] if number not in seen.remembered.left]
+    return declaration.generation or max(older, default=None)
 
 
 def find_other(declaration: Declaration, seen: Observation) -> int | None:
@@ -213,10 +220,30 @@ def next_number(seen: Observation) -> int:
     return max(seen.numbers_and(0, *(int(name) for name in (*seen.unfinished, *seen.others) if name.isdigit()))) + 1
 
 
-def surplus(numbers: list[int], active: int, keep: int) -> list[int]:
-    """Generations beyond those that stay: the active one and the newest others."""
-    others = [number for number in numbers if number != active]
-    return others[: max(len(others) - (keep - 1), 0)]
+def surplus(seen: Observation, active: int, keep: int) -> list[int]:
+    """Generations beyond those that stay: the active one and the best others.
+
+    What was active last is better than what is newer; what is damaged, or was rolled back from, is worse than all.
+    """
+
+    def worth(number: int) -> tuple[bool, bool, int]:
+        is_damaged = number in seen.looks and bool(seen.looks[number].differences)
+        return not is_damaged and number not in seen.remembered.left, number == seen.active, number
+
+    others = sorted((number for number in seen.numbers_and(active) if number != active), key=worth)
+    return sorted(others[: max(len(others) - (keep - 1), 0)])
+
+
+def to_remember(seen: Observation, plan: Plan, *, probe_failed: bool = False) -> Memory:
+    """What is to be remembered once a plan was carried out, or once its new generation has failed the probe."""
+    numbers = {int(number) for number in plan.targets("switch")}
+    left = {*seen.remembered.left} - numbers
+    if "rolled-back" in plan.reasons and seen.active is not None:
+        left.add(seen.active)
+    in_vain = seen.remembered.in_vain
+    if probe_failed and "probe-failed" in plan.reasons:
+        in_vain = what_failed(seen)
+    return Memory(frozenset(left & seen.generations.keys()), in_vain)
 
 
 # ------------------------------------------------------------------------------------------- where each reason is found
@@ -234,9 +261,34 @@ def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Ite
         yield reason, f"{seen.link.target} is no complete generation"
     else:
         built, look = seen.generations[seen.active], seen.looks[seen.active]
-        yield from lock_drift(declaration, seen, built)
-        yield from interpreter_drift(declaration, built, look, seen.python, machine)
-        yield from file_drift(built, look, machine)
+        drift = [
+            *lock_drift(declaration, seen, built),
+            *interpreter_drift(declaration, built, look, seen.python, machine),
+            *file_drift(built, look, machine),
+        ]
+        yield from drift or probe_drift(seen)
+        if declaration.rebuild:
+            yield "asked", f"a new generation of {declaration.name} was asked for"
+
+
+def is_rebuild(drift: list[tuple[str, str]]) -> bool:
+    """Whether only a new generation will do, though an older one may be as declared and whole."""
+    return any(reason in ("probe-failed", "asked") for reason, _ in drift)
+
+
+def probe_drift(seen: Observation) -> Iterator[tuple[str, str]]:
+    """One whose files are all as they were built, and that cannot be used: what we cannot see may be damaged.
+
+    Other verdicts are not the files' fault: no rebuild brings a GPU.
+    """
+    if seen.verdict in REBUILT_VERDICTS and seen.remembered.in_vain != what_failed(seen):
+        yield "probe-failed", f"the probe ended as {seen.verdict}, though every file is as it was built"
+
+
+def what_failed(seen: Observation) -> tuple[str, ...]:
+    """What tells one failure of the active generation from another: its lock, its interpreter, the verdict."""
+    built = seen.generations[seen.active] if seen.active is not None else None
+    return (built.lock_sha256, built.interpreter.sha256, seen.verdict) if built else ()
 
 
 def lock_drift(declaration: Declaration, seen: Observation, built: Manifest) -> Iterator[tuple[str, str]]:
@@ -328,14 +380,23 @@ def enumerate_some(items: list[str], limit: int = 5) -> str:
 # ----------------------------------------------------------------------------------------------- what is only said
 
 
-def remarks(home: Path, seen: Observation) -> list[str]:
+def remarks(declaration: Declaration, seen: Observation) -> list[str]:
     """What a person should know, and what nothing is done about."""
     return [
+        *(
+            f"{declaration.name} was rebuilt because of {seen.verdict}, which did not help: it is not tried again. "
+            f"-e tensorflow_rebuild={declaration.name} asks for it."
+            for _ in [1]
+            if seen.verdict in REBUILT_VERDICTS and seen.remembered.in_vain == what_failed(seen)
+        ),
         *(
             f"{path} runs whenever that Python starts, and is new. It is not ours: remove it if it is stray."
             for path in seen.startup_files_of_others
         ),
-        *(safety.say_stuck(home / name, f"{keeper} is another user's") for name, keeper in seen.stuck.items()),
+        *(
+            safety.say_stuck(declaration.home / name, f"{keeper} is another user's")
+            for name, keeper in seen.stuck.items()
+        ),
     ]
 
 

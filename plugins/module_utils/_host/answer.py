@@ -18,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     observe,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import (
+    REBUILT_VERDICTS,
     make_plan,
     perhaps_surplus,
     remarks,
@@ -37,7 +38,7 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
     """The report of a host on which nothing is changed."""
     prober = Prober(document.places.root, Commands())
     tools = tools or tools_for(document, prober)
-    findings = [probed(study(declared, tools), tools) for declared in document.environments]
+    findings = [examined(study(declared, tools), tools) for declared in document.environments]
     return make_report(
         findings, platform=platform_name(), managed=look_at_python(document, tools.commands), facts=prober.facts
     )
@@ -51,15 +52,20 @@ def tools_for(document: Document, prober: Prober) -> Tools:
 
 def study(declaration: Declaration, tools: Tools) -> Finding:
     """Look at an environment, and plan what has to be done; what is refused is the finding's problem."""
-    seen = Observation()
     try:
         seen = look(declaration, tools)
-        plan = make_plan(declaration, seen, tools.machine)
-        return Finding(declaration, seen, plan, warnings=tuple(remarks(declaration.home, seen)))
-    except MetalfleetError as refusal:
-        return Finding(declaration, seen, problem=refusal.problem)
     except OSError as failure:
-        return Finding(declaration, seen, problem=explain_failure(failure, declaration).problem)
+        return Finding(declaration, problem=explain_failure(failure, declaration).problem)
+    return planned(declaration, seen, tools.machine)
+
+
+def planned(declaration: Declaration, seen: Observation, machine: str) -> Finding:
+    """What follows from what was seen."""
+    warnings = tuple(remarks(declaration, seen))
+    try:
+        return Finding(declaration, seen, make_plan(declaration, seen, machine), warnings=warnings)
+    except MetalfleetError as refusal:
+        return Finding(declaration, seen, problem=refusal.problem, warnings=warnings)
 
 
 def look(declaration: Declaration, tools: Tools) -> Observation:
@@ -72,6 +78,19 @@ def look(declaration: Declaration, tools: Tools) -> Observation:
     seen = replace(seen, stuck={**seen.stuck, **find_stuck(home, doubtful)})
     used = folders_in_use([home / name for name in doubtful if name not in seen.stuck], tools.commands)
     return replace(seen, in_use=frozenset(int(folder.name) for folder in used))
+
+
+def examined(finding: Finding, tools: Tools) -> Finding:
+    """The finding with a probe, and with what has to be done where that cannot be what the files deserve."""
+    finding = probed(finding, tools)
+    seen, declared = finding.seen, finding.declaration
+    if finding.problem or not finding.probe or finding.probe["ok"] or seen.active is None:
+        return finding
+    verdict = finding.probe["verdict"]
+    if verdict in REBUILT_VERDICTS:  # so that it is worth the time
+        seen = look_closer(seen, declared.home, [seen.active], tools.kind.package_of, everything=True)
+    again = planned(declared, replace(seen, verdict=verdict), tools.machine)
+    return again if again.is_pending else replace(again, probe=finding.probe)
 
 
 def probed(finding: Finding, tools: Tools) -> Finding:

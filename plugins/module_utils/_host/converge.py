@@ -9,12 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import memory
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import apply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import ProbeFailed, Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import all_complete
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import to_remember
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import one_writer
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import (
+    examined,
     probed,
     study,
     tools_for,
@@ -37,7 +40,7 @@ def converge(
 ) -> dict[str, Any]:
     """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments."""
     tools = tools or tools_for(document, Prober(document.places.root, Commands()))
-    findings = [study(declared, tools) for declared in document.environments]
+    findings = [examined(study(declared, tools), tools) for declared in document.environments]
     managed = look_at_python(document, tools.commands)
     warnings: list[str] = []
     if check_mode:
@@ -61,12 +64,20 @@ def carry_out(
     try:
         with one_writer(document.places):
             # Another writer may have been at work until now.
-            done = [repaired(study(declared, tools), tools) for declared in document.environments]
+            done = [repaired(again(finding, tools), tools) for finding in findings]
             warnings = [*prune_archives(document, tools), *remove_surplus(document, tools.commands)]
             return done, replace(managed, carried=DONE), warnings
     except MetalfleetError as refusal:
         refused = [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings]
         return refused, managed, []
+
+
+def again(finding: Finding, tools: Tools) -> Finding:
+    """The finding as it is now; a probe is good for as long as nothing else has changed."""
+    now = study(finding.declaration, tools)
+    if now.is_pending or now.problem or finding.is_pending:
+        return examined(now, tools)
+    return replace(now, probe=finding.probe)
 
 
 def prune_archives(document: Document, tools: Tools) -> list[str]:
@@ -85,7 +96,18 @@ def repaired(finding: Finding, tools: Tools) -> Finding:
     try:
         done = apply(finding.declaration, finding.plan, tools)
     except ProbeFailed as failed:
+        remember(finding, probe_failed=True)
         return replace(finding, problem=failed.problem, probe=failed.probe)
     except MetalfleetError as failure:
         return replace(finding, problem=failure.problem)
+    remember(finding)
     return replace(finding, carried=DONE, probe=done.probe, warnings=(*finding.warnings, *done.warnings))
+
+
+def remember(finding: Finding, *, probe_failed: bool = False) -> None:
+    """Write down what later runs have to know; where that is impossible they know less."""
+    declared, seen = finding.declaration, finding.seen
+    remembered = to_remember(seen, finding.plan, probe_failed=probe_failed)
+    if declared.state != "absent" and remembered != seen.remembered:
+        with suppress(OSError):
+            memory.write(declared.home, remembered)

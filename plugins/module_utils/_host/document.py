@@ -52,13 +52,16 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
     environments = options["environments"]
     refuse_double_names([str(each["name"]) for each in environments])
     shared = {name: options[name] for name in SHARED if options.get(name) is not None}
+    rebuilt = read_rebuilt(options)
     texts = options.get("lock_texts") or {}
+    platform = platform or platform_name()
+    declared = [
+        {**shared, **each, **choose_lock(each, texts, platform), "rebuild": each["name"] in rebuilt}
+        for each in environments
+    ]
     return Document(
         places,
-        tuple(
-            declare({**shared, **each, **choose_lock(each, texts, platform or platform_name())}, places)
-            for each in environments
-        ),
+        tuple(declare(each, places) for each in declared),
         read_network(options),
         options.get("python") or {},
     )
@@ -88,6 +91,19 @@ def refuse_unfit_place(option: str, path: str) -> None:
             evidence=f"It is {path!r}.",
             remedy="Choose another folder.",
         )
+
+
+def read_rebuilt(options: Mapping[str, Any]) -> list[str]:
+    """The environments that are to be rebuilt in this run. Raises MetalfleetError for names that are not declared."""
+    rebuilt, declared = options.get("rebuild") or [], [each["name"] for each in options["environments"]]
+    unknown = [name for name in rebuilt if name not in declared]
+    if unknown:
+        raise MetalfleetError(
+            f"tensorflow_rebuild names {', '.join(unknown)}, which is not declared",
+            evidence=f"Declared are: {', '.join(declared) or 'none'}.",
+            remedy="Give the name of an environment in tensorflow_environments, or several with commas.",
+        )
+    return list(rebuilt)
 
 
 def read_network(options: Mapping[str, Any]) -> Network:

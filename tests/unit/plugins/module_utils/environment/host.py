@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands, Completed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import memory
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
@@ -118,4 +119,4 @@ class Host:
         ).stdout
 
     def generations(self) -> list[str]:
-        return sorted(entry.name for entry in self.declaration.home.iterdir())
+        return sorted({entry.name for entry in self.declaration.home.iterdir()} - memory.FILES)

@@ -282,9 +282,104 @@ class TestRollback:
         with pytest.raises(RefusedError, match=r"no complete generation 9 .*There are: 1, 2"):
             upgraded.converge(state="rolled_back", generation=9)
 
+    def test_what_was_rolled_back_to_outlives_what_was_rolled_back_from(self, upgraded: Host) -> None:
+        upgraded.converge(state="rolled_back")
+        lock = upgraded.declaration.lock + "# newer\n"
+        assert upgraded.converge(lock=lock)["reasons"] == ["lock-changed"]
+        assert upgraded.generations() == ["1", "3"]
+        assert upgraded.converge(state="rolled_back")["reasons"] == ["rolled-back"]
+        assert upgraded.link.readlink().name == "1"
+
+    def test_it_does_so_after_several_upgrades_too(self, upgraded: Host) -> None:
+        upgraded.converge(state="rolled_back", keep=3)
+        for number in range(2):
+            upgraded.converge(lock=upgraded.declaration.lock + "#" * (number + 1) + "\n", keep=3)
+        assert upgraded.generations() == ["1", "3", "4"]
+
+    def test_whoever_goes_forward_again_trusts_it_again(self, upgraded: Host) -> None:
+        upgraded.converge(state="rolled_back")
+        upgraded.converge()
+        upgraded.converge(lock=upgraded.declaration.lock + "# newer\n")
+        assert upgraded.generations() == ["2", "3"]
+
     def test_nothing_to_go_back_to(self, host: Host) -> None:
         with pytest.raises(RefusedError, match="before the newest"):
             host.converge(state="rolled_back")
+
+
+class BrokenProbe:
+    """Says that TensorFlow cannot be used, until a generation with a higher number is probed."""
+
+    def __init__(self, verdict: str, good_from: int = 99) -> None:
+        self.verdict, self.good_from, self.calls = verdict, good_from, 0
+
+    def __call__(self, environment: Path, **_: Any) -> dict[str, Any]:
+        self.calls += 1
+        is_good = int(environment.resolve().name) >= self.good_from
+        verdict = "gpu-ok" if is_good else self.verdict
+        return {"ok": is_good, "verdict": verdict, "duration": 1.0, "macos": "15.5", "text": f"{verdict}."}
+
+
+class TestRebuild:
+    """An environment whose files are as they were built, and that cannot be used all the same."""
+
+    @pytest.fixture
+    def broken(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> Any:
+        def break_it(verdict: str, good_from: int = 99) -> Host:
+            monkeypatch.setattr(host, "probe", BrokenProbe(verdict, good_from))
+            return host
+
+        return break_it
+
+    @pytest.mark.parametrize("verdict", ["import-failed", "crashed"])
+    def test_it_is_rebuilt(self, broken: Any, verdict: str) -> None:
+        host = broken(verdict, good_from=2)
+        assert host.four_runs() == [["probe-failed"], ["probe-failed"], [], []]
+        assert host.generations() == ["1", "2"]
+
+    def test_only_once_if_that_does_not_help(self, broken: Any) -> None:
+        host = broken("import-failed")
+        with pytest.raises(RefusedError, match="did not pass its probe: import-failed"):
+            host.converge()
+        for check_mode in (True, False):
+            found = host.converge(check_mode=check_mode)
+            assert (found["reasons"], found["ok"], found["verdict"]) == ([], False, "import-failed")
+            assert "-e tensorflow_rebuild=tf" in found["warnings"][0]
+        assert host.commands.builds == 2
+        assert host.generations() == ["1"]
+
+    def test_another_failure_is_another_case(self, broken: Any) -> None:
+        with pytest.raises(RefusedError):
+            broken("import-failed").converge()
+        assert broken("crashed", good_from=2).converge()["reasons"] == ["probe-failed"]
+
+    @pytest.mark.parametrize("verdict", ["gpu-missing", "gpu-unusable", "timed-out", "keras-failed"])
+    def test_what_is_not_the_files_fault_is_not_rebuilt(self, broken: Any, verdict: str) -> None:
+        found = broken(verdict).converge()
+        assert (found["reasons"], found["ok"]) == ([], False)
+
+    def test_damage_that_only_hashes_show_comes_first(self, broken: Any) -> None:
+        host = broken("import-failed", good_from=2)
+        rewrite(host.packages / "alpha/__init__.py", b"VERSION = '9.9'\n", same_time=True)
+        assert host.four_runs() == [["file-damaged"], ["file-damaged"], [], []]
+
+    def test_on_drift_report_is_obeyed(self, broken: Any) -> None:
+        host = broken("import-failed")
+        found = host.converge(on_drift="report")
+        assert (found["reasons"], found["plan"], found["ok"]) == (["probe-failed"], [], False)
+        assert host.generations() == ["1"]
+
+    def test_it_can_be_asked_for(self, host: Host) -> None:
+        assert host.converge(check_mode=True, rebuild=True)["reasons"] == ["asked"]
+        assert host.converge(rebuild=True)["reasons"] == ["asked"]
+        assert host.link.readlink().name == "2"
+        assert host.converge()["reasons"] == []
+
+    def test_a_memory_that_is_damaged_is_none(self, host: Host) -> None:
+        (host.declaration.home / "metalfleet-memory.json").write_text('{"left": 3}')
+        assert host.four_runs() == [[], [], [], []]
+        host.converge(state="absent")
+        assert not host.declaration.home.exists()
 
 
 class TestBuild:
@@ -520,11 +615,10 @@ class TestKeeping:
             raise PermissionError(13, "Permission denied", str(path / "lib"))
 
         self.change_lock(host, 1)
-        (host.packages / "alpha/__init__.py").unlink()
         monkeypatch.setattr(safety, "remove_tree", remove)
         monkeypatch.setattr(apply, "switch", lambda link, generation, _: (link.unlink(), link.symlink_to(generation)))
-        done = host.converge(lock=host.declaration.lock + "#\n")
-        assert done["reasons"] == ["file-missing"]
+        done = host.converge(lock=host.declaration.lock + "# newer\n")
+        assert done["reasons"] == ["lock-changed"]
         assert re.search(r"/1 is not needed any more, but user \d+ cannot remove it .*sudo rm -rf", done["warnings"][0])
         assert host.imports() == "1.0 2.0\n"
 

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A generation holds what its lock's wheels and we have put there, and nothing else; what others put there is theirs."""
+"""A generation holds what its lock's wheels and we put there, and nothing else; what others put there is theirs."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
+import py_compile
 import shutil
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -82,14 +86,12 @@ class TestHostileWheels:
         refused(host, evil, words=r"The wheels of alpha and evil bring .*which are one file on most Macs")
 
     def test_another_packages_compiled_python_is_never_run(self, host: Host) -> None:
-        import py_compile
-
         source = host.folder / "evil.py"
         source.write_text("VERSION = 'evil'\n")
-        compiled = Path(
-            py_compile.compile(str(source), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-        )
-        name = f"alpha/__pycache__/__init__.{compiled.name.split('.')[1]}.pyc"
+        compiled = host.folder / "evil.pyc"
+        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(str(source), str(compiled), invalidation_mode=unchecked)
+        name = f"alpha/__pycache__/__init__.{sys.implementation.cache_tag}.pyc"
         evil = make_wheel(host.wheels, "evil", files={"evil/__init__.py": b"", name: compiled.read_bytes()})
         host.converge(lock=host.declaration.lock + lock_of(evil))
         assert host.imports() == "1.0 2.0\n"
@@ -104,9 +106,6 @@ class TestHostileWheels:
         assert host.converge(lock=host.declaration.lock + lock_of(*wheels), check_mode=True)["reasons"] == []
 
     def test_a_record_with_better_digests_is_understood(self, host: Host) -> None:
-        import base64
-        import hashlib
-
         data = b"VERSION = '1.0'\n"
         digest = base64.urlsafe_b64encode(hashlib.sha512(data).digest()).rstrip(b"=").decode()
         good = rewritten(
@@ -211,7 +210,7 @@ class TestOddEntries:
                 raise PermissionError(13, "Permission denied", "alpha")
             return real(path, *arguments, **more)
 
-        monkeypatch.setattr(files.os, "open", closed)
+        monkeypatch.setattr(os, "open", closed)
         found = host.converge(check_mode=True)
         assert found["reasons"] == ["permissions-changed"]
         assert "alpha (it cannot be looked into)" in found["plan"][0]["evidence"]
@@ -240,6 +239,11 @@ class TestUsersFiles:
         assert len(list(kept.rglob("project*/__init__.py"))) == 10
         assert "0.ipynb" in said[0]
         assert str(kept) in said[0]
+
+    def test_an_edited_file_of_a_package_is_kept_too(self, host: Host) -> None:
+        (host.packages / "alpha/__init__.py").write_text("VERSION = 'mine'\n")
+        host.converge(keep=1)
+        assert [path.read_text() for path in host.places.set_aside.rglob("__init__.py")] == ["VERSION = 'mine'\n"]
 
     def test_nothing_of_ours_is_kept(self, host: Host) -> None:
         host.imports()
