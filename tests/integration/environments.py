@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MANY = 400  # files, so that a build lasts long enough to be disturbed
 
+SAID = r"was moved to|cannot remove it"
+"""Warnings of ours, of what is a user's."""
 HOME = f"{ROOT}/environments/tf"
 LINK = f"{LINKS}/tf"
 PLACES = (
@@ -135,7 +137,11 @@ def run_playbook(environments: Iterable[SmallEnvironment], *arguments: str) -> R
         declared.flush()
         limit = ["--limit", ",".join(options)]
         return on_fleet(
-            fleet, PLAYBOOKS / "environment.yml", "-v", "-i", declared.name, *limit, *arguments, check=False
+            fleet,
+            PLAYBOOKS / "environment.yml",
+            *("-v", "-i", declared.name, *limit, *arguments),
+            check=False,
+            warns=SAID,
         )
 
 

@@ -27,7 +27,9 @@ OF_ONE_RUN = ("tensorflow_name", "tensorflow_rebuild", "tensorflow_generation", 
 """Variables that belong to one run by nature: users give them with -e. All others they set in the inventory."""
 
 
-def on_fleet(fleet: Fleet, name: Path, *arguments: str | Path, check: bool = True, **variables: Any) -> Result:
+def on_fleet(
+    fleet: Fleet, name: Path, *arguments: str | Path, check: bool = True, warns: str = "", **variables: Any
+) -> Result:
     """Run a playbook against the simulated Macs of a fleet that are up, with variables set as users set them."""
     environment = {
         "SIMULATED_MAC_FLEET": fleet.name,
@@ -39,7 +41,9 @@ def on_fleet(fleet: Fleet, name: Path, *arguments: str | Path, check: bool = Tru
     with tempfile.TemporaryDirectory() as folder:
         declared = Path(folder, "declared.json")
         declared.write_text(json.dumps({"macs": {"vars": variables}}))
-        return playbook("-i", INVENTORY, "-i", declared, name, *arguments, *extra, check=check, env=environment)
+        return playbook(
+            "-i", INVENTORY, "-i", declared, name, *arguments, *extra, check=check, env=environment, warns=warns
+        )
 
 
 def on(mac: Mac, name: Path, *arguments: str | Path, check: bool = True, **variables: Any) -> Result:

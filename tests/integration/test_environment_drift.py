@@ -60,6 +60,30 @@ DRIFTS = {
         ["file-missing"],
     ),
     "intel-library": Drift("cp wheels/intel.so $packages/alpha/native.so", ["wrong-architecture"]),
+    "edited-unnoticed": Drift(
+        "cd $link; touch -r pyvenv.cfg old; sed -i 's/packages = false/packages = true /' pyvenv.cfg; "
+        "touch -r old pyvenv.cfg; rm old",
+        ["startup-file"],
+    ),
+    "script-edited-unnoticed": Drift(
+        "cd $link/bin; touch -r activate old; sed -i s/VIRTUAL/virtual/ activate; touch -r old activate; rm old",
+        ["file-damaged"],
+    ),
+    "finder": Drift("echo Bud1 | tee $link/.DS_Store $home/.DS_Store > $packages/alpha/.DS_Store", [], [".DS_Store", "1"]),
+    # Odd entries, modes and owners
+    "fifo": Drift("mkfifo $packages/pipe", ["package-extra"]),
+    "fifo-for-a-file": Drift("rm $packages/alpha/part7.py; mkfifo $packages/alpha/part7.py", ["file-damaged"]),
+    "link-to-a-fifo": Drift(
+        "mkfifo pipe; rm $packages/alpha/part7.py; ln -s ~/pipe $packages/alpha/part7.py", ["file-damaged"]
+    ),
+    "not-utf-8": Drift("touch \"$packages/$(printf 'caf\\351.py')\"", ["package-extra"]),
+    "closed-folder": Drift("chmod 000 $packages/alpha", ["permissions-changed"]),
+    "closed-file": Drift("chmod 000 $packages/alpha/native.so", ["permissions-changed"]),
+    "closed-top": Drift("chmod 000 $home/1", ["unfinished"], ["2"]),
+    "private": Drift("chmod 600 $packages/alpha/part7.py", ["permissions-changed"]),
+    "world-writable": Drift("chmod -R a+w $packages/alpha $link/bin/", ["permissions-changed"]),
+    "of-root": Drift("sudo chown -R root $home/1", ["permissions-changed"]),
+    "compiled-by-root": Drift("cd $packages; sudo mkdir -p alpha/__pycache__ && sudo touch $_/x.pyc", [], ["1"]),
     # What Python runs or loads on its own
     "pth": Drift("echo 'import os' > $packages/evil.pth", ["startup-file"]),
     "sitecustomize": Drift("touch $packages/sitecustomize.py", ["startup-file"]),
@@ -86,6 +110,7 @@ DRIFTS = {
         "mkdir .virtualenvs/.tf.new; echo mine > .virtualenvs/.tf.new/work; rm $packages/alpha/part7.py",
         ["file-missing"],
     ),
+    "notebook": Drift("mkdir $link/work; echo mine > $link/work/notes.ipynb", ["package-extra"]),
     "copied": Drift("cp -R $home/1 $home/5; ln -sfn $home/5 $link", ["unfinished"], ["1"]),
     "renamed": Drift("mv $home/1 $home/5; ln -sfn $home/5 $link", ["unfinished"], ["6"]),
     "backup": Drift("mkdir $home/1-backup; echo mine > $home/1-backup/work", ["unfinished"], ["1"]),
@@ -167,6 +192,7 @@ def test_each_drift_is_found_and_repaired(repaired: dict[str, Repaired], name: s
         ("link-elsewhere", "cat mine/work"),
         ("link-being-made", "cat $root/set-aside/*/work"),
         ("backup", "cat $root/set-aside/*/work"),
+        ("notebook", "cat $home/1/work/notes.ipynb"),
     ],
 )
 def test_what_is_a_users_own_is_kept(repaired: dict[str, Repaired], name: str, command: str) -> None:

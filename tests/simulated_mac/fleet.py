@@ -97,7 +97,12 @@ class Mac:
         """Run a shell line as the host's user, over SSH. ``check`` raises ``CalledProcessError`` if it fails."""
         line = self.ssh(command)
         result = subprocess.run(line, capture_output=True, check=False, input=input)
-        said = subprocess.CompletedProcess(line, result.returncode, result.stdout.decode(), result.stderr.decode())
+        said = subprocess.CompletedProcess(
+            line,
+            result.returncode,
+            result.stdout.decode(errors="surrogateescape"),
+            result.stderr.decode(errors="replace"),
+        )
         if check:
             said.check_returncode()
         return said
