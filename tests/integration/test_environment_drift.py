@@ -69,7 +69,7 @@ DRIFTS = {
         "cd $link/bin; touch -r activate old; sed -i s/VIRTUAL/virtual/ activate; touch -r old activate; rm old",
         ["file-damaged"],
     ),
-    "finder": Drift("echo Bud1 | tee $link/.DS_Store $home/.DS_Store > $packages/alpha/.DS_Store", [], [".DS_Store", "1"]),
+    "finder": Drift("cd $home; echo Bud1 | tee .DS_Store 1/.DS_Store > $packages/.DS_Store", [], [".DS_Store", "1"]),
     # Odd entries, modes and owners
     "fifo": Drift("mkfifo $packages/pipe", ["package-extra"]),
     "fifo-for-a-file": Drift("rm $packages/alpha/part7.py; mkfifo $packages/alpha/part7.py", ["file-damaged"]),
