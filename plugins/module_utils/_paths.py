@@ -96,6 +96,12 @@ def open_regular(path: AnyPath) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
+def read_regular(path: AnyPath) -> bytes:
+    """The content of a regular file. Raises OSError where there is none."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def head_of_file(path: AnyPath, size: int) -> bytes:
     """At most `size` bytes from the beginning of a regular file. Raises OSError where there is none."""
     with open_regular(path) as file:

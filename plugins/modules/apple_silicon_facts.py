@@ -359,11 +359,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect, unmet_requirement
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import FACTS
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
 def main() -> None:
     """Collect the facts and, where asked, insist on Apple Silicon."""
     module = AnsibleModule(FACTS, supports_check_mode=True)
+    end_watchdog()
     options = module.params
     facts = collect(Commands(), home=Path.home(), roots=options["roots"], full=options["gather"] == "full")
     reason = unmet_requirement(facts) if options["require"] == "apple_silicon" else None

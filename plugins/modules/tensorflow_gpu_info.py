@@ -222,11 +222,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.colle
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PROBE
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import usual_gpu
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
 def main() -> None:
     """Probe the environment and return what was found."""
     module = AnsibleModule(PROBE, supports_check_mode=True)
+    end_watchdog()
     options = module.params
     facts = collect(Commands(), home=Path.home())
     try:

@@ -9,7 +9,6 @@ that the task really runs as.
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from contextlib import suppress
 from copy import deepcopy
@@ -23,6 +22,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import variables
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._spelling import find_slip
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import (
+    NO_ANSWER,
+    NO_PYTHON,
+    NOTHING,
+    SECONDS_TO_LOOK,
+    start,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +37,6 @@ if TYPE_CHECKING:
 
 STAND_IN = "/metalfleet/managed/python3"
 """What Ansible is told that the interpreter is. Ansible quotes it, so that a home could not be named: see `start`."""
-NO_PYTHON, NOTHING = "metalfleet: no managed Python", "metalfleet: nothing of ours"
 SHIMS = ("/usr/bin/python3", "/usr/bin/python", "python3", "python")
 NOT_SET = "/set/ansible_python_interpreter"
 """What our ansible.cfg says, so that nothing is discovered."""
@@ -64,6 +69,8 @@ class EndedBadly:
     @property
     def text(self) -> str:
         """For people."""
+        if NO_ANSWER in self.words:
+            return f"The managed Python gave no answer within {SECONDS_TO_LOOK} s and was ended"
         words = f" and said: {self.words}" if self.words else " and said nothing"
         return f"The managed Python ended with status {self.status}{words}"
 
@@ -170,7 +177,7 @@ class FleetAction(ActionBase):
 
     def ask(self, module: str, options: dict[str, Any], task_vars: Mapping[str, Any]) -> Answer:
         """Run a module by the managed Python, in one remote command."""
-        self._start = start(self._root(options, task_vars))
+        self._managed_root = self._root(options, task_vars)
         self._said: Mapping[str, Any] = {}
         result = self._run_by(STAND_IN, module, options, task_vars)
         if "module_stdout" not in result:
@@ -199,9 +206,8 @@ class FleetAction(ActionBase):
         """As Ansible does it; where the interpreter's stand-in is to be started, start the managed Python instead."""
         if STAND_IN not in cmd:
             return dict(super()._low_level_execute_command(cmd, *args, **kwargs))
-        # Whoever is sent a module and does not read it breaks the pipe, which Ansible takes for a lost connection.
-        read_all = "/bin/cat >/dev/null; " if kwargs.get("in_data") else ""
-        command = self._start.replace(READ_ALL, read_all) + cmd.replace(STAND_IN, '"$python" -I')
+        managed = cmd.replace(STAND_IN, '"$python" -I -S')
+        command = start(self._managed_root, managed, reads=bool(kwargs.get("in_data")))
         self._said = super()._low_level_execute_command(command, *args, **kwargs)
         return {**self._said, "stdout": last_object(str(self._said.get("stdout") or ""))}
 
@@ -231,23 +237,6 @@ class ModuleAction(FleetAction):
         if own.startswith("/") and own not in (*SHIMS, NOT_SET):
             return self._run_by(own, self.module, options, task_vars)
         raise NoPythonYet
-
-
-READ_ALL = "@read-all@"
-
-
-def start(root: str) -> str:
-    """Shell text that sets `python` to the managed one below a root folder, or says that there is none, and ends.
-
-    A leading "~" is the home of the user that this shell runs as. With -I what is in PYTHON* does not count.
-    """
-    folder = '"$HOME"' + shlex.quote(root[1:]) if root.startswith("~") else shlex.quote(root)
-    return (
-        f'root={folder}; python="$root/bin/python3"; '
-        # A pipe can be executable, too, and would be waited for.
-        f'{{ [ -f "$python" ] && [ -x "$python" ]; }} || {{ {READ_ALL}echo "{NO_PYTHON} $(/usr/bin/uname -sm)" >&2; '
-        f'set -- "$root"/environments/*; [ -e "$1" ] || echo {shlex.quote(NOTHING)} >&2; exit 127; }}; '
-    )
 
 
 def last_object(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
 MARK = "metalfleet"
@@ -36,7 +37,7 @@ def kernel_text(name: str, link: Path) -> str:
 def read_kernel(name: str) -> str | None:
     """The specification that is there; None if there is none."""
     try:
-        return kernel_path(name).read_text(encoding="utf-8", errors="replace")
+        return read_regular(kernel_path(name)).decode(errors="replace")
     except OSError:
         return None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, open_regular, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, read_regular, sha256_of
 
 NAME = "metalfleet-manifest.json"
 FILES = "metalfleet-files.json"
@@ -122,8 +122,7 @@ def read(generation: Path) -> Manifest | None:
 def read_wherever(folder: Path) -> Manifest | None:
     """The same of a folder that may have been moved or copied since it was built."""
     try:
-        with open_regular(folder / NAME) as file:
-            digest, body = file.read().split(b"\n", 1)
+        digest, body = read_regular(folder / NAME).split(b"\n", 1)
         if digest.decode() != _digest(body):
             return None
         head, tree = body.split(b"\n")
@@ -137,8 +136,7 @@ def read_wherever(folder: Path) -> Manifest | None:
 def read_digests(generation: Path, manifest: Manifest) -> dict[str, str]:
     """SHA-256 of every file by its path; nothing, if what says so is not as it was written."""
     try:
-        with open_regular(generation / FILES) as file:
-            owned_json = file.read()
+        owned_json = read_regular(generation / FILES)
         if _digest(owned_json) != manifest.files_sha256:
             return {}
         owned: Owned = json.loads(owned_json)

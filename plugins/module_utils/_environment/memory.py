@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import open_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 
 NAME = "metalfleet-memory.json"
 FILES = frozenset({NAME, f"{NAME}.new"})
@@ -28,8 +28,8 @@ class Memory:
 
 def read(home: Path) -> Memory:
     """What is remembered; nothing, if it is missing or damaged, for that costs no more than a rebuild in vain."""
-    with suppress(OSError, ValueError, KeyError, TypeError), open_regular(home / NAME) as file:
-        data = json.load(file)
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        data = json.loads(read_regular(home / NAME))
         return Memory(frozenset(map(int, data["left"])), tuple(map(str, data["in_vain"])))
     return Memory()
 

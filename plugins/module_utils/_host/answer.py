@@ -32,16 +32,18 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probin
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
 def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
     """The report of a host on which nothing is changed."""
     prober = Prober(document.places.root, Commands())
     tools = tools or tools_for(document, prober)
-    findings = [examined(study(declared, tools), tools) for declared in document.environments]
-    return make_report(
-        findings, platform=platform_name(), managed=look_at_python(document, tools.commands), facts=prober.facts
-    )
+    studied = [study(declared, tools) for declared in document.environments]
+    managed = look_at_python(document, tools.commands)
+    end_watchdog()
+    findings = [examined(finding, tools) for finding in studied]
+    return make_report(findings, platform=platform_name(), managed=managed, facts=prober.facts)
 
 
 def tools_for(document: Document, prober: Prober) -> Tools:

@@ -33,6 +33,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report
     make_report,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
 def converge(
@@ -40,8 +41,10 @@ def converge(
 ) -> dict[str, Any]:
     """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments."""
     tools = tools or tools_for(document, Prober(document.places.root, Commands()))
-    findings = [examined(study(declared, tools), tools) for declared in document.environments]
+    studied = [study(declared, tools) for declared in document.environments]
     managed = look_at_python(document, tools.commands)
+    end_watchdog()
+    findings = [examined(finding, tools) for finding in studied]
     warnings: list[str] = []
     if check_mode:
         findings = [replace(finding, carried=FORESEEN) for finding in findings]

@@ -30,18 +30,16 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheel
     uv_arguments,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import open_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
 TO_START = 120.0  # seconds for what starts an interpreter, and does nothing else
-TO_INSTALL = 1800.0  # seconds for unpacking on the slowest disk
+TO_INSTALL = 600.0  # seconds for unpacking on the slowest disk
 WHEELS = "metalfleet-wheels.txt"
 """In a generation: the wheels that it was installed from."""
 CACHE = ".uv"
-UV_LOCK = ".lock"
-"""With which uv keeps other processes of its own away."""
 _METADATA = re.compile(r"lib/python3\.\d+/site-packages/([^/]+\.dist-info)/METADATA")
 
 
@@ -108,7 +106,6 @@ class Venv:
         cache = generation / CACHE
         self._commands.run([str(self._uv), "--quiet", *arguments], timeout=timeout, env=variables(cache))
         shutil.rmtree(cache)
-        (generation / UV_LOCK).unlink(missing_ok=True)
 
 
 def variables(cache: Path) -> dict[str, str]:
@@ -149,8 +146,7 @@ def recorded(generation: Path, record: Path, name: str, version: str) -> Iterato
 def read_record(record: Path, distribution: str) -> dict[str, str]:
     """Digest by path. Raises MetalfleetError."""
     try:
-        with open_regular(record) as file:
-            return parse_record(file.read().decode())
+        return parse_record(read_regular(record).decode())
     except (OSError, ValueError) as error:
         raise MetalfleetError(
             f"{distribution} was installed without a RECORD that can be read",

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching, read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import target_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _interpreters(root: Path) -> Iterator[str]:
         yield str(generation / "bin" / "python")
         with suppress(OSError, ValueError, LookupError, TypeError):
             # The first line is its digest, the second identifies it, what follows are its files.
-            head = (generation / MANIFEST).read_bytes().split(b"\n", 2)[1]
+            head = read_regular(generation / MANIFEST).split(b"\n", 2)[1]
             yield str(json.loads(head)["interpreter"]["path"])
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import version_in_header
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PIN_OPTIONS
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file, read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import difference
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def target_of(entry: Path) -> str:
     with suppress(OSError):
         if entry.is_symlink():
             return str(entry.parent / entry.readlink())
-        lines = entry.read_bytes()[:STARTER_SIZE].decode(errors="replace").splitlines()
+        lines = head_of_file(entry, STARTER_SIZE).decode(errors="replace").splitlines()
         if len(lines) > 1 and lines[1].startswith("# /"):
             return lines[1][2:]
     return str(entry) if os.path.lexists(entry) else ""
@@ -158,5 +159,5 @@ def _version(python: str) -> str:
     real = Path(os.path.realpath(python))
     for header in sorted(real.parent.parent.glob("include/python3.*/patchlevel.h")):
         with suppress(OSError):
-            return version_in_header(header.read_text(encoding="utf-8", errors="replace")) or ""
+            return version_in_header(read_regular(header).decode(errors="replace")) or ""
     return ""

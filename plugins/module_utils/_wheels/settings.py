@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import site
 import sys
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -42,7 +43,11 @@ class Network:
 
 
 def default_index() -> str:
-    """The index that pip asks where nobody says another. Every Python that makes environments has pip."""
+    """The index that pip asks where nobody says another. Every Python that makes environments has pip.
+
+    Our own processes start without the site-packages that it is in.
+    """
+    sys.path.extend(folder for folder in site.getsitepackages() if folder not in sys.path)
     return str(import_module("pip._internal.models.index").PyPI.simple_url)
 
 

@@ -144,7 +144,7 @@ judge() {
 describe_links() {
     if [ -e "$root/bin/python3" ] || [ -L "$root/bin/python3" ]; then
         interpreter=$(readlink "$root/bin/python3") ||
-            interpreter=$(sed -n '2s/^# //p' "$root/bin/python3" 2>/dev/null | grep '^/') ||
+            interpreter=$([ -f "$root/bin/python3" ] && sed -n '2s/^# //p' "$root/bin/python3" 2>/dev/null | grep '^/') ||
             interpreter=$root/bin/python3
         judged=$(judge "$interpreter")
         printf 'interpreter=%s\ninterpreter_judged=%s\n' "$interpreter" "$judged"

@@ -78,7 +78,7 @@ def place(new: Path, python: Path) -> None:
     """Move an unpacked folder to where `python` is in it; a broken one goes to where the new one was, to be removed."""
     home = python.parents[1]
     with sole_writer(home.parent):
-        if said(python, "-I", "-c", "print(1)") == "1" and is_whole(home):
+        if is_whole(home) and said(python, "-I", "-c", "print(1)") == "1":
             return  # another run was faster
         intact("record", new)
         move_away(home, new.with_name("replaced"))
@@ -105,7 +105,7 @@ def install_uv(folder: Path, version: str) -> Path:
     """Install uv, checked by hash, into a folder of its own; returns the program's path."""
     home = folder / version
     program = home / "bin" / "uv"
-    if said(program, "--version").split()[:2] == ["uv", version] and is_whole(home):
+    if is_whole(home) and said(program, "--version").split()[:2] == ["uv", version]:
         return program
     work = Path(tempfile.mkdtemp(prefix=f".new.{os.getpid()}.", dir=folder))
     try:
@@ -237,8 +237,18 @@ def move_away(home: Path, replaced: Path) -> None:
     """Make room for an installation: one of ours goes to `replaced`, to be removed; anything else is set aside."""
     if (home / RECORD).exists():
         home.rename(replaced)
+        let_be_removed(replaced)
     elif os.path.lexists(home):
         set_aside(home)
+
+
+def let_be_removed(top: Path) -> None:
+    """Give ourselves back what somebody has taken from us: a folder that is closed cannot be removed."""
+    for folder, names, _ in os.walk(top):
+        for path in (Path(folder, name) for name in names):
+            with suppress(PermissionError):  # another user's; whoever removes it says so
+                if not path.is_symlink():
+                    path.chmod(0o755)
 
 
 def set_aside(entry: Path) -> None:

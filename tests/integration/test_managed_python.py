@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The managed Python and uv are kept in order as environments are: each damage on a Mac of its own, in four runs.
+
+Check must say it without failing, and change nothing; the real run repairs it, and the next two find nothing to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.ansible_runner import Result
+from tests.integration.environments import PLACES, SAID, SmallWheels
+from tests.integration.hosts import HOME, SETUP, listing, on_fleet, said
+from tests.simulated_mac.fleet import Fleet, Mac
+
+SPY = "echo ran >> $HOME/spy"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A shell line that makes it, which also knows the managed Python's folder as $python, and what is said of it."""
+
+    made_by: str
+    says: str
+
+
+DAMAGES = {
+    "nothing": Damage("true", ""),
+    # The standard library
+    "needed-by-us": Damage("rm -r $python/lib/python3*/json", "No module named 'json'"),
+    "needed-by-every-start": Damage("rm -r $python/lib/python3*/encodings", "No module named 'encodings'"),
+    "needed-by-others": Damage("rm -r $python/lib/python3*/asyncio", "interpreter-damaged"),
+    "syntax": Damage("echo syntax error >> $python/lib/python3*/statistics.py", "interpreter-damaged"),
+    "closed": Damage("chmod 000 $python/lib/python3*/statistics.py", "interpreter-damaged"),
+    "closed-folder": Damage("chmod 000 $python/lib/python3*/asyncio", "interpreter-damaged"),
+    "fifo": Damage("cd $python/lib/python3*; rm statistics.py; mkfifo statistics.py", "interpreter-damaged"),
+    "startup-module": Damage("echo 'mine = 1' > $(echo $python/lib/python3*)/sitecustomize.py", "startup-file"),
+    # Programs
+    "link-is-a-folder": Damage(
+        "cd $root/bin; rm python3; mkdir python3; echo mine > python3/work", "managed Python is missing"
+    ),
+    "link-is-a-fifo": Damage("cd $root/bin; rm python3; mkfifo python3", "managed Python is missing"),
+    "link-gone": Damage("rm $root/bin/python3", "managed Python is missing"),
+    "not-executable": Damage("chmod -x $python/bin/python3.*", "managed Python is missing"),
+    "python-cut": Damage("cd $python/bin; head -c 1000 python3.?? > cut; cat cut > python3.??; rm cut", "interpreter"),
+    "python-hangs": Damage(
+        "cd $root/bin; rm python3; printf '#!/bin/sh\\nexec sleep 5000\\n' > python3; chmod +x python3",
+        "no answer within 60 s",
+    ),
+    "uv-empty": Damage(": > $root/uv/*/bin/uv", "uv"),
+    "uv-gone": Damage("rm -r $root/uv", "uv"),
+    "uv-is-another-program": Damage(f"printf '#!/bin/sh\\n{SPY}\\n' > $root/uv/*/bin/uv", "uv"),
+    "record-gone": Damage("rm $python/metalfleet-files.txt", "interpreter-damaged"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A host that was damaged, and what each of the four runs said and left behind."""
+
+    mac: Mac
+    runs: list[Result]
+    seen: list[set[str]]
+    """Every file of the user's home: at first, after the check, before the last check, and after it."""
+
+    def changed(self) -> list[int]:
+        """Changed tasks of each run."""
+        return [run.recap[self.mac.name]["changed"] for run in self.runs]
+
+
+def declare(wheels: SmallWheels) -> dict[str, Any]:
+    environment = {"name": "tf", "lock": wheels.lock, "gpu_check": "none"}
+    return {"tensorflow_environments": [environment], "tensorflow_wheels": f"{HOME}/wheels", "tensorflow_free_mb": 10}
+
+
+@pytest.fixture(scope="module")
+def repaired(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> Iterator[dict[str, Repaired]]:
+    """All damages, each on its Mac, after check, real, again, and again in check."""
+    macs = fleet.up({f"python-{name}": f"m1-fresh@{small_template}" for name in DAMAGES})
+    for name, damage in DAMAGES.items():
+        said(
+            macs[f"python-{name}"], f"{PLACES} python=$(echo $HOME/.local/share/metalfleet/python/*); {damage.made_by}"
+        )
+
+    def look() -> dict[str, set[str]]:
+        return {name: listing(mac, HOME) for name, mac in macs.items()}
+
+    def run(*arguments: str) -> Result:
+        limit = ["--limit", ",".join(macs)]
+        return on_fleet(fleet, SETUP, *limit, *arguments, check=False, warns=SAID, **declare(small_wheels))
+
+    looks, runs = [look()], [run("--check")]
+    looks += [look()]
+    runs += [run(), run()]
+    looks += [look()]
+    runs += [run("--check")]
+    looks += [look()]
+    yield {name: Repaired(macs[f"python-{name}"], runs, [seen[f"python-{name}"] for seen in looks]) for name in DAMAGES}
+    for mac in macs.values():
+        mac.delete()
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGES.items(), ids=DAMAGES)
+def test_each_damage_is_found_and_repaired(repaired: dict[str, Repaired], name: str, damage: Damage) -> None:
+    host = repaired[name]
+    assert [run.recap[host.mac.name]["failed"] for run in host.runs] == [0, 0, 0, 0], host.runs[1].output
+    assert [run.recap[host.mac.name]["unreachable"] for run in host.runs] == [0, 0, 0, 0]
+    changed = host.changed()
+    assert [count > 0 for count in changed] == [bool(damage.says)] * 2 + [False, False]
+    assert re.search(rf"\[{host.mac.name}\](?:(?!\n\w+: \[).)*{damage.says}", host.runs[0].output, re.DOTALL)
+    first, after_check, before_last_check, last = host.seen
+    assert first ^ after_check == set()
+    assert before_last_check ^ last == set()
+    assert said(host.mac, f"{PLACES}; $root/bin/python3 -I -c 'import asyncio, json, statistics; print(1)'") == "1\n"
+    assert said(host.mac, f"{PLACES}; $root/bin/uv --version").startswith("uv ")
+    assert said(host.mac, f"{PLACES}; $link/bin/python -I -c 'import alpha, asyncio, statistics; print(2)'") == "2\n"
+    assert said(host.mac, "pgrep -f '[s]leep 5000' || true") == ""
+    assert host.mac.shim_calls() == []
+
+
+def test_nothing_that_another_put_there_was_run(repaired: dict[str, Repaired]) -> None:
+    assert said(repaired["uv-is-another-program"].mac, "cat spy 2>/dev/null || true") == ""
+
+
+def test_what_was_in_the_way_is_kept(repaired: dict[str, Repaired]) -> None:
+    kept = said(repaired["link-is-a-folder"].mac, f"{PLACES}; cat $root/set-aside/*/work")
+    assert kept == "mine\n"
