@@ -15,6 +15,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 DEFAULT_ROOT = "~/.local/share/metalfleet"
 DEFAULT_LINKS = "~/.virtualenvs"
 
+OUR_FOLDERS = frozenset({"bin", "environments", "python", "set-aside", "uv", "wheels"})
+"""Names in the root folder."""
+
 READ_OTHERWISE = re.compile(r"""[\x00-\x1f\x7f!$*?\[\]:;"'`\\|&<>]""")
 """Characters that a shell, a pattern or a list of folders gives a meaning to."""
 

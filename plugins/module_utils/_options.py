@@ -108,7 +108,7 @@ DOCUMENT: Spec = {
         "options": {**ENVIRONMENT, "lock_digests": {"type": "dict", "default": {}}},
     },
     "python": {"type": "dict", "default": {}},
-    "lock_texts": {"type": "dict", "default": {}},
+    "lock_texts": {"type": "dict", "default": {}, "no_log": True},
     **SENT,
 }
 """What they are handed on the host: the same as their actions send it, with the locks and what is pinned."""
@@ -129,6 +129,8 @@ PROBE: Spec = {
 """What tensorflow_gpu_info takes."""
 
 PLAYBOOK_VARIABLES = ("tensorflow_hosts", "tensorflow_name", "tensorflow_generation")
+"""What playbooks take beside the roles' variables."""
+OF_ONE_RUN = (*PLAYBOOK_VARIABLES, "tensorflow_rebuild")
 """What is of one run by nature, given with -e."""
 
 

@@ -20,7 +20,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import variables
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import OF_ONE_RUN, variables
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._misfits import find_misfits
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._spelling import find_slip
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import (
     NO_ANSWER,
@@ -31,7 +32,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start impor
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import Spec
 
@@ -40,6 +41,7 @@ STAND_IN = "/metalfleet/managed/python3"
 SHIMS = ("/usr/bin/python3", "/usr/bin/python", "python3", "python")
 NOT_SET = "/set/ansible_python_interpreter"
 """What our ansible.cfg says, so that nothing is discovered."""
+ALL_OPTIONS = "All options: ansible-doc -t role metalfleet.tensorflow.tensorflow"
 LAST_WORDS = 1500  # characters of what a host said
 
 
@@ -107,6 +109,7 @@ class FleetAction(ActionBase):
         known = task_vars or {}
         try:
             self._refuse_slips(known)
+            self._refuse_lasting(known)
             self._refuse_shim()
             options = self._checked_options()
             self._refuse_home_of_root(options)
@@ -119,14 +122,14 @@ class FleetAction(ActionBase):
     def _checked_options(self) -> dict[str, Any]:
         """The task's options with their defaults, of the types that the spec names."""
         given = self._task.args.copy()
-        numbers = list(find_floats(given, self.spec))
-        if numbers:
-            raise MetalfleetError("; ".join(numbers), remedy='Put it between quotes, such as "3.10".')
+        misfits = list(find_misfits(given, self.spec))
+        if misfits:
+            raise MetalfleetError("The declaration is not valid: " + "; ".join(misfits), remedy=ALL_OPTIONS)
         checked = ArgumentSpecValidator(with_paths_as_written(self.spec)).validate(given)
         if checked.error_messages:
             raise MetalfleetError(
                 "The declaration is not valid: " + "; ".join(dict.fromkeys(checked.error_messages)),
-                remedy="All options: ansible-doc -t role metalfleet.tensorflow.tensorflow",
+                remedy=ALL_OPTIONS,
             )
         return dict(checked.validated_parameters)
 
@@ -138,6 +141,19 @@ class FleetAction(ActionBase):
                 f"The variable {slip[0]} is set, but no playbook or role of this collection takes it. Probably "
                 f"{slip[1]} is meant",
                 remedy=f"Write {slip[1]} where {slip[0]} is set, or give it a name that is less similar.",
+            )
+
+    def _refuse_lasting(self, task_vars: Mapping[str, Any]) -> None:
+        """What is of one run by nature must not be in an inventory, where it would be done in every run."""
+        given = [name for name in OF_ONE_RUN if task_vars.get(name)]
+        if not given:
+            return
+        host = task_vars["hostvars"].raw_get(task_vars["inventory_hostname"])
+        lasting = [name for name in given if host.get(name) and name not in load_extra_vars(self._loader)]
+        if lasting:
+            raise MetalfleetError(
+                f"{lasting[0]} is set in the inventory, but it is meant for one run",
+                remedy=f"Remove it there, and give it with -e {lasting[0]}=... to the run that needs it.",
             )
 
     def _refuse_shim(self) -> None:
@@ -263,14 +279,3 @@ def with_paths_as_written(spec: Spec) -> Spec:
         }
         for name, option in spec.items()
     }
-
-
-def find_floats(given: Any, spec: Spec, where: str = "") -> Iterator[str]:
-    """What is said of each number with a point where a text is wanted: YAML has made 3.1 of 3.10 already."""
-    for name, value in given.items() if isinstance(given, dict) else ():
-        option = spec.get(name, {})
-        if isinstance(value, float) and option.get("type") in ("str", "path"):
-            yield f"{where}{name} is the number {value}, not a text"
-        elements = value if isinstance(value, list) else [value]
-        for element in elements if option.get("options") else ():
-            yield from find_floats(element, option["options"], "native_python_" if name == "python" else f"{name}: ")

@@ -29,6 +29,15 @@ def find_slip(names: Iterable[str], known: Iterable[str]) -> tuple[str, str] | N
     return None
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is at most two letters away, if there is one."""
+    return min(
+        (each for each in known if distance(name, each) <= MOST_SLIPS),
+        key=lambda each: distance(name, each),
+        default=None,
+    )
+
+
 def _parts(name: str) -> tuple[str, str, str]:
     third = len(name) // 3
     return name[:third], name[third : 2 * third], name[2 * third :]

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import OF_ONE_RUN
+
 from tests.ansible_runner import CHECKOUT, Result, playbook
 
 if TYPE_CHECKING:
@@ -21,10 +23,6 @@ INVENTORY = CHECKOUT / "inventory/simulated"
 HOME = "/Users/admin"
 ROOT = f"{HOME}/.local/share/metalfleet"
 LINKS = f"{HOME}/.virtualenvs"
-
-
-OF_ONE_RUN = ("tensorflow_name", "tensorflow_rebuild", "tensorflow_generation", "tensorflow_hosts")
-"""Variables that belong to one run by nature: users give them with -e. All others they set in the inventory."""
 
 
 def on_fleet(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,6 @@ from tests.integration.network import Authority, Server, https_server, proxy_ser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.integration.conftest import NewMac
     from tests.integration.environments import SmallWheels
@@ -49,7 +49,10 @@ def company(tmp_path: Path, small_wheels: SmallWheels) -> Iterator[Company]:
         running(https_server(tmp_path, authority, "fleet", SECRET)) as server,
         running(proxy_server("staff", f"proxy-{SECRET}")) as proxy,
     ):
-        yield Company(server, proxy, authority.ca, small_wheels.lock)
+        lock = tmp_path / "lock.txt"
+        index = f"--extra-index-url https://fleet:lock-{SECRET}@{server.address}/simple"
+        lock.write_text(f"{index}\n{Path(small_wheels.lock).read_text()}")
+        yield Company(server, proxy, authority.ca, str(lock))
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def host(mac: NewMac, managed_python_template: str) -> Mac:
 
 
 def test_wheels_come_by_proxy_certificates_and_password_which_never_show(host: Mac, company: Company) -> None:
-    shown = [on(host, SETUP, "-vvv", "--diff", *mode, **company.variables) for mode in (("--check",), ())]
+    shown = [on(host, SETUP, "-vvvv", "--diff", *mode, **company.variables) for mode in (("--check",), ())]
     assert [run.recap[host.name]["changed"] for run in shown] == [1, 1]
     assert said(host, f"{LINKS}/tf/bin/python -c 'import alpha, beta; print(beta.VERSION)'") == "2.0\n"
     fetched = [path.rpartition("/")[2] for path in company.server.requests if path.endswith(".whl")]
@@ -81,14 +84,17 @@ def test_wheels_come_by_proxy_certificates_and_password_which_never_show(host: M
         ({"tensorflow_password": f"wrong-{SECRET}"}, "401"),
         ({"tensorflow_ca": ""}, "certificate"),
         ({"tensorflow_proxy": f"http://staff:wrong-{SECRET}@PROXY"}, "407"),
+        ({"tensorflow_wheels": f"https://fleet:wheels-{SECRET}@SERVER/simple/alpha/"}, "401"),
     ],
-    ids=["password", "certificates", "proxy"],
+    ids=["password", "certificates", "proxy", "wheels"],
 )
 def test_what_keeps_wheels_away_is_told_without_secrets(
     host: Mac, company: Company, changed: dict[str, str], evidence: str
 ) -> None:
-    changed = {name: value.replace("PROXY", company.proxy.address) for name, value in changed.items()}
-    refused = on(host, SETUP, "-vvv", check=False, **{**company.variables, **changed})
+    addresses = {"PROXY": company.proxy.address, "SERVER": company.server.address}
+    for word, address in addresses.items():
+        changed = {name: value.replace(word, address) for name, value in changed.items()}
+    refused = on(host, SETUP, "-vvvv", check=False, **{**company.variables, **changed})
     assert refused.rc != 0
     assert evidence in refused.output
     assert SECRET not in refused.output

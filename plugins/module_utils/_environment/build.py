@@ -153,11 +153,12 @@ def probe_new(generation: Path, declaration: Declaration, probe: Probe) -> dict[
 
 def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
     """Hash every file and compare it with what its package says of it. `bare` are the environment's own."""
-    tree = files.walk(generation, ignored=manifest.IGNORED)
+    tree = manifest.walk(generation)
     digests = files.hash_all(generation, [path for path, stamp in files.paths(tree) if files.is_regular(stamp)])
     claims: dict[str, list[Claim]] = {}
     for claim in contents.claims:
-        claims.setdefault(claim.path, []).append(claim)
+        if Path(claim.path).name not in files.NOBODYS:
+            claims.setdefault(claim.path, []).append(claim)
     refuse_unknown((path for path, _ in files.paths(tree)), {*bare, *claims, *contents.records})
     refuse_one_path_in_two_cases(claims)
     damaged, owned, shared = {}, dict(contents.records), {}

@@ -30,8 +30,8 @@ Tree = dict[str, dict[str, Stamp]]
 FOLDER = ""
 UNREADABLE = None
 COMPILED = "__pycache__"
-NOBODYS = frozenset({".DS_Store", ".lock"})
-"""Names of files that Finder and uv make wherever somebody looks."""
+NOBODYS = frozenset({".DS_Store"})
+"""Names of files that Finder makes wherever somebody looks."""
 
 
 def walk(top: Path, ignored: frozenset[str] = frozenset()) -> Tree:

@@ -19,8 +19,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths impor
 
 NAME = "metalfleet-manifest.json"
 FILES = "metalfleet-files.json"
-IGNORED = frozenset({NAME, FILES, *files.NOBODYS})
-"""What a manifest does not tell: of itself, and of what is nobody's."""
+NOT_TOLD = (NAME, FILES, ".lock")
+"""At the top of a generation, what a manifest does not tell: itself, and what uv makes where it looks."""
 BUILDING = "metalfleet-building"
 """The first file of every generation: a folder that has it, and no manifest, is what a build has left, not a user's."""
 SCHEMA = 3
@@ -78,6 +78,14 @@ def identify(python: Path) -> Interpreter | None:
         return Interpreter(str(real), status.st_size, status.st_mtime_ns, sha256_of(real))
     except OSError:
         return None
+
+
+def walk(generation: Path) -> files.Tree:
+    """Everything in a generation that a manifest tells of."""
+    tree = files.walk(generation, ignored=files.NOBODYS)
+    for name in NOT_TOLD:
+        tree[""].pop(name, None)
+    return tree
 
 
 def begin(generation: Path) -> None:

@@ -228,7 +228,7 @@ def look_at(folder: Path, built: Manifest, package_of: PackageOf, *, everything:
 
 def find_differences(folder: Path, built: Manifest, package_of: PackageOf, *, everything: bool) -> Iterator[Difference]:
     """What is not as it was built. Stamps tell what to hash beside the decisive files; with `everything` all are."""
-    found, tree = files.walk(folder, ignored=manifest.IGNORED), built.tree
+    found, tree = manifest.walk(folder), built.tree
     closed = [inside for inside, entries in found.items() if files.UNREADABLE in entries[files.FOLDER]]
     suspects = set(built.decisive)
     for inside in sorted({*found, *tree}):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
@@ -18,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
     DEFAULT_LINKS,
     DEFAULT_ROOT,
+    OUR_FOLDERS,
     Places,
     platform_name,
     refuse_bad_place,
@@ -73,7 +74,19 @@ def read_places(options: Mapping[str, Any]) -> Places:
     for option, path in (("tensorflow_root", root), ("tensorflow_links", links)):
         refuse_bad_place(option, path)
         refuse_unfit_place(option, path)
+    refuse_links_among_ours(root, links)
     return Places(Path(root), Path(links))
+
+
+def refuse_links_among_ours(root: str, links: str) -> None:
+    """The stable paths are names that users choose: among our own folders one could be taken for ours."""
+    ours, theirs = PurePosixPath(root), PurePosixPath(links)
+    inside = theirs.relative_to(ours).parts if theirs == ours or ours in theirs.parents else None
+    if inside is not None and (not inside or inside[0] in OUR_FOLDERS):
+        raise MetalfleetError(
+            f"tensorflow_links ({links}) lies among the collection's own folders in tensorflow_root ({root})",
+            remedy=f"Choose a folder of its own, such as {ours / 'envs'}.",
+        )
 
 
 def refuse_unfit_place(option: str, path: str) -> None:

@@ -12,7 +12,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.markers import applies, is_marker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*"
@@ -79,11 +79,7 @@ class Lock:
                 continue
             other = chosen.setdefault(pin.name, pin)
             if other is not pin:
-                raise MetalfleetError(
-                    f"The lock names the package {pin.name} twice, in line {other.line} ({other.version}) and in "
-                    f"line {pin.line} ({pin.version})",
-                    remedy="Keep one of them.",
-                )
+                raise _twice(other, pin)
         return list(chosen.values())
 
 
@@ -105,7 +101,25 @@ def parse_lock(text: str) -> Lock:
             )
         elif option not in _HABITS:
             pins.append(_parse_pin(number, line, option))
+    _refuse_doubles(pins)
     return Lock(tuple(pins), tuple(warnings))
+
+
+def _refuse_doubles(pins: Iterable[Pin]) -> None:
+    """Refuse two pins of one package that apply to the same platforms; of others that is seen on the platform."""
+    seen: dict[tuple[str, str], Pin] = {}
+    for pin in pins:
+        other = seen.setdefault((pin.name, pin.marker), pin)
+        if other is not pin:
+            raise _twice(other, pin)
+
+
+def _twice(one: Pin, other: Pin) -> MetalfleetError:
+    return MetalfleetError(
+        f"The lock names the package {one.name} twice, in line {one.line} ({one.version}) and in line {other.line} "
+        f"({other.version})",
+        remedy="Keep one of them.",
+    )
 
 
 def _parse_pin(number: int, line: str, option: str) -> Pin:

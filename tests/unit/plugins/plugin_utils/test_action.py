@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, NATIVE_PYTHON
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
     EndedBadly,
-    find_floats,
     last_object,
     with_paths_as_written,
 )
@@ -42,24 +40,6 @@ def test_who_ended_badly_is_quoted() -> None:
     assert EndedBadly(137, f"Killed\n{NO_ANSWER}").text == (
         "The managed Python gave no answer within 60 s and was ended"
     )
-
-
-@pytest.mark.parametrize(
-    ("given", "spec", "words"),
-    [
-        ({"version": 3.1}, NATIVE_PYTHON, "version is the number 3.1"),
-        ({"environments": [{"name": 2.2}]}, ENVIRONMENTS, "environments: name is the number 2.2"),
-        ({"python": {"version": 3.12}}, ENVIRONMENTS, "native_python_version is the number 3.12"),
-    ],
-)
-def test_a_number_where_a_text_is_wanted_is_found(given: dict[str, Any], spec: dict[str, Any], words: str) -> None:
-    (found,) = find_floats(given, spec)
-    assert words in found
-
-
-@pytest.mark.parametrize("given", [{"version": "3.10"}, {"environments": "tensorflow"}, {"keep": 2.0}, {"free_mb": 10}])
-def test_other_values_are_the_specs_matter(given: dict[str, Any]) -> None:
-    assert list(find_floats(given, {**ENVIRONMENTS, **NATIVE_PYTHON})) == []
 
 
 def test_paths_of_a_host_are_not_expanded_on_the_controller() -> None:

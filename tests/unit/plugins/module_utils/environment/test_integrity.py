@@ -105,6 +105,13 @@ class TestHostileWheels:
         assert "one, two each bring another" in done["warnings"][0]
         assert host.converge(lock=host.declaration.lock + lock_of(*wheels), check_mode=True)["reasons"] == []
 
+    def test_what_finder_or_uv_also_make_may_come_in_a_wheel(self, host: Host) -> None:
+        odd = make_wheel(host.wheels, "odd", files={"odd/.DS_Store": b"Bud1", "odd/.lock": b"", "odd/__init__.py": b""})
+        lock = host.declaration.lock + lock_of(odd)
+        assert host.four_runs(lock=lock)[1:] == [["lock-changed"], [], []]
+        (host.packages / "odd/.lock").unlink()
+        assert host.converge(lock=lock)["reasons"] == ["file-missing"]
+
     def test_a_record_with_better_digests_is_understood(self, host: Host) -> None:
         data = b"VERSION = '1.0'\n"
         digest = base64.urlsafe_b64encode(hashlib.sha512(data).digest()).rstrip(b"=").decode()
@@ -179,6 +186,7 @@ class TestOddEntries:
         self.check(host, "package-extra")
 
     def test_finders_files_are_nobodys(self, host: Host) -> None:
+        (host.link / ".lock").touch()
         for folder in (host.link, host.packages, host.packages / "alpha", host.declaration.home):
             (folder / ".DS_Store").write_bytes(b"Bud1")
         self.check(host)

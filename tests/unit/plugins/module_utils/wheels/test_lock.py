@@ -132,3 +132,10 @@ def test_a_package_twice() -> None:
     assert [pin.version for pin in lock.pins_for({"python_version": "3.12"})] == ["2.0"]
     with pytest.raises(MetalfleetError, match=r"alpha twice, in line 3 \(2\.0\) and in line 4 \(3\.0\)"):
         lock.pins_for({"python_version": "3.13"})
+
+
+@pytest.mark.parametrize("marker", ["", ' ; sys_platform == "darwin"'])
+def test_a_package_twice_for_the_same_platforms_is_no_lock(marker: str) -> None:
+    text = f"alpha==1.0{marker} --hash=sha256:{A}\nALPHA==2.0{marker} --hash=sha256:{B}\n"
+    with pytest.raises(MetalfleetError, match=r"alpha twice, in line 1 \(1\.0\) and in line 2 \(2\.0\)"):
+        parse_lock(text)
