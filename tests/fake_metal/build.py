@@ -22,6 +22,8 @@ VARIANTS: tuple[str, ...] = (
     "no_create",
     "no_kernels",
     "wrong",
+    "wrong_first",
+    "wrong_large",
     "nan",
     "slow",
     "hang_kernel",

@@ -10,6 +10,7 @@
  *
  * Compile with -DVARIANT=<one of the enumerators below>; build.py does.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +31,8 @@ enum variant {
   VARIANT_NO_CREATE,      /* its device is listed, but cannot be created */
   VARIANT_NO_KERNELS,     /* its device works, but has no operations */
   VARIANT_WRONG,          /* one element of each matrix product is 1 % off */
+  VARIANT_WRONG_FIRST,    /* the first matrix product alone is 1 % off */
+  VARIANT_WRONG_LARGE,    /* one element is off by one where matrices are longer than 255 */
   VARIANT_NAN,            /* one element of each matrix product is not a number */
   VARIANT_SLOW,           /* right, but a matrix product takes 200 ms more */
   VARIANT_HANG_KERNEL,    /* a matrix product never ends */
@@ -352,6 +355,9 @@ static void multiply_matrices(Call* call, const Transpose* transpose) {
 
   float* last = rows && columns ? &out[rows * columns - 1] : NULL;
   if (VARIANT == VARIANT_WRONG && last) *last *= 1.01f;
+  static atomic_int calls;
+  if (VARIANT == VARIANT_WRONG_FIRST && last && !calls++) *last *= 1.01f;
+  if (VARIANT == VARIANT_WRONG_LARGE && last && inner > 255) *last += 1;
   if (VARIANT == VARIANT_NAN && last) *last = 0.0f / 0.0f;
   if (VARIANT == VARIANT_SLOW) usleep(SLOWNESS_US);
   if (VARIANT == VARIANT_HANG_KERNEL) hang();

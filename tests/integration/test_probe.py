@@ -49,8 +49,10 @@ EXPECTED = {
     "no_kernels": Expected(
         "gpu-unusable", "placement", "no code for a basic operation", "Supported device types [CPU]"
     ),
-    "wrong": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 21 elements are wrong"),
-    "nan": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 1 elements are wrong"),
+    "wrong": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is 15.1"),
+    "wrong_first": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is 15.1"),
+    "wrong_large": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 789 elements are wrong"),
+    "nan": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is nan"),
     "hang_kernel": Expected("timed-out", "placement", "in stage placement did not end", "not ended after"),
     "leaves_child": Expected("gpu-ok"),
     "exits": Expected("import-failed", "import", "not known here", "the interpreter ended with status 0"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.ansible_runner import CHECKOUT
-from tests.integration.hosts import HOME, LINKS, PLAYBOOKS, SETUP, on, said, send
+from tests.integration.hosts import HOME, LINKS, PLAYBOOKS, ROOT, SETUP, listing, on, said, send
 
 if TYPE_CHECKING:
     from tests.integration.conftest import NewMac
@@ -78,6 +78,36 @@ def test_a_users_surroundings_have_no_say(blank: Mac, small_wheels: SmallWheels,
     blank.run("rm ~/.zshenv", check=True)
     assert said(blank, f"{LINKS}/tf/bin/{USES_IT}") == "1.0 2.0\n"
     assert blank.shim_calls() == []
+
+
+def test_homebrews_own_files_stay_as_they_are(mac: NewMac, small_wheels: SmallWheels) -> None:
+    """Its Python has a sitecustomize.py of its own."""
+    host = mac("m4-homebrew")
+    said(host, "sudo mkdir -p /opt/wheels && sudo chown admin /opt/wheels")
+    send(host, small_wheels.folder, "/opt/wheels")
+    before = listing(host, "/opt/homebrew")
+    assert [entry for entry in before if "sitecustomize.py" in entry]
+    variables = declare(small_wheels, native_python_source="homebrew")
+    assert changes_of_three_runs(host, variables) == [2, 0, 0]
+    said(host, f"rm {LINKS}/tf/lib/python3.*/site-packages/alpha/part7.py")
+    assert changes_of_three_runs(host, variables) == [1, 0, 0]
+    assert listing(host, "/opt/homebrew") ^ before == set()
+
+
+def test_a_start_up_file_in_somebody_elses_python_is_said_and_left(mac: NewMac, small_wheels: SmallWheels) -> None:
+    host = mac("m4-homebrew")
+    said(host, "sudo mkdir -p /opt/wheels && sudo chown admin /opt/wheels")
+    send(host, small_wheels.folder, "/opt/wheels")
+    variables = declare(small_wheels, native_python_source="homebrew")
+    on(host, SETUP, **variables)
+    stray = said(
+        host, "echo $(echo /opt/homebrew/opt/python@3.*/Frameworks/Python.framework/Versions/3.*/lib/python3.*)"
+    )
+    said(host, f"echo 'mine = 1' > {stray.strip()}/usercustomize.py")
+    run = on(host, SETUP, warns="usercustomize.py runs whenever that Python starts", **variables)
+    assert run.recap[host.name]["changed"] == 0
+    assert "It is not ours: remove it if it is stray" in run.output
+    assert said(host, f"cat {stray}") == "mine = 1\n"
 
 
 def test_a_shim_as_interpreter_is_refused_before_it_is_run(blank: Mac, small_wheels: SmallWheels) -> None:

@@ -38,14 +38,16 @@ STAGES = {
 }
 """The stages in their order, each with the verdict that it ends in if it fails."""
 
+WRONG_RESULTS = "gpu-wrong-results"
 CPU_FAILED = "import-failed"
 """The verdict where TensorFlow does not even compute on the CPU."""
 
 TENSORFLOW_PACKAGES = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
 PLUGIN_PACKAGES = ("tensorflow-metal",)
 
-# Rows, inner dimension and columns. The last are not multiples of any tile size, where kernels err first.
-MATRIX_SIZES = ((1, 1, 1), (3, 5, 7), (127, 255, 33))
+# Rows, inner dimension and columns. The larger are not multiples of any tile size, where kernels err first. The last two
+# are longer than a block of 256 threads, in every direction between them.
+MATRIX_SIZES = ((1, 1, 1), (3, 5, 7), (127, 255, 33), (263, 521, 3), (3, 2, 263))
 
 
 class NoGpuError(Exception):
@@ -83,9 +85,11 @@ def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
         with reporter.stage("create"):
             tensorflow.config.list_logical_devices("GPU")
         with reporter.stage("placement"):
-            matrix_product(tensorflow, device, [[1.0]], [[1.0]])
+            first = float(matrix_product(tensorflow, device, [[3.0]], [[5.0]])[0][0])
 
     with reporter.stage("exact", verdict="" if on_gpu else CPU_FAILED):
+        if on_gpu and first != 15:  # the call that compiles kernels and sets the device up may err alone
+            raise WrongResultsError(f"{device}: the first product is {first}, not 15", verdict=WRONG_RESULTS)
         check_matrix_products(tensorflow, device)
 
     if level == "standard":
@@ -154,7 +158,7 @@ def check_matrix_products(tensorflow: Any, device: str) -> None:
                 raise WrongResultsError(
                     f"{device}: {wrong} of {expected.size} elements are wrong in a {rows}x{inner} by {inner}x{columns} "
                     f"matrix product (transposed: left {transpose_left}, right {transpose_right})",
-                    verdict="gpu-wrong-results" if device.startswith("GPU") else CPU_FAILED,
+                    verdict=WRONG_RESULTS if device.startswith("GPU") else CPU_FAILED,
                 )
 
 
