@@ -45,8 +45,8 @@ CPU_FAILED = "import-failed"
 TENSORFLOW_PACKAGES = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
 PLUGIN_PACKAGES = ("tensorflow-metal",)
 
-# Rows, inner dimension and columns. The larger are not multiples of any tile size, where kernels err first. The last two
-# are longer than a block of 256 threads, in every direction between them.
+# Rows, inner dimension and columns. The larger are not multiples of any tile size, where kernels err first;
+# the last two are longer than a block of 256 threads, in every direction between them.
 MATRIX_SIZES = ((1, 1, 1), (3, 5, 7), (127, 255, 33), (263, 521, 3), (3, 2, 263))
 
 
