@@ -78,7 +78,8 @@ def make_plan(declaration: Declaration, seen: Observation, machine: str = "") ->
 def is_reported_only(declaration: Declaration, seen: Observation, plan: Plan) -> bool:
     """Whether the user wants to know of drift, but not to have it repaired: one that is not there is built first."""
     was_built = seen.link is not None and "absent" not in plan.reasons
-    return declaration.on_drift == "report" and declaration.state == "present" and was_built
+    is_wanted = declaration.state == "present" and not declaration.rebuild
+    return declaration.on_drift == "report" and is_wanted and was_built
 
 
 def plan_incomplete(home: Path, seen: Observation) -> tuple[list[Action], list[Action]]:
@@ -267,8 +268,8 @@ def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Ite
             *file_drift(built, look, machine),
         ]
         yield from drift or probe_drift(seen)
-        if declaration.rebuild:
-            yield "asked", f"a new generation of {declaration.name} was asked for"
+    if declaration.rebuild:
+        yield "asked", f"a new generation of {declaration.name} was asked for"
 
 
 def is_rebuild(drift: list[tuple[str, str]]) -> bool:

@@ -375,6 +375,12 @@ class TestRebuild:
         assert host.link.readlink().name == "2"
         assert host.converge()["reasons"] == []
 
+    def test_it_is_done_where_another_generation_would_do_and_where_drift_is_only_reported(self, host: Host) -> None:
+        host.link.unlink()
+        assert host.converge(rebuild=True)["reasons"] == ["absent", "asked"]
+        assert host.converge(rebuild=True, on_drift="report")["reasons"] == ["asked"]
+        assert host.link.readlink().name == "3"
+
     def test_a_memory_that_is_damaged_is_none(self, host: Host) -> None:
         (host.declaration.home / "metalfleet-memory.json").write_text('{"left": 3}')
         assert host.four_runs() == [[], [], [], []]
