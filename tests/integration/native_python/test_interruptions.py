@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that are cut off, killed, or short of disk, and two at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ansible_runner import CHECKOUT
+from tests.integration.conftest import NewMac
+from tests.integration.hosts import ROOT, said
+from tests.integration.native_python.shared import OFFLINE, ROLE, Run, command_line, is_in_order
+from tests.simulated_mac.fleet import Mac
+
+Start = Callable[[Mac], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(mirror: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start a run and do not wait for it; in a process group of its own."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(mac: Mac) -> subprocess.Popen[bytes]:
+        arguments, environment = command_line(mac, tmp_path, ROLE, {"native_python_mirror": str(mirror), **OFFLINE})
+        controller = subprocess.Popen(
+            [Path(sys.executable).with_name("ansible-playbook"), *arguments],
+            cwd=CHECKOUT,
+            env=os.environ | {"ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")} | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        started.append(controller)
+        return controller
+
+    yield start
+    for controller in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(controller.pid, signal.SIGKILL)
+        controller.wait()
+
+
+# What has just appeared below the root when a run is disturbed, and how many seconds later that happens.
+MOMENTS = [
+    ("python/.new.*", 0.0),  # nothing is received yet
+    ("python/.new.*/python/bin", 0.1),  # the archive is being unpacked
+    ("python/cpython-*", 0.0),  # it has got its place
+    ("uv/.new.*", 0.2),  # uv is being installed
+    ("bin/uv", 0.0),  # the links are being switched
+]
+at_each_moment = pytest.mark.parametrize(("sign", "later"), MOMENTS, ids=[sign for sign, _ in MOMENTS])
+
+
+@at_each_moment
+def test_a_run_whose_connection_is_cut_is_repaired_by_the_next(
+    mac: NewMac, run: Run, start: Start, *, sign: str, later: float
+) -> None:
+    host = mac("m1-fresh")
+    controller = start(host)
+    while controller.poll() is None and not any(host.path(ROOT).glob(sign)):
+        time.sleep(0.002)
+    time.sleep(later)
+    os.killpg(controller.pid, signal.SIGKILL)
+    host.run("sudo sh -c 'kill -9 $(pgrep -f \"[a]dmin@notty\")'")  # the host's side of all its connections
+    run(host)
+    is_in_order(host)
+    assert run(host).recap[host.name]["changed"] == 0
+
+
+@at_each_moment
+def test_a_run_whose_processes_on_the_host_are_killed_is_repaired_by_the_next(
+    mac: NewMac, run: Run, start: Start, *, sign: str, later: float
+) -> None:
+    host = mac("m1-fresh")
+    controller = start(host)
+    host.run(
+        f"sh -c 'until ls {ROOT}/{sign} >/dev/null 2>&1; do :; done; sleep {later}; kill -9 -1'"
+    )  # all of the user's
+    assert controller.wait(60) in (0, 2, 4)
+    run(host)
+    is_in_order(host)
+    assert run(host).recap[host.name]["changed"] == 0
+
+
+def test_a_full_disk_is_named_and_repaired_once_there_is_room(mac: NewMac, run: Run) -> None:
+    host = mac("m1-fresh")
+    host.run("mkdir .local", check=True)
+    host.limit_disk("/Users/admin/.local", "30m")
+    result = run(host, check=False)
+    assert "the disk is full" in result.stdout
+    assert said(host, f"ls -A {ROOT}/python {ROOT}/uv {ROOT}/bin").split() == [
+        f"{ROOT}/bin:", f"{ROOT}/python:", f"{ROOT}/uv:",
+    ]  # fmt: skip
+    host.unlimit_disk("/Users/admin/.local")
+    run(host)
+    is_in_order(host)
+
+
+def test_two_runs_at_once_do_not_harm_each_other(mac: NewMac, run: Run, start: Start) -> None:
+    host = mac("m1-fresh")
+    both = [start(host), start(host)]
+    assert [controller.wait(120) for controller in both] == [0, 0]
+    is_in_order(host)
+    assert run(host).recap[host.name]["changed"] == 0
