@@ -17,6 +17,8 @@ help:
 	@echo 'make demo       bring three simulated Macs up and set them up over SSH'
 	@echo 'make demo-down  stop the simulated Macs'
 	@echo 'make test       all checks and tests'
+	@echo 'make test-all   the same, with ten times as many kills'
+	@echo 'make torture    kills alone: KILLS=200, SEED=1 for others'
 	@echo 'make check      the checks that run nothing: style, types, lint, the built collection'
 	@echo 'make format     put the code into the one format'
 	@echo 'make bench      measure, beside the alternatives'
@@ -35,13 +37,17 @@ setup: controller
 
 .PHONY: demo
 demo: system-packages controller
-	$(FLEET) up m1=m1-fresh m2=m2-rosetta m4=m4-homebrew
-	$(BIN)/python -m tests.metal
+	@echo 'Bringing three simulated Macs up; the first time makes what they share.'
+	@$(FLEET) up m1=m1-fresh m2=m2-rosetta m4=m4-homebrew
+	@echo "Building the stand-in for Apple's plug-in."
+	@$(BIN)/python -m tests.metal
+	@echo 'Setting them up. The first time takes some ten minutes: 600 MB of wheels come to each, one after the other.'
 	$(PLAYBOOK) -i inventory/simulated playbooks/setup.yml
 
 .PHONY: demo-down
 demo-down: controller
-	$(FLEET) down
+	@$(FLEET) down
+	@echo 'The simulated Macs are down. Their files stay, some 9 GB; to remove them: $(FLEET) clean'
 
 # --- Development -----------------------------------------------------------------------------------------------------
 
@@ -57,6 +63,15 @@ development:
 test: system-packages check # the cheap before the dear
 	$(BIN)/pytest -n 3 --dist loadfile # most of the time they wait for hosts; a file shares its hosts
 	$(ANSIBLE_ENV) molecule test --all
+
+.PHONY: test-all
+test-all: test torture
+
+KILLS = 200
+SEED =
+.PHONY: torture
+torture: system-packages development
+	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/pytest -s tests/integration/test_environment_faults.py -k killed_at_any_moment
 
 # What travels to the hosts is checked once more, for the oldest Python that mypy knows.
 .PHONY: check

@@ -72,7 +72,7 @@ is_among() { # word, words...
 install() {
     echo "Installing the system packages: $*"
     apt_get update
-    without_services apt_get install --yes --no-install-recommends "$@"
+    without_services apt_get install --yes --no-install-recommends --no-upgrade "$@"
     if is_among openssh-server "$@" && command -v systemctl >/dev/null; then
         # Nor at the next start of this machine, which had none. (There is no ssh.socket on Debian.)
         systemctl --quiet disable ssh.service ssh.socket 2>/dev/null || true

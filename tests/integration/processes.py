@@ -41,6 +41,14 @@ def kill(mac: Mac, wanted: Callable[[str], bool]) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def cut_connections(mac: Mac) -> None:
+    """Kill the host's side of all its SSH connections, with SIGKILL."""
+    for pid in descendants(mac.pid):
+        if "@notty" in command_of(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
 def descendants(pid: int) -> Iterator[int]:
     """Children, and theirs; whatever ends meanwhile has none."""
     with contextlib.suppress(OSError):

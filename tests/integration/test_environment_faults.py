@@ -6,6 +6,7 @@ Whatever happens: what was active stays active and works, the message says what 
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,14 +20,15 @@ from tests.index import Fault, Index
 from tests.integration.conftest import NewEnvironments
 from tests.integration.environments import SmallEnvironment, SmallWheels, library, run_module, run_playbook
 from tests.integration.hosts import HOME, LINKS, ROOT, listing
-from tests.integration.processes import kill, running, wait_for
+from tests.integration.processes import cut_connections, kill, running, wait_for
 from tests.simulated_mac import engine
 from tests.simulated_mac.fleet import Mac
 from tests.simulated_mac.store import SIM
 from tests.wheels import make_wheel
 
-SEED = 20261123
-HOSTS, ROUNDS = 5, 4
+SEED = int(os.environ.get("SEED") or 20261123)
+HOSTS = 5
+ROUNDS = int(os.environ.get("KILLS") or 20) // HOSTS
 
 
 @pytest.fixture
@@ -61,7 +63,10 @@ def assert_next_run_ends_well(*environments: SmallEnvironment) -> None:
 
 
 def test_killed_at_any_moment(environments: NewEnvironments, small_wheels: SmallWheels) -> None:
-    """Twenty random moments: the active environment can always be imported, and the next run always ends well."""
+    """Random victims and moments: the active environment can always be imported, and the next run always ends well.
+
+    `make torture` does it more often.
+    """
     hosts = environments(f"killed-{number}" for number in range(HOSTS))
     macs = [host.mac for host in hosts.values()]
     moments = random.Random(SEED)
@@ -78,14 +83,18 @@ def test_killed_at_any_moment(environments: NewEnvironments, small_wheels: Small
         duration = max(each.result() for each in watched)
         print(f"seed {SEED}; an undisturbed build takes up to {duration:.2f} s")  # noqa: T201
         for number in range(ROUNDS):
-            declare(f"round-{number}")
-            after = [moments.uniform(0, duration) for _ in macs]
-            print(f"round {number}: killed after", *(f"{moment:.3f}" for moment in after))  # noqa: T201
-            killed = [pool.submit(kill_after, mac, moment) for mac, moment in zip(macs, after, strict=True)]
+            if number % 2:
+                declare(f"round-{number}")  # a build, and an older generation to remove
+            else:
+                for host in hosts.values():
+                    host.sh("rm $packages/alpha/part7.py")  # a repair
+            plans = [(moments.uniform(0, duration), moments.choice(list(VICTIMS))) for _ in macs]
+            print(f"round {number}:", *(f"{who} after {moment:.3f} s;" for moment, who in plans))  # noqa: T201
+            killed = [pool.submit(kill_after, mac, *plan) for mac, plan in zip(macs, plans, strict=True)]
             run_playbook(hosts.values())
             for each in killed:
                 each.result()
-            assert {host.says() for host in hosts.values()} == {"1.0 2.0"}
+            assert {host.says() for host in hosts.values()} == {"1.0 2.0"}, f"SEED={SEED}"
             assert not any(outcome.failed for outcome in run_module(hosts).values())
             for host in hosts.values():
                 host.assert_in_order()
@@ -102,10 +111,10 @@ def duration_of_build(mac: Mac) -> float:
     return time.monotonic() - start
 
 
-def kill_after(mac: Mac, seconds: float) -> None:
+def kill_after(mac: Mac, seconds: float, who: str) -> None:
     wait_for(mac, is_module)
     time.sleep(seconds)
-    kill(mac, lambda _: True)
+    VICTIMS[who](mac)
 
 
 def is_module(command: str) -> bool:
@@ -114,6 +123,14 @@ def is_module(command: str) -> bool:
 
 def is_uv(command: str) -> bool:
     return "metalfleet/bin/uv" in command and " sync " in command
+
+
+VICTIMS: dict[str, Callable[[Mac], None]] = {
+    "everything": lambda mac: kill(mac, lambda _: True),
+    "module": lambda mac: kill(mac, is_module),
+    "uv": lambda mac: kill(mac, is_uv),
+    "connection": cut_connections,
+}
 
 
 @contextmanager

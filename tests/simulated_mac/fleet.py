@@ -90,6 +90,8 @@ class Mac:
     def ssh(self, *arguments: str) -> list[str]:
         """The command line that logs in as the host's user, over SSH."""
         state = self.state
+        if not state.is_up:
+            raise FleetError(f"{self.name} is down; `up` starts it")
         where = ["-p", str(state.port), f"{state.user}@{state.address}"]
         return ["ssh", *ssh_options(self.fleet.store.key), *where, *arguments]
 
