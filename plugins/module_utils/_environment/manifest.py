@@ -84,7 +84,7 @@ def walk(generation: Path) -> files.Tree:
     """Everything in a generation that a manifest tells of."""
     tree = files.walk(generation, ignored=files.NOBODYS)
     for name in NOT_TOLD:
-        tree[""].pop(name, None)
+        tree.get("", {}).pop(name, None)
     return tree
 
 
@@ -123,14 +123,8 @@ def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) 
 
 def read(generation: Path) -> Manifest | None:
     """A generation's manifest; None if it is missing, cut short, edited, of another place, or of another schema."""
-    manifest = read_wherever(generation)
-    return manifest if manifest and manifest.folder == os.path.realpath(generation) else None
-
-
-def read_wherever(folder: Path) -> Manifest | None:
-    """The same of a folder that may have been moved or copied since it was built."""
     try:
-        digest, body = read_regular(folder / NAME).split(b"\n", 1)
+        digest, body = read_regular(generation / NAME).split(b"\n", 1)
         if digest.decode() != _digest(body):
             return None
         head, tree = body.split(b"\n")
@@ -138,7 +132,8 @@ def read_wherever(folder: Path) -> Manifest | None:
         manifest = Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"]), "tree_json": tree})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return manifest if manifest.schema == SCHEMA else None
+    is_ours = manifest.schema == SCHEMA and manifest.folder == os.path.realpath(generation)
+    return manifest if is_ours else None
 
 
 def read_digests(generation: Path, manifest: Manifest) -> dict[str, str]:

@@ -117,6 +117,7 @@ def observe(name: str, places: Places, package_of: PackageOf, *, everything: boo
     home = places.generations(name)
     complete, incomplete = list_generations(home)
     unfinished = [entry for entry in incomplete if is_unfinished(home / entry)]
+    others = [entry for entry in incomplete if entry not in unfinished]
     link = read_link(places.link(name))
     active = find_active(link, home, complete)
     python = managed_python(places.root)
@@ -129,8 +130,11 @@ def observe(name: str, places: Places, package_of: PackageOf, *, everything: boo
             link=link,
             generations=complete,
             unfinished=tuple(unfinished),
-            others=tuple(entry for entry in incomplete if entry not in unfinished),
-            stuck=find_stuck(home, incomplete),
+            others=tuple(others),
+            stuck={
+                **find_stuck(home, unfinished, safety.what_keeps_it_from_removal),
+                **find_stuck(home, others, safety.what_keeps_it_in_place),
+            },
             active=active,
             remembered=memory.read(home),
             python=identify_like(python, built.interpreter if built else None),
@@ -156,9 +160,9 @@ def is_unfinished(folder: Path) -> bool:
         return False
 
 
-def find_stuck(home: Path, names: Iterable[str]) -> dict[str, str]:
-    """Those of the entries of a folder that this user can neither remove nor move, with what keeps them there."""
-    found = {name: safety.what_keeps(home / name) for name in names}
+def find_stuck(home: Path, names: Iterable[str], what_keeps: Callable[[Path], Path | None]) -> dict[str, str]:
+    """Those of the entries of a folder that something keeps there, with what that is."""
+    found = {name: what_keeps(home / name) for name in names}
     return {name: str(keeper) for name, keeper in found.items() if keeper}
 
 

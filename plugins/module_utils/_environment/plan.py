@@ -395,10 +395,17 @@ def remarks(declaration: Declaration, seen: Observation) -> list[str]:
             for path in seen.startup_files_of_others
         ),
         *(
-            safety.say_stuck(declaration.home / name, f"{keeper} is another user's")
+            say_stuck(declaration.home / name, keeper, is_ours=name not in seen.others)
             for name, keeper in seen.stuck.items()
         ),
     ]
+
+
+def say_stuck(path: Path, keeper: str, *, is_ours: bool) -> str:
+    """Of what is to be removed or, if it is not ours, to be set aside, and cannot be."""
+    if is_ours:
+        return safety.say_stuck(path, f"{keeper} belongs to another user")
+    return f"{path} lies among the generations. It is another user's, so that it cannot be set aside: move it away."
 
 
 # ------------------------------------------------------------------------------------------------------ what is refused

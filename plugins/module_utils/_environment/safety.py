@@ -201,7 +201,12 @@ def free_name(places: Places, name: str) -> Path:
     return kept
 
 
-def what_keeps(path: Path) -> Path | None:
+def what_keeps_it_in_place(path: Path) -> Path | None:
+    """The folder itself, if this user may not move it elsewhere; None if nothing does."""
+    return path if is_folder(path) and not _may_change(str(path)) else None
+
+
+def what_keeps_it_from_removal(path: Path) -> Path | None:
     """What in a folder this user can neither remove nor make removable; None if nothing."""
     closed: list[str] = []
     for folder, folders, names in os.walk(path, onerror=lambda error: closed.append(error.filename)):
@@ -229,7 +234,10 @@ def why_not_removed(path: Path, remove: Callable[[Path], None]) -> list[str]:
 
 def say_stuck(path: Path, why: str) -> str:
     """What a person is told of something that nobody needs, and that this user cannot remove."""
-    return f"{path} is not needed any more, but user {os.geteuid()} cannot remove it ({why}). Run: sudo rm -rf {path}"
+    return (
+        f"{path} is not needed any more, but user {os.geteuid()} cannot remove it ({why}). See whether anything in it "
+        f"is yours, then run: sudo rm -rf {path}"
+    )
 
 
 def remove_tree(path: Path) -> None:

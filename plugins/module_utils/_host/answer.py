@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import explain_failure
@@ -24,7 +25,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     remarks,
     worth_a_look,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import folders_in_use
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.managed import look_at_python
@@ -77,8 +77,8 @@ def look(declaration: Declaration, tools: Tools) -> Observation:
     others = worth_a_look(declaration, seen, tools.machine)
     seen = look_closer(seen, home, others, package_of, everything=full)
     doubtful = [str(number) for number in perhaps_surplus(declaration, seen, tools.machine)]
-    seen = replace(seen, stuck={**seen.stuck, **find_stuck(home, doubtful)})
-    used = folders_in_use([home / name for name in doubtful if name not in seen.stuck], tools.commands)
+    seen = replace(seen, stuck={**seen.stuck, **find_stuck(home, doubtful, safety.what_keeps_it_from_removal)})
+    used = safety.folders_in_use([home / name for name in doubtful if name not in seen.stuck], tools.commands)
     return replace(seen, in_use=frozenset(int(folder.name) for folder in used))
 
 

@@ -287,9 +287,11 @@ class TestStuck:
     def stuck(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
         """As if root had run Python in generation 1."""
         blocked = host.declaration.home / "1"
-        real = safety.what_keeps
+        real = safety.what_keeps_it_from_removal
         monkeypatch.setattr(
-            safety, "what_keeps", lambda path: blocked / "lib/__pycache__" if path == blocked else real(path)
+            safety,
+            "what_keeps_it_from_removal",
+            lambda path: blocked / "lib/__pycache__" if path == blocked else real(path),
         )
         return host
 
@@ -308,6 +310,19 @@ class TestStuck:
         done = stuck.converge(state="absent")
         assert done["reasons"] == ["declared-absent"]
         assert not stuck.link.is_symlink()
+
+    def test_a_users_folder_that_cannot_be_moved_is_said_and_left(
+        self, host: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody is told to remove it."""
+        (host.declaration.home / "backup").mkdir()
+        monkeypatch.setattr(safety, "what_keeps_it_in_place", lambda path: path)
+        (host.packages / "alpha/__init__.py").unlink()
+        done = host.converge()
+        assert done["reasons"] == ["file-missing"]
+        assert "backup lies among the generations" in done["warnings"][0]
+        assert "rm" not in done["warnings"][0].split()
+        assert (host.declaration.home / "backup").is_dir()
 
     def test_folders_of_our_own_that_are_closed_are_removed(self, host: Host) -> None:
         (host.packages / "alpha").chmod(0)
