@@ -24,6 +24,14 @@ def fleet() -> Iterator[Fleet]:
         yield mine
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_host_outlives_its_file(fleet: Fleet) -> Iterator[None]:
+    """Playbooks of other files may be run for all hosts that are up, and hosts take memory."""
+    yield
+    for left in list(fleet):
+        left.delete()
+
+
 @pytest.fixture
 def mac(fleet: Fleet) -> Iterator[NewMac]:
     """Makes fresh simulated Macs: ``mac("m1-fresh")``, ``mac("m1-fresh@template")``. They end with the test."""

@@ -43,9 +43,9 @@ def tags(wheel: Path) -> list[str]:
 
 
 def recorded(metadata: Path) -> dict[str, str]:
-    """The files of a wheel with their digests, both as RECORD has them."""
+    """The files of a wheel with their digests, both as RECORD has them, but for compiled Python."""
     with (metadata / "RECORD").open(newline="") as record:
-        return {row[0]: row[1] for row in csv.reader(record) if row[1]}
+        return {row[0]: row[1] for row in csv.reader(record) if row[1] and "__pycache__" not in row[0]}
 
 
 def wrong(packages: Path, digests: dict[str, str]) -> list[str]:

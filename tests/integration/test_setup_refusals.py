@@ -52,7 +52,7 @@ def declare(**environment: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("declared", "said_once"),
     [
-        (declare(gpus="none"), "environments.gpus. Supported parameters include:"),
+        (declare(gpus="none"), "environments: gpus is no option: gpu is probably meant"),
         (declare(gpu="metal"), "value of gpu must be one of: required, preferred, none"),
         ({"tensorflow_environments": [{"lock": "x"}]}, "missing required arguments: name"),
         ({"tensorflow_environments": ["tensorflow"]}, "environments"),
