@@ -17,14 +17,16 @@ NO_PYTHON, NOTHING = "metalfleet: no managed Python", "metalfleet: nothing of ou
 SECONDS_TO_LOOK = 60
 NO_ANSWER = f"metalfleet: no answer within {SECONDS_TO_LOOK} s"
 
-# The watchdog is a child of this shell, as the Python is, so that it must not end itself. It waits by `wait`, since a
-# shell heeds a trap only after what it runs in the foreground.
+# It ends all that this shell has started, and that they have, for any of them may hold the output open; but not itself,
+# who is a child of this shell, too. It waits by `wait`, since a shell heeds a trap only after what it runs in the
+# foreground.
 _WATCH = (
     f"( trap 'exit 1' TERM; left={SECONDS_TO_LOOK}; "
     "while [ $left -gt 0 ]; do /bin/sleep 1 & wait $!; kill -0 $$ || exit 1; left=$((left - 1)); done; "
     "trap '' TERM; me=$(exec /bin/sh -c 'echo $PPID'); "
-    "/bin/ps -A -o pid= -o ppid= | while read -r pid parent; do "
-    '[ "$parent" != $$ ] || [ "$pid" = "$me" ] || kill -KILL "$pid"; done; exit 0 '
+    'kill -KILL $(/bin/ps -A -o pid= -o ppid= | /usr/bin/awk -v top=$$ -v me="$me" \'{ parent[$1] = $2 } END { '
+    "for (pid in parent) { for (up = pid; up + 0 > 1 && up != top && up != me; up = parent[up]); "
+    "if (up == top && pid != top) print pid } }'); exit 0 "
     f") </dev/null >/dev/null 2>&1 & {VARIABLE}=$!; export {VARIABLE}; "
 )
 _END = (

@@ -49,7 +49,7 @@ DAMAGES = {
     "not-executable": Damage("chmod -x $python/bin/python3.*", "managed Python is missing"),
     "python-cut": Damage("cd $python/bin; head -c 1000 python3.?? > cut; cat cut > python3.??; rm cut", "interpreter"),
     "python-hangs": Damage(
-        "cd $root/bin; rm python3; printf '#!/bin/sh\\nexec sleep 5000\\n' > python3; chmod +x python3",
+        "cd $root/bin; rm python3; printf '#!/bin/sh\\nsleep 5000\\n' > python3; chmod +x python3",
         "no answer within 60 s",
     ),
     "uv-empty": Damage(": > $root/uv/*/bin/uv", "uv"),

@@ -80,7 +80,15 @@ def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_start, "_WATCH", _start._WATCH.replace("left=60", "left=1"))
 
 
-@pytest.mark.parametrize("program", ["exec /bin/sleep 1000", "trap '' TERM ALRM INT HUP; while :; do :; done"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "exec /bin/sleep 1000",
+        "/bin/sleep 1000",
+        "(/bin/sleep 1000; :)",
+        "trap '' TERM ALRM INT HUP; while :; do :; done",
+    ],
+)
 def test_one_that_hangs_is_ended(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shortly(monkeypatch)
     install_python(tmp_path / ROOT[2:], f"echo $$ > {tmp_path}/pid\n{program}")
