@@ -24,13 +24,14 @@ from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import switch
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools, build
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import build
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import study
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from uv import find_uv_bin
 
 from tests.benchmarks import CACHE, LOCKS

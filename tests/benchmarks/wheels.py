@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import fetch
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     Stored,
     WheelStore,
@@ -31,8 +32,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheel
     uv_arguments,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
 from tests.benchmarks import CACHE
 from tests.benchmarks.environments import UV, find_python
@@ -82,7 +83,7 @@ class Sides:
 
     def fetch(self) -> tuple[Stored, ...]:
         """All wheels into the store."""
-        return self.store.fetch(self.pins, self.platform, Network(index_url=self.index), Commands()).wheels
+        return fetch(self.store, self.pins, self.platform, Network(index_url=self.index), Commands()).wheels
 
     def install(self, wheels: tuple[Stored, ...]) -> None:
         """From the store."""

@@ -19,7 +19,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import (
     Built,
     ProbeFailed,
-    Tools,
     build,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
@@ -30,6 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import list_generations
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Plan
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.rescue import rescue
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import what_is_active
@@ -19,44 +17,20 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     runs_at_startup,
     startup_files_elsewhere,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Probe, Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import (
     Claim,
     Contents,
     Installed,
-    Kind,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
-
-NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""
-"""What native code must hold: on a Mac its own; elsewhere nothing is demanded, for wheels are not Mach-O there."""
 
 NATIVE_SUFFIXES = (".so", ".dylib")
 DEVELOPERS_FOLDERS = frozenset({"benchmarks", "doc", "docs", "example", "examples", "scripts", "test", "tests"})
 """Packages' sources have them beside the package. Some wheels bring them by mistake, and no program imports them."""
 DOCUMENT_SUFFIXES = ("", ".cfg", ".in", ".json", ".lock", ".md", ".rst", ".toml", ".txt", ".yaml", ".yml")
-
-
-class Probe(Protocol):
-    """Lets TensorFlow compute in an environment; returns a result as data, with `ok`, `verdict` and `text`."""
-
-    def __call__(
-        self,
-        environment: Path,
-        /,
-        *,
-        gpu: str | None,
-        level: str,
-        timeout: float,
-        passed_on: str | None = None,
-        first: bool = False,
-    ) -> dict[str, Any]:
-        """Probe an environment.
-
-        `passed_on` is the version of macOS on which it was probed when it was built. With `first`, what Python compiles
-        on the way is kept: it makes every later probe faster.
-        """
 
 
 class ProbeFailed(MetalfleetError):
@@ -67,17 +41,6 @@ class ProbeFailed(MetalfleetError):
             f"A new generation was built, but did not pass its probe: {probe['text']} {what_is_active(declaration)}"
         )
         self.probe = probe
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the work is done with. Tests hand in others."""
-
-    kind: Kind
-    commands: Commands
-    probe: Probe
-    machine: str = NATIVE_ARCHITECTURE
-    """The architecture that native code must have; empty: any."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import safety
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import explain_failure
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
@@ -25,6 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     remarks,
     worth_a_look,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.managed import look_at_python

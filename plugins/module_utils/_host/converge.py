@@ -11,10 +11,11 @@ from typing import Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import memory
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import apply
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import ProbeFailed, Tools
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import ProbeFailed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import all_complete
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import to_remember
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import one_writer
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import (
     examined,

@@ -23,7 +23,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     platform_name,
     refuse_bad_place,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 GUARDED_FOLDERS = frozenset({"Desktop", "Documents", "Downloads", "Mobile Documents"})
 """Folders that macOS guards (TCC): sshd's children are refused there unless an administrator allowed it."""

@@ -32,8 +32,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheel
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 
 TO_START = 120.0  # seconds for what starts an interpreter, and does nothing else
 TO_INSTALL = 600.0  # seconds for unpacking on the slowest disk
@@ -60,9 +60,12 @@ class Venv:
     def install(self, generation: Path, lock: str) -> Installed:
         """Install the lock by way of the wheel store."""
         python, wheels = generation / "bin" / "python", generation / WHEELS
+        # Imported here because a host is asked far more often than it installs.
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import fetch  # noqa: PLC0415
+
         platform = platform_of(python, self._commands)
         pins = parse_lock(lock).pins_for(platform.markers)
-        fetched = self._store.fetch(pins, platform, self._network, self._commands)
+        fetched = fetch(self._store, pins, platform, self._network, self._commands)
         refuse_unrecorded((wheel.pin.name, wheel.path) for wheel in fetched.wheels)
         wheels.write_text(requirements_of(fetched.wheels), encoding="utf-8")
         sync = ("pip", "sync", *uv_arguments(fetched.wheels, generation / CACHE), "--python", str(python), str(wheels))

@@ -19,27 +19,13 @@ from urllib.parse import urlsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import open_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Settings = dict[str, list[str]]
 """The texts of each setting, which is called as pip spells it."""
-
-
-@dataclass(frozen=True)
-class Network:
-    """The options. What is empty is the user's matter, or has uv's default."""
-
-    index_url: str = field(default="", repr=False)
-    extra_index_urls: tuple[str, ...] = field(default=(), repr=False)
-    proxy: str = field(default="", repr=False)
-    certificates: str = field(default="", repr=False)
-    """Of authorities to trust beside those that the host trusts, in PEM format."""
-    username: str = ""
-    password: str = field(default="", repr=False)
-    wheels: str = field(default="", repr=False)
-    """A folder or page of wheels, and then no index."""
 
 
 def default_index() -> str:

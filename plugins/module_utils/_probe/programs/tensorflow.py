@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import importlib.metadata
 import itertools
 import os
 import platform
@@ -100,9 +99,12 @@ def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
 
 
 def _version_of(packages: tuple[str, ...]) -> str | None:
+    # Imported here because the engine, which only reads this source, imports the module for it.
+    from importlib import metadata  # noqa: PLC0415
+
     for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(package)
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(package)
     return None
 
 

@@ -31,7 +31,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import look
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds import venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 from tests.simulated_mac.macho import Kind, stub
 from tests.wheels import Wheel, lock_of, make_wheel

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any, ClassVar
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import ask
@@ -20,7 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.conver
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 from tests.wheels import lock_of, make_wheel
 
@@ -278,3 +279,15 @@ class TestWithoutPython:
         said = report.without_python("The managed Python ended with status 1 and said: no json")
         assert said["text"] == ["The managed Python ended with status 1 and said: no json. Run setup.yml to repair it."]
         assert (said["environments"], said["ok"], said["todo"]) == ([], False, "python")
+
+
+def test_to_ask_loads_nothing_of_the_network() -> None:
+    """A host is asked in every run, and compiles what it imports each time: the module travels as source."""
+    program = (
+        "import sys; "
+        f"sys.path[:] = {sys.path!r}; "
+        f"import {ask.__module__}; "
+        "print([name for name in ('ssl', 'http.client', 'html.parser', 'importlib.metadata') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

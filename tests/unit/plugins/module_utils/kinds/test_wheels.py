@@ -23,16 +23,16 @@ import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _kinds, _wheels
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import Fetched, fetch
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
-    Fetched,
     Stock,
     WheelStore,
     requirements_of,
     uv_arguments,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform, platform_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Network
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -54,7 +54,7 @@ class Host:
 
     def fetch(self, lock: str, network: Network) -> Fetched:
         pins = parse_lock(lock).pins_for(self.platform.markers)
-        return self.store.fetch(pins, self.platform, network, Commands())
+        return fetch(self.store, pins, self.platform, network, Commands())
 
     def look(self, lock: str) -> Stock:
         return self.store.look(parse_lock(lock).pins_for(self.platform.markers), self.platform)
@@ -431,7 +431,7 @@ def test_a_full_disk(host: Host, wheels: list[Wheel], published: Path, monkeypat
     def write(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(_kinds.wheels._Arrival, "append", write)
+    monkeypatch.setattr(_kinds.fetch._Arrival, "append", write)
     with Index(published) as index, pytest.raises(MetalfleetError, match="The disk is full"):
         host.fetch(lock_of(*wheels), Network(index_url=index.url))
 

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the work on environments is done with."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Kind
+
+NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""
+"""What native code must hold: on a Mac its own; elsewhere nothing is demanded, for wheels are not Mach-O there."""
+
+
+class Probe(Protocol):
+    """Lets TensorFlow compute in an environment; returns a result as data, with `ok`, `verdict` and `text`."""
+
+    def __call__(
+        self,
+        environment: Path,
+        /,
+        *,
+        gpu: str | None,
+        level: str,
+        timeout: float,
+        passed_on: str | None = None,
+        first: bool = False,
+    ) -> dict[str, Any]:
+        """Probe an environment.
+
+        `passed_on` is the version of macOS on which it was probed when it was built. With `first`, what Python compiles
+        on the way is kept: it makes every later probe faster.
+        """
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the work is done with. Tests hand in others."""
+
+    kind: Kind
+    commands: Commands
+    probe: Probe
+    machine: str = NATIVE_ARCHITECTURE
+    """The architecture that native code must have; empty: any."""
