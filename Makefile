@@ -61,7 +61,7 @@ development:
 
 .PHONY: test
 test: system-packages check # the cheap before the dear
-	$(BIN)/pytest -n 3 --dist loadfile # most of the time they wait for hosts; a file shares its hosts
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder # mostly they wait for hosts; a file shares its hosts
 	$(ANSIBLE_ENV) molecule test --all
 
 .PHONY: test-all

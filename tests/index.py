@@ -117,7 +117,7 @@ class Index:
         if self.fault in STATUS:
             request.send_error(STATUS[self.fault])
         elif self.fault is Fault.PORTAL:
-            self._send(request, "text/html", b"<html><body>Please log in.</body></html>")
+            self._send(request, "text/html", b"<html><body><form>Please log in: <input></form></body></html>")
         elif kind == "moved":
             request.send_response(302)
             request.send_header("Location", f"{self.moved_to}/{name}/")

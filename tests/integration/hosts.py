@@ -7,14 +7,17 @@ import io
 import json
 import tarfile
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import OF_ONE_RUN
 
 from tests.ansible_runner import CHECKOUT, Result, playbook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from tests.simulated_mac.fleet import Fleet, Mac
 
 PLAYBOOKS = Path(__file__).with_name("playbooks")
@@ -23,6 +26,37 @@ INVENTORY = CHECKOUT / "inventory/simulated"
 HOME = "/Users/admin"
 ROOT = f"{HOME}/.local/share/metalfleet"
 LINKS = f"{HOME}/.virtualenvs"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FourRuns(Generic[T]):
+    """What check, real, again, and again in check said, and the files of a host before and after each check."""
+
+    said: list[T]
+    seen: list[set[str]]
+
+    def assert_checks_changed_nothing(self) -> None:
+        """Neither the first, which foresees a repair, nor the last."""
+        before_first, after_first, before_last, after_last = self.seen
+        assert before_first ^ after_first == set()
+        assert before_last ^ after_last == set()
+
+
+def four_runs(macs: Mapping[str, Mac], run: Callable[..., Mapping[str, T]]) -> dict[str, FourRuns[T]]:
+    """Let `run` keep hosts in order: check, real, again, again in check. It returns what was said of each host."""
+
+    def look() -> dict[str, set[str]]:
+        return {name: listing(mac, HOME) for name, mac in macs.items()}
+
+    looks, said_in = [look()], [run("--check")]
+    looks += [look()]
+    said_in += [run(), run()]
+    looks += [look()]
+    said_in += [run("--check")]
+    looks += [look()]
+    return {name: FourRuns([said[name] for said in said_in], [seen[name] for seen in looks]) for name in macs}
 
 
 def on_fleet(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.environments import Outcome, SmallEnvironment, SmallWheels, run_module
-from tests.integration.hosts import HOME, listing
+from tests.integration.hosts import FourRuns, four_runs
 from tests.simulated_mac.fleet import Fleet
 
 USER_SITE = "Library/Python/$minor/lib/python/site-packages"
@@ -137,12 +138,10 @@ DRIFTS = {
 
 @dataclass(frozen=True)
 class Repaired:
-    """A host that drifted, and what each of the four runs said and left behind."""
+    """A host that drifted, and what became of it."""
 
     environment: SmallEnvironment
-    runs: list[Outcome]
-    seen: list[set[str]]
-    """Every file of the user's home: at first, after the check, before the last check, and after it."""
+    runs: FourRuns[Outcome]
 
 
 @pytest.fixture(scope="module")
@@ -154,32 +153,19 @@ def repaired(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> It
         hosts[name].options |= drift.options
         hosts[name].sh(drift.made_by)
 
-    def look() -> dict[str, set[str]]:
-        return {name: listing(host.mac, HOME) for name, host in hosts.items()}
-
-    looks, runs = [look()], [run_module(hosts, "--check")]
-    looks += [look()]
-    runs += [run_module(hosts), run_module(hosts)]
-    looks += [look()]
-    runs += [run_module(hosts, "--check")]
-    looks += [look()]
-    yield {
-        name: Repaired(host, [outcomes[name] for outcomes in runs], [seen[name] for seen in looks])
-        for name, host in hosts.items()
-    }
+    runs = four_runs({name: host.mac for name, host in hosts.items()}, partial(run_module, hosts))
+    yield {name: Repaired(host, runs[name]) for name, host in hosts.items()}
     for mac in macs.values():
         mac.delete()
 
 
 @pytest.mark.parametrize(("name", "drift"), DRIFTS.items(), ids=DRIFTS)
 def test_each_drift_is_found_and_repaired(repaired: dict[str, Repaired], name: str, drift: Drift) -> None:
-    host = repaired[name]
-    assert [run.reasons for run in host.runs] == [drift.reasons, drift.reasons, [], []]
-    assert host.runs[0].answer["plan"] == host.runs[1].answer["plan"]
-    first, after_check, before_last_check, last = host.seen
-    assert first ^ after_check == set()
-    assert before_last_check ^ last == set()
-    assert drift.reasons or first ^ last == set()
+    host, runs = repaired[name], repaired[name].runs
+    assert [run.reasons for run in runs.said] == [drift.reasons, drift.reasons, [], []]
+    assert runs.said[0].answer["plan"] == runs.said[1].answer["plan"]
+    runs.assert_checks_changed_nothing()
+    assert drift.reasons or runs.seen[0] ^ runs.seen[-1] == set()
     host.environment.assert_in_order()
     assert host.environment.generations() == drift.generations
 
@@ -214,7 +200,7 @@ def test_another_lock_and_the_way_back(environment: SmallEnvironment, small_whee
     environment.options["lock"] = small_wheels.write_lock("other", small_wheels.alpha, small_wheels.beta_3)
     assert environment.run().reasons == ["lock-changed"]
     assert environment.says() == "1.0 3.0"
-    assert four_runs(environment, state="rolled_back") == [["rolled-back"], ["rolled-back"], [], []]
+    assert reasons_of_four_runs(environment, state="rolled_back") == [["rolled-back"], ["rolled-back"], [], []]
     assert environment.says() == "1.0 2.0"
     assert environment.run().reasons == ["link-retargeted"]
     assert environment.says() == "1.0 3.0"
@@ -226,7 +212,7 @@ def test_a_lower_keep_is_applied(environment: SmallEnvironment, small_wheels: Sm
     environment.run()
     assert environment.generations() == ["1", "2"]
     surplus = ["surplus-generation"]
-    assert four_runs(environment, keep=1) == [surplus, surplus, [], []]
+    assert reasons_of_four_runs(environment, keep=1) == [surplus, surplus, [], []]
     assert environment.generations() == ["2"]
     environment.assert_in_order()
 
@@ -234,11 +220,11 @@ def test_a_lower_keep_is_applied(environment: SmallEnvironment, small_wheels: Sm
 def test_declared_absent(environment: SmallEnvironment) -> None:
     """Only what is ours goes."""
     before = paths(environment)
-    assert four_runs(environment, state="absent") == [["declared-absent"], ["declared-absent"], [], []]
+    assert reasons_of_four_runs(environment, state="absent") == [["declared-absent"], ["declared-absent"], [], []]
     assert before - paths(environment) == {path for path in before if "tf" in path.parts}
 
 
-def four_runs(environment: SmallEnvironment, **options: Any) -> list[list[str]]:
+def reasons_of_four_runs(environment: SmallEnvironment, **options: Any) -> list[list[str]]:
     """Check, real, again, again in check: the reasons of each."""
     return [environment.run(*check, **options).reasons for check in (["--check"], [], [], ["--check"])]
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.ansible_runner import Result
 from tests.integration.environments import PLACES, SAID, SmallWheels
-from tests.integration.hosts import HOME, SETUP, listing, on_fleet, said
+from tests.integration.hosts import HOME, SETUP, FourRuns, four_runs, on_fleet, said
 from tests.simulated_mac.fleet import Fleet, Mac
 
 SPY = "echo ran >> $HOME/spy"
@@ -61,16 +61,10 @@ DAMAGES = {
 
 @dataclass(frozen=True)
 class Repaired:
-    """A host that was damaged, and what each of the four runs said and left behind."""
+    """A host that was damaged, and what became of it."""
 
     mac: Mac
-    runs: list[Result]
-    seen: list[set[str]]
-    """Every file of the user's home: at first, after the check, before the last check, and after it."""
-
-    def changed(self) -> list[int]:
-        """Changed tasks of each run."""
-        return [run.recap[self.mac.name]["changed"] for run in self.runs]
+    runs: FourRuns[Result]
 
 
 def declare(wheels: SmallWheels) -> dict[str, Any]:
@@ -87,40 +81,31 @@ def repaired(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> It
             macs[f"python-{name}"], f"{PLACES} python=$(echo $HOME/.local/share/metalfleet/python/*); {damage.made_by}"
         )
 
-    def look() -> dict[str, set[str]]:
-        return {name: listing(mac, HOME) for name, mac in macs.items()}
-
-    def run(*arguments: str) -> Result:
+    def run(*arguments: str) -> dict[str, Result]:
         limit = ["--limit", ",".join(macs)]
-        return on_fleet(fleet, SETUP, *limit, *arguments, check=False, warns=SAID, **declare(small_wheels))
+        result = on_fleet(fleet, SETUP, *limit, *arguments, check=False, warns=SAID, **declare(small_wheels))
+        return dict.fromkeys(macs, result)
 
-    looks, runs = [look()], [run("--check")]
-    looks += [look()]
-    runs += [run(), run()]
-    looks += [look()]
-    runs += [run("--check")]
-    looks += [look()]
-    yield {name: Repaired(macs[f"python-{name}"], runs, [seen[f"python-{name}"] for seen in looks]) for name in DAMAGES}
+    runs = four_runs(macs, run)
+    yield {name: Repaired(macs[f"python-{name}"], runs[f"python-{name}"]) for name in DAMAGES}
     for mac in macs.values():
         mac.delete()
 
 
 @pytest.mark.parametrize(("name", "damage"), DAMAGES.items(), ids=DAMAGES)
 def test_each_damage_is_found_and_repaired(repaired: dict[str, Repaired], name: str, damage: Damage) -> None:
-    host = repaired[name]
-    assert [run.recap[host.mac.name]["failed"] for run in host.runs] == [0, 0, 0, 0], host.runs[1].output
-    assert [run.recap[host.mac.name]["unreachable"] for run in host.runs] == [0, 0, 0, 0]
-    changed = host.changed()
-    assert [count > 0 for count in changed] == [bool(damage.says)] * 2 + [False, False]
-    assert re.search(rf"\[{host.mac.name}\](?:(?!\n\w+: \[).)*{damage.says}", host.runs[0].output, re.DOTALL)
-    first, after_check, before_last_check, last = host.seen
-    assert first ^ after_check == set()
-    assert before_last_check ^ last == set()
-    assert said(host.mac, f"{PLACES}; $root/bin/python3 -I -c 'import asyncio, json, statistics; print(1)'") == "1\n"
-    assert said(host.mac, f"{PLACES}; $root/bin/uv --version").startswith("uv ")
-    assert said(host.mac, f"{PLACES}; $link/bin/python -I -c 'import alpha, asyncio, statistics; print(2)'") == "2\n"
-    assert said(host.mac, "pgrep -f '[s]leep 5000' || true") == ""
-    assert host.mac.shim_calls() == []
+    host, runs = repaired[name].mac, repaired[name].runs
+    counts = [run.recap[host.name] for run in runs.said]
+    assert [count["failed"] for count in counts] == [0, 0, 0, 0], runs.said[1].output
+    assert [count["unreachable"] for count in counts] == [0, 0, 0, 0]
+    assert [count["changed"] > 0 for count in counts] == [bool(damage.says)] * 2 + [False, False]
+    assert re.search(rf"\[{host.name}\](?:(?!\n\w+: \[).)*{damage.says}", runs.said[0].output, re.DOTALL)
+    runs.assert_checks_changed_nothing()
+    assert said(host, f"{PLACES}; $root/bin/python3 -I -c 'import asyncio, json, statistics; print(1)'") == "1\n"
+    assert said(host, f"{PLACES}; $root/bin/uv --version").startswith("uv ")
+    assert said(host, f"{PLACES}; $link/bin/python -I -c 'import alpha, asyncio, statistics; print(2)'") == "2\n"
+    assert said(host, "pgrep -f '[s]leep 5000' || true") == ""
+    assert host.shim_calls() == []
 
 
 def test_nothing_that_another_put_there_was_run(repaired: dict[str, Repaired]) -> None:

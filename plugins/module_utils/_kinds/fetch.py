@@ -38,6 +38,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web 
     OutOfOrder,
     Unreachable,
     Web,
+    WebPage,
     chunks,
     local_path,
     masked,
@@ -210,7 +211,7 @@ class _Bringer:
         try:
             with self._web.opened(file.url, headers) as response:
                 if "html" in (response.headers.get("Content-Type") or ""):
-                    raise OutOfOrder(f"{masked(file.url)} answered a web page instead of a wheel")
+                    raise WebPage(f"{masked(file.url)} answered a web page instead of a wheel")
                 if response.status == HTTPStatus.PARTIAL_CONTENT:
                     arrival.is_patched = True
                 else:

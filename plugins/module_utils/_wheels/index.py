@@ -28,6 +28,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web 
     Unreachable,
     Untrusted,
     Web,
+    WebPage,
     local_path,
     masked,
 )
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Sources
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+_FORM = r"<(?:form|input|button|script)\b"
+"""What a login page has, and an index's page of a package without files has not."""
 _SDISTS = (".tar.gz", ".zip", ".tar.bz2")
 
 _OTHER_PLATFORM = "Use a lock that was made for this platform and Python."
@@ -62,6 +65,11 @@ _MEANINGS: tuple[tuple[type[FetchFailed], str, str], ...] = (
         NotThere,
         "the package index names a file that it has not got",
         "Correct the index, or choose another one (tensorflow_index_url), and run again.",
+    ),
+    (
+        WebPage,
+        "a web page came instead, as a login portal or a proxy sends it",
+        "Log in to the network on the host, or check proxy (tensorflow_proxy) and index (tensorflow_index_url).",
     ),
     (OutOfOrder, "the package index does not work as it should", _CHECK_INDEX),
     (FetchFailed, "the package index could not be reached", _CHECK_INDEX),
@@ -143,7 +151,11 @@ class Finder:
         if kind.startswith("application/vnd.pypi.simple") and kind.partition(";")[0].endswith("json"):
             return _json_listing(content, final)
         if "html" in kind:
-            return _html_listing(content.decode("utf-8", "replace"), final)
+            page = content.decode("utf-8", "replace")
+            files = _html_listing(page, final)
+            if not files and re.search(_FORM, page, re.IGNORECASE):
+                raise WebPage(f"{masked(final)} answered a web page that names no file")
+            return files
         raise OutOfOrder(f"{masked(url)} answered what is no package index ({kind or 'of no type'})")
 
     def _suitable(self, pin: Pin, files: list[RemoteFile]) -> tuple[RemoteFile, ...]:

@@ -77,6 +77,10 @@ class OutOfOrder(Unreachable):
     """Who answered does not work as it should."""
 
 
+class WebPage(OutOfOrder):
+    """A page for people came, and not what was asked for."""
+
+
 class BadRange(Unreachable):
     """Who answered has not got the part of a file that was asked for."""
 

@@ -140,6 +140,12 @@ SAID = (
     ),
     (
         24,
+        r"says no-index[^$]*(?:No matching distribution found|Could not find a version)",
+        "The configuration of pip or uv on the host says no-index, and no other place there has the pinned uv",
+        "Set tensorflow_index_url, or send uv from the controller: put its wheel into native_python_mirror.",
+    ),
+    (
+        24,
         r"No matching distribution found|Could not find a version",
         "The package index has no wheel of the pinned uv for this host",
         INDEX_REMEDY,

@@ -28,7 +28,7 @@ PYTHON_ORG_RECEIPT = "org.python.Python.PythonFramework-{0}"
 INTACT = Path(intact.__file__)
 MODULE_UTILS = Path(__file__).parents[2] / "module_utils"
 MODULE_UTILS_SENT = "ansible_collections/metalfleet/tensorflow/plugins/module_utils"
-SETTINGS = ("_errors.py", "_paths.py", "_wheels/settings.py")
+SETTINGS = ("_errors.py", "_paths.py", "_wheels/network.py", "_wheels/settings.py")
 """What finish.py reads the settings of the user's pip with, in the same places below a package of the same name."""
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILES = Path(__file__).parent
-SETTINGS = "ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings"
+WHEELS = "ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels"
 """What reads the settings of the user's pip: a module of the collection, sent along with those that it needs."""
 RECORD = "metalfleet-files.txt"
 PIP_INSTALL = [sys.executable, "-I", "-m", "pip", "install", "-vv", "--disable-pip-version-check", "--no-cache-dir"]
@@ -147,14 +147,17 @@ def is_whole(folder: Path) -> bool:
 # -------------------------------------------------------------------------------------------------------------- pip
 
 
+SAYS_NO_INDEX = "The configuration of pip or uv says no-index."
+
+
 def run_pip(arguments: list[str]) -> None:
     """Install with pip. URLs, which may hold credentials, are in its environment: a process list shows arguments."""
-    command = [*PIP_INSTALL, *arguments]
+    command, environment = [*PIP_INSTALL, *arguments], environment_of_pip()
     try:
         done = subprocess.run(
             command,
             check=False,
-            env=environment_of_pip(),
+            env=environment,
             timeout=SECONDS_FOR_PIP,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -164,7 +167,8 @@ def run_pip(arguments: list[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise EndError("TIMED_OUT", f"pip did not end within {SECONDS_FOR_PIP} s") from error
     if done.returncode:
-        raise EndError("NO_UV", cause_in(done.stdout) or f"pip ended with status {done.returncode}")
+        words = cause_in(done.stdout) or f"pip ended with status {done.returncode}"
+        raise EndError("NO_UV", f"{SAYS_NO_INDEX}\n{words}" if "PIP_NO_INDEX" in environment else words)
 
 
 def cause_in(said: str) -> str:
@@ -176,8 +180,8 @@ def cause_in(said: str) -> str:
 def environment_of_pip() -> dict[str, str]:
     """This process's environment with what is declared, else what counts of the user's settings (see settings.py)."""
     sys.path.insert(0, str(FILES))
-    settings = import_module(SETTINGS)
-    network = settings.Network(
+    settings = import_module(f"{WHEELS}.settings")
+    network = import_module(f"{WHEELS}.network").Network(
         index_url=os.environ["index_url"],
         extra_index_urls=tuple(os.environ["extra_index_urls"].split()),
         proxy=os.environ["proxy"],

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import os
 import re
@@ -37,6 +36,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
     parse_answer,
     parse_judged,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.on_host import finish
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import (
     Plan,
     describe,
@@ -475,6 +475,11 @@ class TestFailures:
             (24, "Could not find an activated virtualenv (required).", "uv could not be installed"),
             (24, "WARNING: ... NewConnectionError(...)\nERROR: No matching distribution found", "cannot be reached"),
             (24, "ERROR: No matching distribution found for uv", "has no wheel of the pinned uv for this host"),
+            (
+                24,
+                f"{finish.SAYS_NO_INDEX}\nERROR: No matching distribution found for uv",
+                "says no-index, and no other place",
+            ),
             (24, "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "another uv under the pinned version"),
             (24, "WARNING: 401 Error, Credentials not correct", "refuses the credentials"),
             (24, "SSLError(SSLCertVerificationError", "does not accept the certificate"),
@@ -860,11 +865,6 @@ class TestSettingsOfPip:
         return tmp_path / "pip.conf"
 
     def pip(self) -> dict[str, str]:
-        specification = importlib.util.spec_from_file_location("finish", scripts.SCRIPTS / "finish.py")
-        assert specification
-        assert specification.loader
-        finish = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(finish)
         made: dict[str, str] = finish.environment_of_pip()
         return {name: value for name, value in made.items() if name.startswith(("PIP_", "PYTHON"))}
 

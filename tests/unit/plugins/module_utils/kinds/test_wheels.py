@@ -326,7 +326,7 @@ FAULTS = {
     Fault.BROKEN: ("does not work as it should", "500"),
     Fault.GONE: ("could not be reached", "refused"),
     Fault.MISSING: ("names a file that it has not got", "404"),
-    Fault.PORTAL: ("no package", "Looked for at"),
+    Fault.PORTAL: ("a web page came instead, as a login portal", "names no file"),
     Fault.REFUSED: ("access was refused", "401"),
     Fault.TRUNCATED: ("could not be reached", "the connection ended after"),
     Fault.WRONG: ("is not the one in the lock", "has the SHA-256"),
