@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes of a simulated Mac, seen and killed from outside, one by one."""
+"""Processes of a simulated Mac, seen and killed from outside, one by one; and those of the controller."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.simulated_mac.fleet import Mac
 
 PATIENCE = 60.0  # seconds
+SEED = int(os.environ.get("SEED") or 20261123)
+KILLS = int(os.environ.get("KILLS") or 20)
+"""How often a test kills that chooses victims and moments at random, which `make torture` sets."""
 
 
 def running(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
@@ -45,6 +48,14 @@ def cut_connections(mac: Mac) -> None:
     """Kill the host's side of all its SSH connections, with SIGKILL."""
     for pid in descendants(mac.pid):
         if "@notty" in command_of(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def kill_controllers() -> None:
+    """Kill every run of Ansible that this test has started, with SIGKILL."""
+    for pid in descendants(os.getpid()):
+        if "ansible-playbook" in command_of(pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

@@ -6,12 +6,14 @@ Whatever happens: what was active stays active and works, the message says what 
 
 from __future__ import annotations
 
-import os
+import itertools
 import random
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,15 +22,14 @@ from tests.index import Fault, Index
 from tests.integration.conftest import NewEnvironments
 from tests.integration.environments import SmallEnvironment, SmallWheels, library, run_module, run_playbook
 from tests.integration.hosts import HOME, LINKS, ROOT, listing
-from tests.integration.processes import cut_connections, kill, running, wait_for
+from tests.integration.processes import KILLS, SEED, cut_connections, kill, kill_controllers, running, wait_for
 from tests.simulated_mac import engine
 from tests.simulated_mac.fleet import Mac
 from tests.simulated_mac.store import SIM
 from tests.wheels import make_wheel
 
-SEED = int(os.environ.get("SEED") or 20261123)
 HOSTS = 5
-ROUNDS = int(os.environ.get("KILLS") or 20) // HOSTS
+ROUNDS = KILLS // HOSTS
 
 
 @pytest.fixture
@@ -62,59 +63,106 @@ def assert_next_run_ends_well(*environments: SmallEnvironment) -> None:
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What the run has to do that is disturbed."""
+
+    prepared_by: str = "true"
+    state: str = "present"
+    builds: bool = False
+
+
+SCENES = {
+    "removal": Scene(state="absent"),
+    "repair": Scene("rm $packages/alpha/part7.py"),
+    "build": Scene(builds=True),  # after which an older generation is removed
+    "rollback": Scene(state="rolled_back"),
+}
+
+
 def test_killed_at_any_moment(environments: NewEnvironments, small_wheels: SmallWheels) -> None:
     """Random victims and moments: the active environment can always be imported, and the next run always ends well.
 
     `make torture` does it more often.
     """
     hosts = environments(f"killed-{number}" for number in range(HOSTS))
-    macs = [host.mac for host in hosts.values()]
     moments = random.Random(SEED)
-
-    def declare(name: str) -> None:
-        lock = small_wheels.write_lock(name, small_wheels.alpha, small_wheels.beta)
+    duration = duration_of_builds(hosts, small_wheels)
+    print(f"seed {SEED}; an undisturbed build takes up to {duration:.2f} s")  # noqa: T201
+    for number, (name, scene) in zip(range(ROUNDS), itertools.cycle(SCENES.items())):
+        if scene.builds:
+            declare(hosts, small_wheels, f"round-{number}")
         for host in hosts.values():
-            host.options["lock"] = lock
-
-    with ThreadPoolExecutor(HOSTS) as pool:
-        declare("undisturbed")
-        watched = [pool.submit(duration_of_build, mac) for mac in macs]
-        run_module(hosts)
-        duration = max(each.result() for each in watched)
-        print(f"seed {SEED}; an undisturbed build takes up to {duration:.2f} s")  # noqa: T201
-        for number in range(ROUNDS):
-            if number % 2:
-                declare(f"round-{number}")  # a build, and an older generation to remove
-            else:
-                for host in hosts.values():
-                    host.sh("rm $packages/alpha/part7.py")  # a repair
-            plans = [(moments.uniform(0, duration), moments.choice(list(VICTIMS))) for _ in macs]
-            print(f"round {number}:", *(f"{who} after {moment:.3f} s;" for moment, who in plans))  # noqa: T201
-            killed = [pool.submit(kill_after, mac, *plan) for mac, plan in zip(macs, plans, strict=True)]
-            run_playbook(hosts.values())
-            for each in killed:
-                each.result()
+            host.sh(scene.prepared_by)
+        plans = [(moments.uniform(0, duration), moments.choice(list(VICTIMS))) for _ in hosts]
+        print(f"round {number}, {name}:", *(f"{who} after {moment:.3f} s;" for moment, who in plans))  # noqa: T201
+        with disturbed(hosts, plans):
+            run_playbook(in_state(hosts, scene.state).values())
+        if scene.state == "absent":
+            assert not any(outcome.failed for outcome in run_module(in_state(hosts, "absent")).values())
+            assert {host.sh("ls -A $root/environments .virtualenvs | grep tf || true") for host in hosts.values()} == {
+                ""
+            }
+        else:
             assert {host.says() for host in hosts.values()} == {"1.0 2.0"}, f"SEED={SEED}"
-            assert not any(outcome.failed for outcome in run_module(hosts).values())
-            for host in hosts.values():
-                host.assert_in_order()
+        assert not any(outcome.failed for outcome in run_module(hosts).values())
+        for host in hosts.values():
+            host.assert_in_order()
     assert [outcome.reasons for outcome in run_module(hosts, "--check").values()] == [[]] * HOSTS
-    assert {len(host.generations()) for host in hosts.values()} == {2}
+    assert {len(host.generations()) for host in hosts.values()} <= {1, 2}
 
 
-def duration_of_build(mac: Mac) -> float:
-    """Seconds from the module's start to its end."""
-    wait_for(mac, is_module)
-    start = time.monotonic()
-    while running(mac, is_module):
-        time.sleep(0.01)
-    return time.monotonic() - start
+def duration_of_builds(hosts: Mapping[str, SmallEnvironment], wheels: SmallWheels) -> float:
+    """Seconds that an undisturbed build takes at most, from the module's start to its end."""
+
+    def duration(mac: Mac) -> float:
+        wait_for(mac, is_module)
+        start = time.monotonic()
+        while running(mac, is_module):
+            time.sleep(0.01)
+        return time.monotonic() - start
+
+    declare(hosts, wheels, "undisturbed")
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        watched = [pool.submit(duration, host.mac) for host in hosts.values()]
+        run_module(hosts)
+        return max(each.result() for each in watched)
 
 
-def kill_after(mac: Mac, seconds: float, who: str) -> None:
-    wait_for(mac, is_module)
-    time.sleep(seconds)
-    VICTIMS[who](mac)
+def declare(hosts: Mapping[str, SmallEnvironment], wheels: SmallWheels, name: str) -> None:
+    """A lock of another name, with the same wheels."""
+    lock = wheels.write_lock(name, wheels.alpha, wheels.beta)
+    for host in hosts.values():
+        host.options["lock"] = lock
+
+
+def in_state(hosts: Mapping[str, SmallEnvironment], state: str) -> dict[str, SmallEnvironment]:
+    """The same environments, declared in another state."""
+    declared = {name: SmallEnvironment(host.mac, host.wheels) for name, host in hosts.items()}
+    for name, host in hosts.items():
+        declared[name].options = {**host.options, "state": state}
+    return declared
+
+
+@contextmanager
+def disturbed(hosts: Mapping[str, SmallEnvironment], plans: Sequence[tuple[float, str]]) -> Iterator[None]:
+    """Kill a victim for each host, some seconds after its module started, if the run lasts so long."""
+    has_ended = threading.Event()
+
+    def kill_after(mac: Mac, seconds: float, who: str) -> None:
+        while not running(mac, is_module) and not has_ended.is_set():
+            time.sleep(0.002)
+        has_ended.wait(seconds)
+        VICTIMS[who](mac)
+
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        killed = [pool.submit(kill_after, host.mac, *plan) for host, plan in zip(hosts.values(), plans, strict=True)]
+        try:
+            yield
+        finally:
+            has_ended.set()
+        for each in killed:
+            each.result()
 
 
 def is_module(command: str) -> bool:
@@ -130,6 +178,7 @@ VICTIMS: dict[str, Callable[[Mac], None]] = {
     "module": lambda mac: kill(mac, is_module),
     "uv": lambda mac: kill(mac, is_uv),
     "connection": cut_connections,
+    "controller": lambda _: kill_controllers(),
 }
 
 

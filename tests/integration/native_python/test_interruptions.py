@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.ansible_runner import CHECKOUT
 from tests.integration.conftest import NewMac
 from tests.integration.hosts import ROOT, said
 from tests.integration.native_python.shared import OFFLINE, ROLE, Run, command_line, is_in_order
+from tests.integration.processes import KILLS, PATIENCE, SEED, cut_connections, kill, kill_controllers
 from tests.simulated_mac.fleet import Mac
 
 Start = Callable[[Mac], "subprocess.Popen[bytes]"]
@@ -88,6 +90,33 @@ def test_a_run_whose_processes_on_the_host_are_killed_is_repaired_by_the_next(
     run(host)
     is_in_order(host)
     assert run(host).recap[host.name]["changed"] == 0
+
+
+VICTIMS: dict[str, Callable[[Mac], None]] = {
+    "everything": lambda mac: kill(mac, lambda _: True),
+    "connection": cut_connections,
+    "controller": lambda _: kill_controllers(),
+}
+
+
+def test_killed_at_any_moment(mac: NewMac, run: Run, start: Start) -> None:
+    """Random victims and moments, while a Mac gets its first Python: the next run always ends well."""
+    moments = random.Random(SEED)
+    began = time.monotonic()
+    start(mac("m1-fresh")).wait(PATIENCE)
+    duration = time.monotonic() - began
+    print(f"seed {SEED}; an undisturbed bootstrap takes {duration:.2f} s")  # noqa: T201
+    for _ in range(KILLS // 5):
+        moment, who = moments.uniform(0, duration), moments.choice(list(VICTIMS))
+        print(f"{who} after {moment:.3f} s")  # noqa: T201
+        host = mac("m1-fresh")
+        controller = start(host)
+        time.sleep(moment)
+        VICTIMS[who](host)
+        controller.wait(PATIENCE)
+        run(host)
+        is_in_order(host)
+        assert run(host).recap[host.name]["changed"] == 0, f"SEED={SEED}"
 
 
 def test_a_full_disk_is_named_and_repaired_once_there_is_room(mac: NewMac, run: Run) -> None:
