@@ -29,6 +29,7 @@ class Fault(Enum):
     NONE = auto()
     SLOW = auto()
     TRUNCATED = auto()  # half of a wheel, then the connection ends
+    NO_RANGES = auto()  # always the whole file
     CUT_OFF = auto()  # half of what is asked for, so that going on helps
     STALLED = auto()  # half of a wheel, and then nothing until the fault is over
     WRONG = auto()  # another file under the right name
@@ -63,6 +64,8 @@ class Index:
         self.downloads: list[str] = []
         self.resumed = 0
         """Downloads that went on where another had ended."""
+        self.sent = 0
+        """Bytes of files."""
         self.requests: list[tuple[str, str]] = []
         """Path and credentials of each."""
         index = self
@@ -157,24 +160,27 @@ class Index:
         return self._send(request, "text/html", f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode())
 
     def _send(self, request: BaseHTTPRequestHandler, kind: str, content: bytes) -> None:
-        begin, end = 0, len(content)
-        if kind == FILE and self.fault is not Fault.TRUNCATED:
-            begin = int(re.sub(r"\D", "", request.headers.get("Range", "")) or 0)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", "")) if kind == FILE else None
+        if self.fault in (Fault.TRUNCATED, Fault.NO_RANGES):
+            asked = None
+        begin, past = (int(asked[1]), int(asked[2] or len(content)) + 1) if asked else (0, len(content))
+        end = past = min(past, len(content))
         if kind == FILE and self.fault in (Fault.TRUNCATED, Fault.STALLED):
             end //= 2
         if kind == FILE and self.fault is Fault.CUT_OFF and end - begin > 100:
             end -= (end - begin) // 2
         self.resumed += begin > 0
-        request.send_response(206 if begin else 200)
+        request.send_response(206 if asked else 200)
         request.send_header("Content-Type", kind)
         if kind == JSON:
             request.send_header("Content-Encoding", "gzip")
-        request.send_header("Content-Length", str(len(content) - begin))
-        if begin:
-            request.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        request.send_header("Content-Length", str(past - begin))
+        if asked:
+            request.send_header("Content-Range", f"bytes {begin}-{past - 1}/{len(content)}")
         request.end_headers()
         if request.command == "GET":
             request.wfile.write(content[begin:end])
+            self.sent += (end - begin) * (kind == FILE)
             request.wfile.flush()
             while self.fault is Fault.STALLED and kind == FILE:
                 time.sleep(0.05)

@@ -30,19 +30,25 @@ class Wheel:
 
 
 def make_wheel(
-    folder: Path, name: str, version: str = "1.0", files: Mapping[str, bytes] | None = None, requires: str = ""
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    files: Mapping[str, bytes] | None = None,
+    requires: str = "",
+    *,
+    tag: str = "py3-none-any",
 ) -> Wheel:
-    """Write a pure-Python wheel into a folder; without `files` it holds one module of its name."""
+    """Write a wheel into a folder; without `files` it holds one module of its name."""
     requirement = f"Requires-Dist: {requires}\n" if requires else ""
     info = f"{name}-{version}.dist-info"
     content = {
         **(files if files is not None else {f"{name}/__init__.py": f"VERSION = {version!r}\n".encode()}),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requirement}".encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: " + f"{tag}\n".encode(),
     }
     record = "".join(f"{path},sha256={_encode(data)},{len(data)}\n" for path, data in content.items())
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
+    path = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for member, data in {**content, f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode()}.items():
             wheel.writestr(zipfile.ZipInfo(member, DATE), data)

@@ -8,7 +8,7 @@ The formats are those of Apple's <mach-o/loader.h>, <mach-o/fat.h> and <mach/mac
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file
 
@@ -30,7 +30,8 @@ MACHO_MAGICS = frozenset([*_THIN_MAGICS, *_FAT_MAGICS])
 
 # A Java class has its version, 45 or more, where a fat file has its number of slices: a limit tells one from the other.
 _MOST_SLICES = 44
-_HEAD_SIZE = 8 + 32 * _MOST_SLICES
+SLICES_SIZE = 8 + 32 * _MOST_SLICES
+"""Bytes of a fat file that hold its table of slices, whatever it has."""
 
 _CPU_TYPES = {
     0x00000007: "i386",
@@ -50,7 +51,7 @@ def architectures(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
     A processor without a name here is given as "cpu" and its number. Raises OSError if the file cannot be read.
     """
-    return parse_architectures(head_of_file(path, _HEAD_SIZE))
+    return parse_architectures(head_of_file(path, SLICES_SIZE))
 
 
 def parse_architectures(head: bytes) -> tuple[str, ...]:
@@ -58,16 +59,27 @@ def parse_architectures(head: bytes) -> tuple[str, ...]:
     magic = head[:4]
     if magic in _THIN_MAGICS and len(head) >= 12:
         return (_name(*struct.unpack_from(_THIN_MAGICS[magic] + "2I", head, 4)),)
-    if magic in _FAT_MAGICS and len(head) >= 8:
-        return _slices(head, _FAT_MAGICS[magic])
-    return ()
+    return tuple(each.architecture for each in slices_of(head))
 
 
-def _slices(head: bytes, entry_size: int) -> tuple[str, ...]:
+class Slice(NamedTuple):
+    """The code for one processor in a fat file."""
+
+    architecture: str
+    offset: int
+
+
+def slices_of(head: bytes) -> tuple[Slice, ...]:
+    """The slices of a fat file, from its first bytes; () for what is none, or makes no sense."""
+    entry_size = _FAT_MAGICS.get(head[:4], 0)
+    if not entry_size or len(head) < 8:
+        return ()
     (count,) = struct.unpack_from(">I", head, 4)  # fat tables are big-endian on every processor
     if count > _MOST_SLICES or len(head) < 8 + count * entry_size:
         return ()
-    return tuple(_name(*struct.unpack_from(">2I", head, 8 + i * entry_size)) for i in range(count))
+    entry = struct.Struct(">3I" if entry_size == 20 else ">2IQ")
+    entries = (entry.unpack_from(head, 8 + number * entry_size) for number in range(count))
+    return tuple(Slice(_name(cpu_type, cpu_subtype), offset) for cpu_type, cpu_subtype, offset in entries)
 
 
 def _name(cpu_type: int, cpu_subtype: int) -> str:

@@ -95,38 +95,30 @@ class Found:
     files: tuple[RemoteFile, ...]
 
 
-class Finder:
-    """Looks for pins at all sources in turn. May be used by several threads."""
+class Listings:
+    """What the sources have of a package, one source after another. May be used by several threads."""
 
-    def __init__(self, web: Web, sources: Sources, platform: Platform) -> None:
-        self._web, self._sources, self._platform = web, sources, platform
+    def __init__(self, web: Web, sources: Sources) -> None:
+        self._web, self.sources = web, sources
         self._page_lock = threading.Lock()
         self._flat: list[RemoteFile] | None = None
         self._dead: dict[str, FetchFailed] = {}
 
-    def find(self, pin: Pin) -> Found:
-        """The files of a pin, from the first source that has one. Raises MetalfleetError where none has."""
-        seen: list[RemoteFile] = []
-        failures: list[FetchFailed] = []
-        for files in self._listings(pin, failures):
-            seen += files
-            suitable = self._suitable(pin, files)
-            if suitable:
-                return Found(pin, suitable)
-        raise self._explain(pin, seen, failures)
+    def of(self, package: str, failures: list[FetchFailed]) -> Iterator[list[RemoteFile]]:
+        """The files of each source, what lies on this machine first; what went wrong is added to `failures`.
 
-    def _listings(self, pin: Pin, failures: list[FetchFailed]) -> Iterator[list[RemoteFile]]:
-        """What the sources have of a package, one after another: what lies on this host comes first."""
+        `package` is a normalised name.
+        """
         try:
-            yield [file for file in self._flat_files() if _is_of(file, pin)]
+            yield [file for file in self._flat_files() if _is_of(file, package)]
         except FetchFailed as failure:
             failures.append(failure)
-        for index in sorted(self._sources.indexes, key=lambda url: local_path(url) is None):
+        for index in sorted(self.sources.indexes, key=lambda url: local_path(url) is None):
             if index in self._dead:
                 failures.append(self._dead[index])
                 continue
             try:
-                yield self._listing(f"{index.rstrip('/')}/{pin.name}/")
+                yield self._listing(f"{index.rstrip('/')}/{package}/")
             except NotThere:
                 continue
             except FetchFailed as failure:
@@ -138,7 +130,7 @@ class Finder:
         with self._page_lock:  # several threads, one request
             if self._flat is None:
                 self._flat = []
-                for url in self._sources.pages:
+                for url in self.sources.pages:
                     with suppress(NotThere):  # as pip has it, too
                         self._flat += self._listing(url)
             return self._flat
@@ -157,6 +149,24 @@ class Finder:
                 raise WebPage(f"{masked(final)} answered a web page that names no file")
             return files
         raise OutOfOrder(f"{masked(url)} answered what is no package index ({kind or 'of no type'})")
+
+
+class Finder:
+    """Looks for pins at all sources in turn. May be used by several threads."""
+
+    def __init__(self, web: Web, sources: Sources, platform: Platform) -> None:
+        self._listings, self._sources, self._platform = Listings(web, sources), sources, platform
+
+    def find(self, pin: Pin) -> Found:
+        """The files of a pin, from the first source that has one. Raises MetalfleetError where none has."""
+        seen: list[RemoteFile] = []
+        failures: list[FetchFailed] = []
+        for files in self._listings.of(pin.name, failures):
+            seen += files
+            suitable = self._suitable(pin, files)
+            if suitable:
+                return Found(pin, suitable)
+        raise self._explain(pin, seen, failures)
 
     def _suitable(self, pin: Pin, files: list[RemoteFile]) -> tuple[RemoteFile, ...]:
         """What may be meant: by its hash, or, where the index tells none, by its name."""
@@ -228,10 +238,10 @@ def _some(files: list[RemoteFile], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _is_of(file: RemoteFile, pin: Pin) -> bool:
+def _is_of(file: RemoteFile, package: str) -> bool:
     """Whether a file is of a package, wheel or not."""
     start = re.sub(r"[-_.]+", "-", file.filename).lower()
-    return start.startswith(f"{pin.name}-")
+    return start.startswith(f"{package}-")
 
 
 def _wheel_of(file: RemoteFile, pin: Pin) -> WheelName | None:

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every release of TensorFlow with every release of Apple's plug-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from packaging.version import Version
+
+from tools.link_check.check import TENSORFLOWS, Answer, answer, open_plugin, open_tensorflow
+from tools.link_check.macho import Image
+from tools.link_check.wheels import Packages
+
+PLUGIN = "tensorflow-metal"
+OLDEST = Version("2.9")
+AT_ONCE = 3  # each holds the exports of one TensorFlow, some 100 MB
+
+
+def check_all(packages: Packages, say: Callable[[str], object]) -> list[Answer]:
+    """Check all pairs. A plug-in without a wheel for a TensorFlow's Python is checked with one that it has."""
+    plugins = {(name, python): open_plugin(packages, name, python) for name, python in releases(packages, PLUGIN)}
+    wheels = [each for package in TENSORFLOWS for each in releases(packages, package) if is_real(packages, *each)]
+
+    def answers(release: tuple[str, str]) -> list[Answer]:
+        what, python = release
+        process, wheel = open_tensorflow(packages, what, python)
+        found = [answer(process.link(image), image, wheel, name, python) for image, name in chosen(plugins, python)]
+        say(f"{wheel}: {sum(each.links for each in found)} of {len(found)} plug-ins link")
+        return found
+
+    with ThreadPoolExecutor(AT_ONCE) as workers:
+        return [each for found in workers.map(answers, wheels) for each in found]
+
+
+def releases(packages: Packages, package: str) -> Iterator[tuple[str, str]]:
+    """NAME==VERSION of each release that counts, with each Python that it has a wheel for."""
+    for version, wheels in packages.wheels(package).items():
+        if package == PLUGIN or version >= OLDEST:
+            tags = {tag for wheel, _ in wheels for tag, _, _ in wheel.tags}
+            for tag in sorted(tags, key=lambda tag: int(tag[3:])):
+                yield f"{package}=={version}", f"3.{tag[3:]}"
+
+
+def is_real(packages: Packages, what: str, python: str) -> bool:
+    """Whether there is TensorFlow in a wheel: some are empty, and stand for another package's."""
+    return "tensorflow/__init__.py" in packages.open(what, python)
+
+
+def chosen(plugins: dict[tuple[str, str], tuple[Image, str]], python: str) -> Iterator[tuple[Image, str]]:
+    """Of each release of the plug-in the wheel for a Python, or else the newest."""
+    for what in dict.fromkeys(what for what, _ in plugins):
+        of_release = [minor for name, minor in plugins if name == what]
+        yield plugins[what, python if python in of_release else of_release[-1]]
+
+
+def render(answers: Sequence[Answer]) -> str:
+    """A line for each pair."""
+    return "\n".join(
+        f"{each.tensorflow} {each.plugin} {'links' if each.links else each.first_failure}" for each in answers
+    )
