@@ -23,6 +23,7 @@ help:
 	@echo 'make format     put the code into the one format'
 	@echo 'make bench      measure, beside the alternatives'
 	@echo 'make locks      resolve all pinned lists anew'
+	@echo 'make pairing    check anew which TensorFlow goes with which Metal plug-in'
 	@echo 'make clean      remove everything that these commands made'
 
 # --- Use -------------------------------------------------------------------------------------------------------------
@@ -95,7 +96,11 @@ bench: system-packages development
 
 .PHONY: locks
 locks: development
-	$(BIN)/python -m tools.locks
+	PYTHONPATH=.collections:. $(BIN)/python -m tools.locks
+
+.PHONY: pairing
+pairing: development
+	PYTHONPATH=.collections:. $(BIN)/python -m tools.pairing
 
 .PHONY: clean
 clean:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Resolve every pinned list of this collection: `make locks`.
 
-Reads `locks.yml` and `requirements/*.in`, asks the package index through uv, and writes
+Reads `locks.yml`, the default pair of the pairing table, and `requirements/*.in`, asks the package index through uv,
+and writes
 
 * `requirements/*.txt` for the controller: one list for all of its Pythons and systems, by environment markers;
 * `plugins/plugin_utils/_data/uv.txt`: the controller's release of uv for the hosts;
@@ -26,25 +27,13 @@ from typing import Any
 import yaml
 from uv import find_uv_bin
 
+from tools.pairing.table import DEFAULT, Pair, read_table
+
 CHECKOUT = Path(__file__).parents[1]
 REQUIREMENTS = CHECKOUT / "requirements"
 LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks"
 HOSTS_UV = CHECKOUT / "plugins/plugin_utils/_data/uv.txt"
 LEAST_CONTROLLER_PYTHON = "3.11"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A TensorFlow version, the Metal plug-in version that goes with it, and the Python minors to lock it for."""
-
-    tensorflow: str
-    metal: str
-    pythons: Sequence[str]
-
-    @property
-    def folder(self) -> Path:
-        """Where the locks of this pair lie."""
-        return LOCKS / f"tensorflow-{self.tensorflow}-metal-{self.metal}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +126,16 @@ def pinned_version(name: str, requirements: str) -> str:
     return match[1]
 
 
+def default_pair() -> Pair:
+    """The pair whose locks are shipped: that of the pairing table."""
+    return next(pair for pair in read_table()[1] if pair.status == DEFAULT)
+
+
+def folder_of(pair: Pair) -> Path:
+    """Where the locks of a pair lie."""
+    return LOCKS / f"tensorflow-{pair.tensorflow}-metal-{pair.metal}"
+
+
 def write(path: Path, text: str) -> None:
     """Write a list and say so."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +172,7 @@ def lock_pair(resolver: Resolver, pair: Pair, platforms: Sequence[Platform], con
             wanted = platform.requirements_for(pair)
             packages = resolver.wheels(wanted, constraints=limits, platform=platform, python=python)
             heading = f"{', '.join(wanted)} for Python {python} on {platform.name}."
-            write(pair.folder / f"{platform.name}-py{python}.txt", rendered(heading, packages))
+            write(folder_of(pair) / f"{platform.name}-py{python}.txt", rendered(heading, packages))
             if platform is platforms[0]:
                 limits += [package.pin for package in packages]
 
@@ -187,8 +186,7 @@ def main() -> None:
 
     lock_controller(resolver)
     lock_uv(resolver, platforms)
-    for fields in data["pairs"]:
-        lock_pair(resolver, Pair(**fields), platforms, constraints)
+    lock_pair(resolver, default_pair(), platforms, constraints)
 
 
 if __name__ == "__main__":

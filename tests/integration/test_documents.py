@@ -22,7 +22,7 @@ from tests.simulated_mac.fleet import Mac
 
 DOCUMENTS = sorted(str(path.relative_to(CHECKOUT)) for path in [CHECKOUT / "README.md", *CHECKOUT.glob("docs/*.md")])
 BIN = CHECKOUT / ".venv/bin"
-PROGRAMS = re.compile(r"(?:\.venv/bin/)?(ansible[\w-]*|make|pip|source|uv)(?=\s)")
+PROGRAMS = re.compile(r"(?:(?:\.venv/bin/)?(?:ansible[\w-]*|make|pip|source|uv)|tools/[\w-]+)(?=\s)")
 ON_THEIR_OWN = {
     "setup": "test_setup.py runs its playbook on this machine",
     "demo": "test_setup.py and Molecule run its playbook on simulated Macs",
@@ -30,6 +30,7 @@ ON_THEIR_OWN = {
     "test": "this is it",
     "check": "`make test` runs it",
     "bench": "it only measures",
+    "pairing": "test_link_check.py checks some pairs, tests/unit/tools/pairing the table",
 }
 """Targets of make that last too long here, with what runs instead; that they exist is tested."""
 
@@ -66,6 +67,8 @@ def run(command: str, host: Mac | None, folder: Path) -> None:
         done = host.run(f". {arguments[0].replace('NAME', 'tensorflow')} && python -c 'import sys; print(sys.prefix)'")
         assert done.stdout.strip().endswith("/environments/tensorflow/1"), done.stderr
         return
+    elif program.startswith("tools/"):
+        process = subprocess.run([program, *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     else:
         # Outside of the checkout its ansible.cfg is not found: Ansible as people have it, and the installed collection.
         ours = program.startswith(".venv")

@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--plugin", metavar="WHAT", help="the same of the plug-in")
     parser.add_argument("--python", default="3.12", metavar="3.N", help="whose wheels are checked (3.12)")
     parser.add_argument("--all", action="store_true", help="check every release of both, for every Python")
+    parser.add_argument("--oldest", default="2.9", metavar="VERSION", help="of TensorFlow, with --all (2.9)")
     parser.add_argument("--json", action="store_true", help="print the answer as data")
     options = parser.parse_args()
     if not options.all and not (options.tensorflow and options.plugin):
@@ -53,7 +54,7 @@ def main() -> int:
         try:
             packages = Packages(bar.update)
             if options.all:
-                answers = check_all(packages, lambda text: tqdm.write(text, file=sys.stderr))
+                answers = check_all(packages, options.oldest, lambda text: tqdm.write(text, file=sys.stderr))
                 print(json.dumps([asdict(each) for each in answers], indent=1) if options.json else render(answers))
                 return LINKS
             found = check(packages, options.tensorflow, options.plugin, options.python)

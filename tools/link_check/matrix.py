@@ -13,30 +13,39 @@ from tools.link_check.macho import Image
 from tools.link_check.wheels import Packages
 
 PLUGIN = "tensorflow-metal"
-OLDEST = Version("2.9")
 AT_ONCE = 3  # each holds the exports of one TensorFlow, some 100 MB
 
 
-def check_all(packages: Packages, say: Callable[[str], object]) -> list[Answer]:
-    """Check all pairs. A plug-in without a wheel for a TensorFlow's Python is checked with one that it has."""
+def check_all(packages: Packages, oldest: str, say: Callable[[str], object]) -> list[Answer]:
+    """Check all pairs of a TensorFlow that is not older than `oldest` and a plug-in.
+
+    A plug-in without a wheel for a TensorFlow's Python is checked with one that it has.
+    """
     plugins = {(name, python): open_plugin(packages, name, python) for name, python in releases(packages, PLUGIN)}
-    wheels = [each for package in TENSORFLOWS for each in releases(packages, package) if is_real(packages, *each)]
+    wheels = [
+        each for package in TENSORFLOWS for each in releases(packages, package, oldest) if is_real(packages, *each)
+    ]
 
     def answers(release: tuple[str, str]) -> list[Answer]:
         what, python = release
         process, wheel = open_tensorflow(packages, what, python)
-        found = [answer(process.link(image), image, wheel, name, python) for image, name in chosen(plugins, python)]
-        say(f"{wheel}: {sum(each.links for each in found)} of {len(found)} plug-ins link")
-        return found
+        answered = [answer(process.link(image), image, wheel, name, python) for image, name in chosen(plugins, python)]
+        say(f"{wheel}: {sum(each.links for each in answered)} of {len(answered)} plug-ins link")
+        return answered
 
     with ThreadPoolExecutor(AT_ONCE) as workers:
-        return [each for found in workers.map(answers, wheels) for each in found]
+        return [each for answered in workers.map(answers, wheels) for each in answered]
 
 
-def releases(packages: Packages, package: str) -> Iterator[tuple[str, str]]:
-    """NAME==VERSION of each release that counts, with each Python that it has a wheel for."""
-    for version, wheels in packages.wheels(package).items():
-        if package == PLUGIN or version >= OLDEST:
+def releases(packages: Packages, package: str, oldest: str = "0") -> Iterator[tuple[str, str]]:
+    """NAME==VERSION of each release, with each Python that it has a wheel for.
+
+    What came before a release, to be tried out, counts only until that is there.
+    """
+    found = packages.wheels(package)
+    final = {version.release[:2] for version in found if not version.is_prerelease}
+    for version, wheels in found.items():
+        if version >= Version(oldest) and not (version.is_prerelease and version.release[:2] in final):
             tags = {tag for wheel, _ in wheels for tag, _, _ in wheel.tags}
             for tag in sorted(tags, key=lambda tag: int(tag[3:])):
                 yield f"{package}=={version}", f"3.{tag[3:]}"

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import DEFAULT_LOCKS
 from packaging.requirements import Requirement
 
 from tools import locks
 
 DATA: dict[str, Any] = yaml.safe_load(Path(locks.__file__).with_suffix(".yml").read_text())
-PAIRS = [locks.Pair(**fields) for fields in DATA["pairs"]]
+PAIR = locks.default_pair()
 LOCKS = sorted(locks.LOCKS.glob("*/*.txt"))
 HOST_LISTS = [locks.HOSTS_UV, *LOCKS]
 LISTS = [*sorted(locks.REQUIREMENTS.glob("*.txt")), *HOST_LISTS]
@@ -104,25 +105,20 @@ def test_the_order_of_a_hosts_list_is_fixed(path: Path) -> None:
     assert all(one < other for one, other in pairwise(versions(path)))
 
 
-def test_each_pair_has_its_locks_and_there_are_no_others() -> None:
-    expected = {
-        pair.folder / f"{platform}-py{python}.txt"
-        for pair in PAIRS
-        for platform in DATA["platforms"]
-        for python in pair.pythons
-    }
-    assert expected == set(LOCKS)
-    assert expected
+def test_the_default_pair_has_its_locks_and_there_are_no_others() -> None:
+    folder = locks.folder_of(PAIR)
+    assert folder.samefile(DEFAULT_LOCKS)
+    names = {f"{platform}-py{minor}.txt" for platform in DATA["platforms"] for minor in PAIR.pythons}
+    assert {folder / each for each in names} == set(LOCKS)
+    assert LOCKS
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.folder.name)
-def test_a_mac_gets_the_pair_and_linux_the_same_but_for_the_plugin(pair: locks.Pair) -> None:
-    for python in pair.pythons:
-        mac = versions(pair.folder / f"macos-arm64-py{python}.txt")
-        linux = versions(pair.folder / f"linux-x86_64-py{python}.txt")
-        assert (mac.pop("tensorflow"), mac.pop("tensorflow-metal")) == (pair.tensorflow, pair.metal)
-        assert linux.pop("tensorflow-cpu") == pair.tensorflow
-        assert linux == mac
+@pytest.mark.parametrize("python", PAIR.pythons)
+def test_a_mac_gets_the_pair_and_linux_the_same_but_for_the_plugin(python: str) -> None:
+    mac, linux = (versions(locks.folder_of(PAIR) / f"{of}-py{python}.txt") for of in ("macos-arm64", "linux-x86_64"))
+    assert (mac.pop("tensorflow"), mac.pop("tensorflow-metal")) == (PAIR.tensorflow, PAIR.metal)
+    assert linux.pop("tensorflow-cpu") == PAIR.tensorflow
+    assert linux == mac
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=name)

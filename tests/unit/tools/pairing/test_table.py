@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pairing table: what is made of answers, and what a reviewer is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tools.link_check.check import Answer, Symbol
+from tools.pairing.page import PAGE, render
+from tools.pairing.table import Judgements, Pair, differences, pairs_of, read_judgements, read_table
+
+JUDGEMENTS = Judgements(
+    default={"tensorflow": "2.18.1", "metal": "1.2.0"},
+    oldest_tensorflow="2.9",
+    documented=[{"tensorflow": "2.18", "metal": "1.2"}],
+    faults=[{"issue": "#1", "tensorflow": ["2.18"], "says": "x"}, {"issue": "#2", "metal": ["1.1"], "says": "y"}],
+    others=[],
+)
+
+
+def answer(tensorflow: str, metal: str, python: str = "312", plugin_python: str = "", failure: str = "") -> Answer:
+    return Answer(
+        f"tensorflow-{tensorflow}-cp{python}-cp{python}-macosx_12_0_arm64.whl",
+        f"tensorflow_metal-{metal}-cp{plugin_python or python}-cp{plugin_python or python}-macosx_12_0_arm64.whl",
+        f"3.{python[1:]}",
+        links=not failure,
+        first_failure=failure,
+        missing_libraries=(),
+        missing_symbols=(Symbol("_x", "x", "y"),) if failure else (),
+        least_macos="12.1",
+    )
+
+
+def test_a_row_says_what_all_wheels_of_a_pair_say() -> None:
+    answers = [answer("2.18.1", "1.2.0", python) for python in ("39", "310", "312")]
+    [pair] = pairs_of([*answers, answer("2.18.1", "1.2.0", "313", plugin_python="312")], JUDGEMENTS)
+    assert pair == Pair(
+        "2.18.1", "1.2.0", "tensorflow", ("3.9", "3.10", "3.12"), "12.1", links=True, first_failure="",
+        missing_symbols=0, status="default", faults=("#1",),
+    )  # fmt: skip
+
+
+def test_what_a_pair_is_good_for() -> None:
+    answers = [answer("2.18.0", "1.2.0"), answer("2.19.1", "1.2.0"), answer("2.18.1", "1.1.0", failure="no")]
+    assert [(pair.tensorflow, pair.metal, pair.status, pair.faults) for pair in pairs_of(answers, JUDGEMENTS)] == [
+        ("2.18.0", "1.2.0", "supported", ("#1",)),
+        ("2.18.1", "1.1.0", "broken", ()),
+        ("2.19.1", "1.2.0", "links-only", ()),
+    ]
+
+
+def test_wheels_that_contradict_each_other_are_no_row() -> None:
+    with pytest.raises(ValueError, match="link for some Pythons only"):
+        pairs_of([answer("2.18.1", "1.2.0", "311"), answer("2.18.1", "1.2.0", failure="no")], JUDGEMENTS)
+
+
+def test_what_changed_is_shown() -> None:
+    [old, gone] = pairs_of([answer("2.18.1", "1.2.0"), answer("2.18.1", "1.3.0")], JUDGEMENTS)
+    [new] = pairs_of([answer("2.22.0", "1.2.0", failure="no")], JUDGEMENTS)
+    assert list(differences([old, gone], [replace(old, status="supported"), new])) == [
+        "! TensorFlow 2.18.1 with tensorflow-metal 1.2.0: status was 'default', and is 'supported'",
+        "- TensorFlow 2.18.1 with tensorflow-metal 1.3.0: is not in the index any more",
+        "+ TensorFlow 2.22.0 with tensorflow-metal 1.2.0: broken",
+    ]
+
+
+def test_the_table_and_the_page_that_are_here_agree() -> None:
+    checked, pairs = read_table()
+    assert [read_judgements().judge(pair) for pair in pairs] == pairs
+    assert render(pairs, read_judgements(), checked) == PAGE.read_text()
+
+
+def test_the_default_pair_links() -> None:
+    _, pairs = read_table()
+    [default] = [pair for pair in pairs if pair.status == "default"]
+    assert default.links
+    assert default.pythons == ("3.9", "3.10", "3.11", "3.12")

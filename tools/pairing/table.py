@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of the pairing table: what was measured of each pair, and what people have judged of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import parse_wheel_name
+from packaging.version import Version
+
+from tools.link_check.check import Answer
+
+CHECKOUT = Path(__file__).parents[2]
+JUDGEMENTS = Path(__file__).with_name("judgements.yml")
+TABLE = CHECKOUT / "plugins/plugin_utils/_data/pairs.json"
+
+BROKEN, LINKS_ONLY, SUPPORTED, DEFAULT = "broken", "links-only", "supported", "default"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of the table."""
+
+    tensorflow: str
+    metal: str
+    package: str
+    """In which TensorFlow of this version comes for Macs with Apple Silicon."""
+    pythons: tuple[str, ...]
+    """Minor versions that both have wheels for."""
+    least_macos: str
+    links: bool
+    first_failure: str
+    missing_symbols: int
+    status: str = ""
+    """default, supported (documented by Apple), links-only, or broken."""
+    faults: tuple[str, ...] = ()
+    """Issues of what goes wrong at run time."""
+
+    @classmethod
+    def from_data(cls, row: Mapping[str, Any]) -> Pair:
+        """A row as it is written."""
+        return cls(**{**row, "pythons": tuple(row["pythons"]), "faults": tuple(row["faults"])})
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """judgements.yml."""
+
+    default: Mapping[str, str]
+    oldest_tensorflow: str
+    documented: Sequence[Mapping[str, str]]
+    faults: Sequence[Mapping[str, Any]]
+    others: Sequence[Mapping[str, str]]
+
+    def judge(self, pair: Pair) -> Pair:
+        """A pair with what is judged of it."""
+        minors = {"tensorflow": minor(pair.tensorflow), "metal": minor(pair.metal)}
+        if not pair.links:
+            return replace(pair, status=BROKEN, faults=())
+        if {"tensorflow": pair.tensorflow, "metal": pair.metal} == self.default:
+            status = DEFAULT
+        else:
+            status = SUPPORTED if minors in self.documented else LINKS_ONLY
+        known = [each for each in self.faults if all(minors[of] in each.get(of, [minors[of]]) for of in minors)]
+        return replace(pair, status=status, faults=tuple(each["issue"] for each in known))
+
+
+def minor(version: str) -> str:
+    """The first two numbers of a version."""
+    return "{0.major}.{0.minor}".format(Version(version))
+
+
+def pairs_of(answers: Iterable[Answer], judgements: Judgements) -> list[Pair]:
+    """The rows, by version. All wheels of a pair must agree on whether it links. Raises ValueError if they do not."""
+    grouped: dict[tuple[str, str], list[Answer]] = {}
+    for each in answers:
+        grouped.setdefault((version_of(each.tensorflow), version_of(each.plugin)), []).append(each)
+    by_version = sorted(grouped.items(), key=lambda item: tuple(map(Version, item[0])))
+    return [judgements.judge(pair_of(*versions, same)) for versions, same in by_version]
+
+
+def pair_of(tensorflow: str, metal: str, answers: Sequence[Answer]) -> Pair:
+    """One row."""
+    links = {each.links for each in answers}
+    if len(links) > 1:
+        raise ValueError(f"TensorFlow {tensorflow} and tensorflow-metal {metal} link for some Pythons only")
+    newest = max(answers, key=lambda each: int(each.python.partition(".")[2]))
+    common = [each for each in answers if python_of(each.plugin) == each.python]
+    name = parse_wheel_name(newest.tensorflow)
+    return Pair(
+        tensorflow,
+        metal,
+        name.name if name else "",
+        tuple(each.python for each in sorted(common, key=lambda each: int(each.python.partition(".")[2]))),
+        max(macos_of(newest.tensorflow), newest.least_macos, key=Version),
+        newest.links,
+        newest.first_failure,
+        len(newest.missing_symbols),
+    )
+
+
+def version_of(filename: str) -> str:
+    """The version in a wheel's name."""
+    return filename.split("-")[1]
+
+
+def python_of(filename: str) -> str:
+    """The Python in a wheel's name."""
+    return f"3.{filename.split('-')[2].removeprefix('cp3')}"
+
+
+def macos_of(filename: str) -> str:
+    """The least macOS in a wheel's name."""
+    return ".".join(filename.rpartition("-")[2].split("_")[1:3])
+
+
+def differences(old: Iterable[Pair], new: Iterable[Pair]) -> Iterator[str]:
+    """What a reviewer has to look at, a line each."""
+    before, after = ({(pair.tensorflow, pair.metal): asdict(pair) for pair in pairs} for pairs in (old, new))
+    for pair in dict.fromkeys([*before, *after]):
+        name = "TensorFlow {} with tensorflow-metal {}".format(*pair)
+        if pair not in after:
+            yield f"- {name}: is not in the index any more"
+        elif pair not in before:
+            yield f"+ {name}: {after[pair]['status']}"
+        else:
+            for key, value in after[pair].items():
+                if before[pair][key] != value:
+                    yield f"! {name}: {key} was {before[pair][key]!r}, and is {value!r}"
+
+
+def read_judgements() -> Judgements:
+    """What people have judged."""
+    return Judgements(**yaml.safe_load(JUDGEMENTS.read_text()))
+
+
+def read_table() -> tuple[str, list[Pair]]:
+    """The day on which the table that is there was made, and its rows."""
+    content: dict[str, Any] = json.loads(TABLE.read_text()) if TABLE.is_file() else {"checked": "", "pairs": []}
+    return content["checked"], [Pair.from_data(row) for row in content["pairs"]]
+
+
+def write_table(checked: str, pairs: Sequence[Pair]) -> None:
+    """Write the table, a pair in each line."""
+    rows = ",\n".join(f"  {json.dumps(asdict(pair))}" for pair in pairs)
+    TABLE.write_text(f'{{"checked": "{checked}", "pairs": [\n{rows}\n]}}\n')
