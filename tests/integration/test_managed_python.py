@@ -39,6 +39,10 @@ DAMAGES = {
     "closed": Damage("chmod 000 $python/lib/python3*/statistics.py", "interpreter-damaged"),
     "closed-folder": Damage("chmod 000 $python/lib/python3*/asyncio", "interpreter-damaged"),
     "fifo": Damage("cd $python/lib/python3*; rm statistics.py; mkfifo statistics.py", "interpreter-damaged"),
+    "with-a-users-package": Damage(
+        "cd $python/lib/python3*; mkdir site-packages/mine; echo mine > site-packages/mine/work.py; rm -r asyncio",
+        "interpreter-damaged",
+    ),
     "startup-module": Damage("echo 'mine = 1' > $(echo $python/lib/python3*)/sitecustomize.py", "startup-file"),
     # Programs
     "link-is-a-folder": Damage(
@@ -112,6 +116,9 @@ def test_nothing_that_another_put_there_was_run(repaired: dict[str, Repaired]) -
     assert said(repaired["uv-is-another-program"].mac, "cat spy 2>/dev/null || true") == ""
 
 
-def test_what_was_in_the_way_is_kept(repaired: dict[str, Repaired]) -> None:
-    kept = said(repaired["link-is-a-folder"].mac, f"{PLACES}; cat $root/set-aside/*/work")
-    assert kept == "mine\n"
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("link-is-a-folder", "*/work"), ("with-a-users-package", "*/lib/python3*/site-packages/mine/work.py")],
+)
+def test_what_is_a_users_own_is_kept(repaired: dict[str, Repaired], name: str, path: str) -> None:
+    assert said(repaired[name].mac, f"{PLACES}; cat $root/set-aside/{path}") == "mine\n"

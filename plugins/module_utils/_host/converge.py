@@ -69,7 +69,8 @@ def carry_out(
         with one_writer(document.places):
             # Another writer may have been at work until now.
             done = [repaired(again(finding, tools), tools) for finding in findings]
-            warnings = [*prune_archives(document, tools), *remove_surplus(document, tools.commands)]
+            surplus = look_at_python(document, tools.commands).surplus
+            warnings = [*prune_archives(document, tools), *remove_surplus(document.places, surplus)]
             return done, replace(managed, carried=DONE), warnings
     except MetalfleetError as refusal:
         refused = [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings]

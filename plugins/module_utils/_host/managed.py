@@ -4,17 +4,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import (
     folders_in_use,
+    free_name,
     remove_tree,
+    say_stuck,
+    what_keeps_it_from_removal,
     why_not_removed,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Managed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import rescue
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan import Request, Seen, make_plan
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.surplus import surplus
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import linked
@@ -26,13 +34,46 @@ def look_at_python(document: Document, commands: Commands) -> Managed:
         return Managed()
     root = document.places.root
     plan = make_plan(Seen(root, os.uname().sysname, linked(root)), Request(**document.python))
-    return Managed(plan.reasons, tuple(map(str, unused(root, commands))))
+    stuck = {folder: what_keeps_it_from_removal(folder) for folder in unused(root, commands)}
+    return Managed(
+        plan.reasons,
+        tuple(str(folder) for folder, keeps in stuck.items() if keeps is None),
+        warnings=tuple(
+            say_stuck(folder, f"{keeps} belongs to another user") for folder, keeps in stuck.items() if keeps
+        ),
+    )
 
 
-def remove_surplus(document: Document, commands: Commands) -> list[str]:
-    """Remove what nothing uses any more, after environments were repaired; returns warnings."""
-    folders = unused(document.places.root, commands) if document.python else []
-    return [warning for folder in folders for warning in why_not_removed(folder, remove_tree)]
+def remove_surplus(places: Places, surplus: Iterable[str]) -> list[str]:
+    """Remove folders that nothing uses any more, after environments were repaired; returns warnings."""
+    warnings: list[str] = []
+
+    def remove(folder: Path) -> None:
+        kept = free_name(places, folder.name)
+        if rescue(folder, kept):
+            warnings.append(f"{folder} was removed. What others had put there was moved to {kept}.")
+        remove_tree(folder)
+
+    with no_installation(places.root) as is_idle:
+        for folder in map(Path, surplus):
+            if is_idle:
+                warnings += why_not_removed(folder, remove)
+            else:
+                warnings.append(f"{folder} is left for the next run: a Python is just being installed.")
+    return warnings
+
+
+@contextmanager
+def no_installation(root: Path) -> Iterator[bool]:
+    """Let no Python be installed meanwhile; false if one is just being installed."""
+    with ExitStack() as stack:
+        try:
+            lock = stack.enter_context((root / "python" / ".lock").open("a"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
 
 
 def unused(root: Path, commands: Commands) -> list[Path]:

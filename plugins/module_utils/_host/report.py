@@ -83,6 +83,7 @@ class Managed:
     surplus: tuple[str, ...] = ()
     """Folders of those that nothing uses any more, which are removed together with what environments leave behind."""
     carried: str = ASKED
+    warnings: tuple[str, ...] = ()
 
     @property
     def codes(self) -> list[str]:
@@ -116,7 +117,7 @@ def make_report(
         "todo": todo,
         "ok": not is_left and all(finding.ok for finding in findings),
         "text": worth_saying(host, environments),
-        "warnings": [*warnings, *(warning for finding in findings for warning in finding.warnings)],
+        "warnings": [*warnings, *managed.warnings, *(warning for finding in findings for warning in finding.warnings)],
     }
     if facts is not None:
         report["apple_silicon"] = dict(facts)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Whether a folder that we installed is as it was: a record of its files, and a comparison with it.
+"""Whether a folder that we installed is as it was: a record of its files, and what differs from it.
 
 It is also a program that travels alone, to hosts without anything of ours. One that fails is a difference, too: the
 folder may be that of the very Python that runs it.
 
     intact.py record FOLDER     writes FOLDER/metalfleet-files.txt
     intact.py compare FOLDER    prints the first file that is missing or another; nothing if there is none
+    intact.py rescue FOLDER TO  moves what others have put there to another folder, and prints the paths
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECORD = "metalfleet-files.txt"
+NOBODYS = (".DS_Store",)
+"""Names of files that Finder makes wherever somebody looks."""
 
 
 def record(folder: Path) -> None:
@@ -43,6 +46,23 @@ def difference(folder: Path) -> str:
     return next((path for line in lines for path in [line.split(" ", 3)[-1]] if _describe(folder, path) != line), "")
 
 
+def rescue(folder: Path, kept: Path) -> list[str]:
+    """Move the files that were not there when the folder was recorded. Returns their paths in it.
+
+    It is for a folder that is to be removed: we delete only what we made.
+    """
+    try:
+        lines = (folder / RECORD).read_text("utf-8", "surrogateescape").split("\n")
+    except OSError:
+        lines = []
+    ours = {RECORD, *(line.split(" ", 3)[-1] for line in lines)}
+    strays = [path for path in _files(folder, "") if path not in ours and path.rpartition("/")[2] not in NOBODYS]
+    for path in strays:
+        (kept / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).rename(kept / path)
+    return strays
+
+
 def _files(folder: Path, below: str) -> Iterator[str]:
     with os.scandir(folder / below) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -63,7 +83,10 @@ def _describe(folder: Path, path: str) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "record":
-        record(Path(sys.argv[2]))
+    command, first, *others = sys.argv[1:]
+    if command == "record":
+        record(Path(first))
+    elif command == "compare":
+        sys.stdout.write(difference(Path(first)))
     else:
-        sys.stdout.write(difference(Path(sys.argv[2])))
+        sys.stdout.write("\n".join(rescue(Path(first), Path(others[0]))))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching, read_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import RECORD
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import target_of
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def _interpreters(root: Path) -> Iterator[str]:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Not what an installation is just making."""
-    return not folder.name.startswith(".") and folder.is_dir() and not folder.is_symlink()
+    """Whether we have installed it; not what an installation is just making."""
+    return not folder.name.startswith(".") and not folder.is_symlink() and (folder / RECORD).is_file()
 
 
 def _lies_in(path: str, folder: Path) -> bool:

@@ -133,9 +133,9 @@ def said(program: Path, *arguments: str) -> str:
     return ""
 
 
-def intact(command: str, folder: Path) -> str:
-    """Run intact.py: `record` a folder, or `compare` it with its record."""
-    program = [sys.executable, "-I", "-B", str(FILES / "intact.py"), command, str(folder)]
+def intact(command: str, *folders: Path) -> str:
+    """Run intact.py: `record` a folder, `compare` it with its record, or `rescue` what is not in that."""
+    program = [sys.executable, "-I", "-B", str(FILES / "intact.py"), command, *map(str, folders)]
     return subprocess.run(program, check=True, capture_output=True, text=True, timeout=SECONDS_FOR_OTHERS).stdout
 
 
@@ -238,10 +238,17 @@ def is_starter(entry: Path) -> bool:
 
 
 def move_away(home: Path, replaced: Path) -> None:
-    """Make room for an installation: one of ours goes to `replaced`, to be removed; anything else is set aside."""
+    """Make room for an installation: one of ours goes to `replaced`, to be removed; what is not ours is set aside."""
     if (home / RECORD).exists():
         home.rename(replaced)
         let_be_removed(replaced)
+        kept = free_name(home.name)
+        try:
+            if intact("rescue", replaced, kept):
+                say_set_aside(kept)
+        except subprocess.CalledProcessError:  # another user's, as after `sudo pip`
+            replaced.rename(kept := free_name(home.name))
+            say_set_aside(kept)
     elif os.path.lexists(home):
         set_aside(home)
 
@@ -257,12 +264,22 @@ def let_be_removed(top: Path) -> None:
 
 def set_aside(entry: Path) -> None:
     """Move what is not ours to our set-aside folder, under a free name, and say so."""
+    free = free_name(entry.name)
+    entry.rename(free)
+    say_set_aside(free)
+
+
+def free_name(name: str) -> Path:
+    """A place in our set-aside folder."""
     folder = Path(os.environ["root"]) / "set-aside"
     folder.mkdir(exist_ok=True)
-    names = (entry.name, *(f"{entry.name}.{number}" for number in range(1, 1000)))
-    free = next(folder / name for name in names if not os.path.lexists(folder / name))
-    entry.rename(free)
-    sys.stdout.write(f"set_aside={free}\n")
+    names = (name, *(f"{name}.{number}" for number in range(1, 1000)))
+    return next(folder / each for each in names if not os.path.lexists(folder / each))
+
+
+def say_set_aside(path: Path) -> None:
+    """For the controller, which tells people."""
+    sys.stdout.write(f"set_aside={path}\n")
 
 
 def beside(entry: Path) -> Path:

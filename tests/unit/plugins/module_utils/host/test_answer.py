@@ -21,6 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.conver
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 from tests.wheels import lock_of, make_wheel
@@ -249,8 +250,12 @@ class TestManagedPython:
             program.parent.mkdir(parents=True)
             program.write_text("#!/bin/sh\n")
             program.chmod(0o755)
+            intact.record(program.parents[1])
+        (old / "lib").mkdir()
+        (old / "lib/work").write_text("mine")
         host.places.uv.unlink()
         host.places.uv.symlink_to(uv)
+        kept = host.places.set_aside / f"1-{old.name}"
         document = replace(host.document, python=self.DECLARED)
         asked = ask(document, host.tools)
         assert (asked["reasons"], asked["todo"], asked["ok"]) == (["surplus-python"], "environments", False)
@@ -259,6 +264,8 @@ class TestManagedPython:
             said = converge(document, check_mode=check_mode, tools=host.tools)
             assert (said["changed"], said["ok"], said["reasons"]) == (True, True, ["surplus-python"])
             assert old.exists() == left
+        assert said["warnings"] == [f"{old} was removed. What others had put there was moved to {kept}."]
+        assert (kept / "lib/work").read_text() == "mine"
         assert converge(document, check_mode=False, tools=host.tools)["changed"] is False
 
 

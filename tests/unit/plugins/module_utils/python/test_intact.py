@@ -54,6 +54,25 @@ def test_what_python_compiles_and_others_add_does_not_count(folder: Path) -> Non
     assert intact.difference(folder) == ""
 
 
+def test_what_others_have_put_there_is_rescued(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    kept = tmp_path_factory.mktemp("set-aside") / "kept"
+    assert intact.rescue(folder, kept) == []
+    assert not kept.exists()
+    (folder / "lib/site-packages/mine").mkdir(parents=True)
+    (folder / "lib/site-packages/mine/work.py").write_text("mine")
+    (folder / "lib/a b.py").write_text("edited")
+    (folder / "lib/ä.py").chmod(0o600)
+    (folder / ".DS_Store").touch()
+    assert intact.rescue(folder, kept) == ["lib/site-packages/mine/work.py"]
+    assert (kept / "lib/site-packages/mine/work.py").read_text() == "mine"
+    assert (folder / "lib/a b.py").read_text() == "edited"
+
+
+def test_without_a_record_everything_is_anothers(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (folder / intact.RECORD).unlink()
+    assert len(intact.rescue(folder, tmp_path_factory.mktemp("set-aside"))) == 5
+
+
 def test_it_is_a_program_too(folder: Path) -> None:
     def run(command: str) -> str:
         program = [sys.executable, "-I", intact.__file__, command, str(folder)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import manifest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import surplus as engine
 
 
@@ -16,6 +17,7 @@ def installed(root: Path, *programs: str) -> None:
         path = root / program
         path.parent.mkdir(parents=True)
         path.touch()
+        intact.record(path.parents[1])
 
 
 @pytest.fixture
@@ -35,6 +37,11 @@ def names(root: Path) -> list[str]:
 
 def test_what_is_neither_linked_nor_used_is_surplus(root: Path) -> None:
     assert names(root) == ["python/cpython-3.10.1+1", "python/cpython-3.12.1+1", "uv/0.1.0"]
+
+
+def test_what_we_have_not_installed_is_nobodys_business(root: Path) -> None:
+    (root / "python/cpython-3.10.1+1" / intact.RECORD).unlink()
+    assert names(root) == ["python/cpython-3.12.1+1", "uv/0.1.0"]
 
 
 def test_what_a_generations_manifest_names_is_used(root: Path) -> None:
