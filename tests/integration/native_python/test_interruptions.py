@@ -86,7 +86,7 @@ def test_a_run_whose_processes_on_the_host_are_killed_is_repaired_by_the_next(
     host.run(
         f"sh -c 'until ls {ROOT}/{sign} >/dev/null 2>&1; do :; done; sleep {later}; kill -9 -1'"
     )  # all of the user's
-    assert controller.wait(60) in (0, 2, 4)
+    assert controller.wait(PATIENCE) in (0, 2, 4)
     run(host)
     is_in_order(host)
     assert run(host).recap[host.name]["changed"] == 0
@@ -136,6 +136,6 @@ def test_a_full_disk_is_named_and_repaired_once_there_is_room(mac: NewMac, run: 
 def test_two_runs_at_once_do_not_harm_each_other(mac: NewMac, run: Run, start: Start) -> None:
     host = mac("m1-fresh")
     both = [start(host), start(host)]
-    assert [controller.wait(120) for controller in both] == [0, 0]
+    assert [controller.wait(PATIENCE) for controller in both] == [0, 0]
     is_in_order(host)
     assert run(host).recap[host.name]["changed"] == 0
