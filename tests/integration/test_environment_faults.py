@@ -20,7 +20,14 @@ import pytest
 
 from tests.index import Fault, Index
 from tests.integration.conftest import NewEnvironments
-from tests.integration.environments import SmallEnvironment, SmallWheels, library, run_module, run_playbook
+from tests.integration.environments import (
+    Outcome,
+    SmallEnvironment,
+    SmallWheels,
+    library,
+    run_module,
+    run_playbook,
+)
 from tests.integration.hosts import HOME, LINKS, ROOT, listing
 from tests.integration.processes import KILLS, SEED, cut_connections, kill, kill_controllers, running, wait_for
 from tests.simulated_mac import engine
@@ -99,17 +106,22 @@ def test_killed_at_any_moment(environments: NewEnvironments, small_wheels: Small
         with disturbed(hosts, plans):
             run_playbook(in_state(hosts, scene.state).values())
         if scene.state == "absent":
-            assert not any(outcome.failed for outcome in run_module(in_state(hosts, "absent")).values())
+            assert failures(run_module(in_state(hosts, "absent"))) == {}
             assert {host.sh("ls -A $root/environments .virtualenvs | grep tf || true") for host in hosts.values()} == {
                 ""
             }
         else:
             assert {host.says() for host in hosts.values()} == {"1.0 2.0"}, f"SEED={SEED}"
-        assert not any(outcome.failed for outcome in run_module(hosts).values())
+        assert failures(run_module(hosts)) == {}
         for host in hosts.values():
             host.assert_in_order()
     assert [outcome.reasons for outcome in run_module(hosts, "--check").values()] == [[]] * HOSTS
     assert {len(host.generations()) for host in hosts.values()} <= {1, 2}
+
+
+def failures(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
+    """What is said of each host on which something failed."""
+    return {name: outcome.message for name, outcome in outcomes.items() if outcome.failed}
 
 
 def duration_of_builds(hosts: Mapping[str, SmallEnvironment], wheels: SmallWheels) -> float:

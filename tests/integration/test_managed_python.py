@@ -43,6 +43,11 @@ DAMAGES = {
         "cd $python/lib/python3*; mkdir site-packages/mine; echo mine > site-packages/mine/work.py; rm -r asyncio",
         "interpreter-damaged",
     ),
+    "with-a-package-of-root": Damage(
+        "cd $python/lib/python3*; sudo mkdir site-packages/mine; echo mine | sudo tee site-packages/mine/work.py; "
+        "rm -r asyncio",
+        "interpreter-damaged",
+    ),
     "startup-module": Damage("echo 'mine = 1' > $(echo $python/lib/python3*)/sitecustomize.py", "startup-file"),
     # Programs
     "link-is-a-folder": Damage(
@@ -118,7 +123,11 @@ def test_nothing_that_another_put_there_was_run(repaired: dict[str, Repaired]) -
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("link-is-a-folder", "*/work"), ("with-a-users-package", "*/lib/python3*/site-packages/mine/work.py")],
+    [
+        ("link-is-a-folder", "*/work"),
+        ("with-a-users-package", "*/lib/python3*/site-packages/mine/work.py"),
+        ("with-a-package-of-root", "*/rest/lib/python3*/site-packages/mine/work.py"),
+    ],
 )
 def test_what_is_a_users_own_is_kept(repaired: dict[str, Repaired], name: str, path: str) -> None:
     assert said(repaired[name].mac, f"{PLACES}; cat $root/set-aside/{path}") == "mine\n"

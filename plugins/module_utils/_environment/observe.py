@@ -74,6 +74,8 @@ class Observation:
     """Everything that a plan is made from. As it stands, it is that of a host that has nothing."""
 
     link: Link | None = None
+    has_folder: bool = False
+    """Whether there is a folder of generations, be it empty."""
     generations: Mapping[int, Manifest] = field(default_factory=dict)
     """The complete ones, by number."""
     unfinished: tuple[str, ...] = ()
@@ -128,6 +130,7 @@ def observe(name: str, places: Places, package_of: PackageOf, *, everything: boo
     return look_closer(
         Observation(
             link=link,
+            has_folder=os.path.lexists(home),
             generations=complete,
             unfinished=tuple(unfinished),
             others=tuple(others),

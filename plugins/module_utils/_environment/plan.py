@@ -98,7 +98,8 @@ def plan_incomplete(home: Path, seen: Observation) -> tuple[list[Action], list[A
 def plan_removal(declaration: Declaration, seen: Observation, _machine: str) -> Iterator[Action]:
     """Remove what is ours."""
     target = seen.link.target if seen.link and leads_into(seen, declaration.home) else ""
-    if target or any(str(number) not in seen.stuck for number in seen.generations):
+    is_bare = seen.has_folder and not (seen.generations or seen.unfinished or seen.others)  # a removal was killed
+    if target or is_bare or any(str(number) not in seen.stuck for number in seen.generations):
         yield Action("remove", "declared-absent", target or str(declaration.home))
     yield from plan_kernel(declaration, seen)
 

@@ -34,14 +34,10 @@ def look_at_python(document: Document, commands: Commands) -> Managed:
         return Managed()
     root = document.places.root
     plan = make_plan(Seen(root, os.uname().sysname, linked(root)), Request(**document.python))
-    stuck = {folder: what_keeps_it_from_removal(folder) for folder in unused(root, commands)}
-    return Managed(
-        plan.reasons,
-        tuple(str(folder) for folder, keeps in stuck.items() if keeps is None),
-        warnings=tuple(
-            say_stuck(folder, f"{keeps} belongs to another user") for folder, keeps in stuck.items() if keeps
-        ),
-    )
+    keepers = {folder: what_keeps_it_from_removal(folder) for folder in unused(root, commands)}
+    removable = tuple(str(folder) for folder, keeper in keepers.items() if keeper is None)
+    stuck = {folder: f"{keeper} belongs to another user" for folder, keeper in keepers.items() if keeper}
+    return Managed(plan.reasons, removable, warnings=tuple(say_stuck(folder, why) for folder, why in stuck.items()))
 
 
 def remove_surplus(places: Places, surplus: Iterable[str]) -> list[str]:

@@ -244,10 +244,11 @@ def move_away(home: Path, replaced: Path) -> None:
         let_be_removed(replaced)
         kept = free_name(home.name)
         try:
-            if intact("rescue", replaced, kept):
-                say_set_aside(kept)
+            intact("rescue", replaced, kept)
         except subprocess.CalledProcessError:  # another user's, as after `sudo pip`
-            replaced.rename(kept := free_name(home.name))
+            (kept / "rest").parent.mkdir(exist_ok=True)
+            replaced.rename(kept / "rest")
+        if kept.exists():
             say_set_aside(kept)
     elif os.path.lexists(home):
         set_aside(home)

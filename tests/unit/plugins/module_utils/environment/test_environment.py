@@ -240,6 +240,13 @@ class TestDrift:
         assert not host.declaration.home.exists()
         assert not host.link.is_symlink()
 
+    def test_absent_where_a_removal_was_killed(self, host: Host) -> None:
+        host.link.unlink()
+        shutil.rmtree(host.declaration.home)
+        host.declaration.home.mkdir()
+        assert host.four_runs(state="absent") == [["declared-absent"], ["declared-absent"], [], []]
+        assert not host.declaration.home.exists()
+
 
 class TestKernel:
     def test_it_follows_the_declaration(self, host: Host) -> None:
