@@ -95,14 +95,17 @@ class Process:
                         self._load(candidate, (image, *loaders))
                         break
 
-    def find_loaded(self, name: str, loaders: Iterable[Image]) -> Image | None:
-        """The image that a name means for an image that is loaded by others, itself first."""
+    def find(self, name: str, loaders: Iterable[Image]) -> Image | None:
+        """The image that a name means for an image that is loaded by others, itself first.
+
+        One that is not loaded yet is found by its path, as dyld would load it then.
+        """
         loaders = tuple(loaders)
         for image in self.images.values():
             if name == image.path or (image.is_dylib and name == image.install_name):
                 return image
-        candidates = self._candidates(name, loaders)
-        return next((self.images[path] for path in candidates if path in self.images), None)
+        found = (self._open(path) for path in self._candidates(name, loaders))
+        return next((image for image in found if image), None)
 
     @staticmethod
     def _candidates(name: str, loaders: tuple[Image, ...]) -> Iterator[str]:
@@ -132,7 +135,7 @@ class Process:
     def _has(self, library: str, symbol: str, loader: Image, asked: frozenset[str]) -> bool:
         if is_of_system(library):
             return True
-        image = self.find_loaded(library, (loader,))
+        image = self.find(library, (loader,))
         return image is not None and self.exports(image, symbol, asked)
 
     def link(self, plugin: Image) -> Linked:
@@ -140,7 +143,7 @@ class Process:
         opener = self.images.get(FRAMEWORK)
         loaders = (plugin, opener) if opener else (plugin,)
         names = [each.name for each in plugin.dependencies]
-        libraries = {name: self.find_loaded(name, loaders) for name in names if not is_of_system(name)}
+        libraries = {name: self.find(name, loaders) for name in names if not is_of_system(name)}
         weak = {each.name for each in plugin.dependencies if each.kind == "weak"}
         return Linked(
             plugin.path,

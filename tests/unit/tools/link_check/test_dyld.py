@@ -105,6 +105,18 @@ def test_run_paths_of_the_image_that_opens_plugins_count() -> None:
     assert link(process, loads=[("load", "@rpath/libtensorflow_cc.2.dylib")], imports=[(1, "_in_cc", False)]).is_loaded
 
 
+def test_a_library_that_tensorflow_has_not_loaded_yet_is_loaded() -> None:
+    late = image(install_name="@rpath/liblate.dylib", exports=["_late"])
+    made = image(
+        loads=[("load", "@rpath/liblate.dylib")], rpaths=["@loader_path/../lib"], imports=[(1, "_late", False)]
+    )
+    plugin = read_image("tensorflow-plugins/plugin.dylib", [made], with_binds=True)
+    root = image(install_name=ROOT_NAME)
+    content = {TENSORFLOW: root, "lib/liblate.dylib": late}
+    process = Process(lambda path: read_image(path, [content[path]]) if path in content else None)
+    assert process.link(plugin).is_loaded
+
+
 def test_libraries_that_reexport_each_other_are_asked_once() -> None:
     circle = image(
         install_name="@rpath/libtensorflow_framework.2.dylib",
