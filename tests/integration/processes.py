@@ -60,6 +60,14 @@ def kill_controllers() -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+VICTIMS: dict[str, Callable[[Mac], None]] = {
+    "everything": lambda mac: kill(mac, lambda _: True),
+    "connection": cut_connections,
+    "controller": lambda _: kill_controllers(),
+}
+"""What can be killed of any run."""
+
+
 def descendants(pid: int) -> Iterator[int]:
     """Children, and theirs; whatever ends meanwhile has none."""
     with contextlib.suppress(OSError):

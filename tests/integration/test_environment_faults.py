@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.index import Fault, Index
+from tests.integration import processes
 from tests.integration.conftest import NewEnvironments
 from tests.integration.environments import (
     Outcome,
@@ -29,7 +30,7 @@ from tests.integration.environments import (
     run_playbook,
 )
 from tests.integration.hosts import HOME, LINKS, ROOT, listing
-from tests.integration.processes import KILLS, SEED, cut_connections, kill, kill_controllers, running, wait_for
+from tests.integration.processes import KILLS, SEED, kill, running, wait_for
 from tests.simulated_mac import engine
 from tests.simulated_mac.fleet import Mac
 from tests.simulated_mac.store import SIM
@@ -186,11 +187,9 @@ def is_uv(command: str) -> bool:
 
 
 VICTIMS: dict[str, Callable[[Mac], None]] = {
-    "everything": lambda mac: kill(mac, lambda _: True),
+    **processes.VICTIMS,
     "module": lambda mac: kill(mac, is_module),
     "uv": lambda mac: kill(mac, is_uv),
-    "connection": cut_connections,
-    "controller": lambda _: kill_controllers(),
 }
 
 

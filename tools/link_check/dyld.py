@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tools.link_check.macho import FLAT, MAIN, SELF, WEAK_LOOKUP, Bind, Image
@@ -89,18 +89,15 @@ class Process:
             return
         self.images[path] = image
         for dependency in image.dependencies:
-            if not is_of_system(dependency.name):
-                for candidate in self._candidates(dependency.name, (image, *loaders)):
-                    if self._open(candidate) is not None:
-                        self._load(candidate, (image, *loaders))
-                        break
+            found = None if is_of_system(dependency.name) else self.find(dependency.name, (image, *loaders))
+            if found:
+                self._load(found.path, (image, *loaders))
 
-    def find(self, name: str, loaders: Iterable[Image]) -> Image | None:
+    def find(self, name: str, loaders: tuple[Image, ...]) -> Image | None:
         """The image that a name means for an image that is loaded by others, itself first.
 
         One that is not loaded yet is found by its path, as dyld would load it then.
         """
-        loaders = tuple(loaders)
         for image in self.images.values():
             if name == image.path or (image.is_dylib and name == image.install_name):
                 return image

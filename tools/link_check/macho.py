@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -122,20 +123,15 @@ def read_image(path: str, content: Iterable[bytes], *, with_binds: bool = False)
 # -------------------------------------------------------------------------------------------------------------- reading
 
 
-class _as_not_readable:  # noqa: N801 - it is used as a statement
+@contextmanager
+def _as_not_readable(path: str) -> Iterator[None]:
     """Say of what is cut short or lies that it cannot be read."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, (struct.error, IndexError, UnicodeDecodeError, RecursionError)):
-            raise NotReadable(f"{self._path} is damaged: {error}") from error
-        if isinstance(error, _Damaged):
-            raise NotReadable(f"{self._path} {error}") from error
+    try:
+        yield
+    except (struct.error, IndexError, UnicodeDecodeError, RecursionError) as error:
+        raise NotReadable(f"{path} is damaged: {error}") from error
+    except _Damaged as error:
+        raise NotReadable(f"{path} {error}") from error
 
 
 class _Damaged(Exception):

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from packaging.version import Version
 
-from tools.link_check.check import TENSORFLOWS, Answer, answer, open_plugin, open_tensorflow
+from tools.link_check.check import TENSORFLOWS, Answer, answer, open_plugin
+from tools.link_check.dyld import TENSORFLOW, Process
 from tools.link_check.macho import Image
 from tools.link_check.wheels import Packages
 
@@ -22,19 +23,20 @@ def check_all(packages: Packages, oldest: str, say: Callable[[str], object]) -> 
     A plug-in without a wheel for a TensorFlow's Python is checked with one that it has.
     """
     plugins = {(name, python): open_plugin(packages, name, python) for name, python in releases(packages, PLUGIN)}
-    wheels = [
-        each for package in TENSORFLOWS for each in releases(packages, package, oldest) if is_real(packages, *each)
-    ]
+    tensorflows = [each for package in TENSORFLOWS for each in releases(packages, package, oldest)]
 
     def answers(release: tuple[str, str]) -> list[Answer]:
         what, python = release
-        process, wheel = open_tensorflow(packages, what, python)
-        answered = [answer(process.link(image), image, wheel, name, python) for image, name in chosen(plugins, python)]
-        say(f"{wheel}: {sum(each.links for each in answered)} of {len(answered)} plug-ins link")
+        wheel = packages.open(what, python)
+        if TENSORFLOW not in wheel:  # it is empty, and stands for another package's
+            return []
+        link = Process(wheel.image).link
+        answered = [answer(link(image), image, wheel.name, name, python) for image, name in chosen(plugins, python)]
+        say(f"{wheel.name}: {sum(each.links for each in answered)} of {len(answered)} plug-ins link")
         return answered
 
     with ThreadPoolExecutor(AT_ONCE) as workers:
-        return [each for answered in workers.map(answers, wheels) for each in answered]
+        return [each for answered in workers.map(answers, tensorflows) for each in answered]
 
 
 def releases(packages: Packages, package: str, oldest: str = "0") -> Iterator[tuple[str, str]]:
@@ -49,11 +51,6 @@ def releases(packages: Packages, package: str, oldest: str = "0") -> Iterator[tu
             tags = {tag for wheel, _ in wheels for tag, _, _ in wheel.tags}
             for tag in sorted(tags, key=lambda tag: int(tag[3:])):
                 yield f"{package}=={version}", f"3.{tag[3:]}"
-
-
-def is_real(packages: Packages, what: str, python: str) -> bool:
-    """Whether there is TensorFlow in a wheel: some are empty, and stand for another package's."""
-    return "tensorflow/__init__.py" in packages.open(what, python)
 
 
 def chosen(plugins: dict[tuple[str, str], tuple[Image, str]], python: str) -> Iterator[tuple[Image, str]]:

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from email.parser import HeaderParser
 from functools import cache
 from http import HTTPStatus
@@ -120,20 +120,16 @@ class Wheel:
                 yield block
 
 
-class _as_not_readable:  # noqa: N801 - it is used as a statement
+@contextmanager
+def _as_not_readable(name: str) -> Iterator[None]:
     """Say of an archive that is damaged that it cannot be read."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        # Besides its own errors, zipfile raises these for what it does not know: encryption, methods, odd offsets.
-        wrong = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-        if isinstance(error, wrong) and not isinstance(error, NotReadable):
-            raise NotReadable(f"{self._name} is no wheel, or a damaged one: {error}") from error
+    try:
+        yield
+    except NotReadable:
+        raise
+    # Besides its own errors, zipfile raises these for what it does not know: encryption, methods, odd offsets.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise NotReadable(f"{name} is no wheel, or a damaged one: {error}") from error
 
 
 class _RemoteFile(io.RawIOBase):

@@ -34,8 +34,9 @@ def main() -> None:
         pairs = [judgements.judge(pair) for pair in old]
     else:
         with tqdm(unit="B", unit_scale=True, desc="fetching", leave=False, disable=None) as bar:
-            say = lambda text: tqdm.write(text, file=sys.stderr)  # noqa: E731 - it is no more than this
-            pairs = pairs_of(check_all(Packages(bar.update), judgements.oldest_tensorflow, say), judgements)
+            packages, oldest = Packages(bar.update), judgements.oldest_tensorflow
+            answers = check_all(packages, oldest, lambda text: tqdm.write(text, file=sys.stderr))
+        pairs = pairs_of(answers, judgements)
         checked = dt.datetime.now(dt.UTC).date().isoformat()
     for line in differences(old, pairs):
         print(line)

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import parse_wheel_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import (
+    WheelName,
+    parse_wheel_name,
+)
 from packaging.version import Version
 
 from tools.link_check.check import Answer
@@ -79,44 +82,47 @@ def pairs_of(answers: Iterable[Answer], judgements: Judgements) -> list[Pair]:
     """The rows, by version. All wheels of a pair must agree on whether it links. Raises ValueError if they do not."""
     grouped: dict[tuple[str, str], list[Answer]] = {}
     for each in answers:
-        grouped.setdefault((version_of(each.tensorflow), version_of(each.plugin)), []).append(each)
+        grouped.setdefault((wheel_of(each.tensorflow).version, wheel_of(each.plugin).version), []).append(each)
     by_version = sorted(grouped.items(), key=lambda item: tuple(map(Version, item[0])))
     return [judgements.judge(pair_of(*versions, same)) for versions, same in by_version]
 
 
-def pair_of(tensorflow: str, metal: str, answers: Sequence[Answer]) -> Pair:
+def pair_of(tensorflow: str, metal: str, answers: Iterable[Answer]) -> Pair:
     """One row."""
-    links = {each.links for each in answers}
-    if len(links) > 1:
+    *others, newest = sorted(answers, key=lambda each: Version(each.python))
+    if any(each.links != newest.links for each in others):
         raise ValueError(f"TensorFlow {tensorflow} and tensorflow-metal {metal} link for some Pythons only")
-    newest = max(answers, key=lambda each: int(each.python.partition(".")[2]))
-    common = [each for each in answers if python_of(each.plugin) == each.python]
-    name = parse_wheel_name(newest.tensorflow)
+    wheel = wheel_of(newest.tensorflow)
     return Pair(
         tensorflow,
         metal,
-        name.name if name else "",
-        tuple(each.python for each in sorted(common, key=lambda each: int(each.python.partition(".")[2]))),
-        max(macos_of(newest.tensorflow), newest.least_macos, key=Version),
+        wheel.name,
+        tuple(each.python for each in (*others, newest) if each.python == python_of(wheel_of(each.plugin))),
+        max(macos_of(wheel), newest.least_macos, key=Version),
         newest.links,
         newest.first_failure,
         len(newest.missing_symbols),
     )
 
 
-def version_of(filename: str) -> str:
-    """The version in a wheel's name."""
-    return filename.split("-")[1]
+def wheel_of(filename: str) -> WheelName:
+    """What a wheel's name says. Raises ValueError for another file's."""
+    wheel = parse_wheel_name(filename)
+    if wheel is None:
+        raise ValueError(f"{filename} is no wheel's name")
+    return wheel
 
 
-def python_of(filename: str) -> str:
-    """The Python in a wheel's name."""
-    return f"3.{filename.split('-')[2].removeprefix('cp3')}"
+def python_of(wheel: WheelName) -> str:
+    """The Python of a wheel with native code."""
+    [(tag, _, _)] = wheel.tags
+    return f"3.{tag.removeprefix('cp3')}"
 
 
-def macos_of(filename: str) -> str:
-    """The least macOS in a wheel's name."""
-    return ".".join(filename.rpartition("-")[2].split("_")[1:3])
+def macos_of(wheel: WheelName) -> str:
+    """The least macOS of a wheel with native code."""
+    [(_, _, platform)] = wheel.tags
+    return ".".join(platform.split("_")[1:3])
 
 
 def differences(old: Iterable[Pair], new: Iterable[Pair]) -> Iterator[str]:

@@ -10,7 +10,6 @@ from typing import Any, Callable
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed, Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import (
-    files,
     kernel,
     manifest,
     memory,
@@ -32,6 +31,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def remove(declaration: Declaration) -> list[str]:
     for number in list_generations(declaration.home)[0]:
         warnings += remove_generation(declaration.home / str(number), declaration.places)
     with contextlib.suppress(OSError):  # something else is in it, or it is not there
-        for name in (*files.NOBODYS, *memory.FILES):
+        for name in (*NOBODYS, *memory.FILES):
             (declaration.home / name).unlink(missing_ok=True)
         declaration.home.rmdir()
     return warnings

@@ -25,6 +25,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.proto
     Installed,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
 
 NATIVE_SUFFIXES = (".so", ".dylib")
@@ -120,7 +121,7 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
     digests = files.hash_all(generation, [path for path, stamp in files.paths(tree) if files.is_regular(stamp)])
     claims: dict[str, list[Claim]] = {}
     for claim in contents.claims:
-        if Path(claim.path).name not in files.NOBODYS:
+        if Path(claim.path).name not in NOBODYS:
             claims.setdefault(claim.path, []).append(claim)
     refuse_unknown((path for path, _ in files.paths(tree)), {*bare, *claims, *contents.records})
     refuse_one_path_in_two_cases(claims)

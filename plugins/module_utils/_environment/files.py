@@ -30,8 +30,6 @@ Tree = dict[str, dict[str, Stamp]]
 FOLDER = ""
 UNREADABLE = None
 COMPILED = "__pycache__"
-NOBODYS = frozenset({".DS_Store"})
-"""Names of files that Finder makes wherever somebody looks."""
 
 
 def walk(top: Path, ignored: frozenset[str] = frozenset()) -> Tree:

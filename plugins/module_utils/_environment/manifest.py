@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, read_regular, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 
 NAME = "metalfleet-manifest.json"
 FILES = "metalfleet-files.json"
@@ -82,7 +83,7 @@ def identify(python: Path) -> Interpreter | None:
 
 def walk(generation: Path) -> files.Tree:
     """Everything in a generation that a manifest tells of."""
-    tree = files.walk(generation, ignored=files.NOBODYS)
+    tree = files.walk(generation, ignored=NOBODYS)
     for name in NOT_TOLD:
         tree.get("", {}).pop(name, None)
     return tree

@@ -25,6 +25,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
 
 PackageOf = Callable[[str], Optional[tuple[str, str]]]
@@ -182,7 +183,7 @@ def look_closer(
 
 def list_generations(home: Path) -> tuple[dict[int, Manifest], list[str]]:
     """The complete generations, oldest first, and the names of everything else in their folder that is somebody's."""
-    names = sorted(set(os.listdir(home)) - files.NOBODYS - memory.FILES) if home.is_dir() else []  # noqa: PTH208 - names are enough
+    names = sorted(set(os.listdir(home)) - NOBODYS - memory.FILES) if home.is_dir() else []  # noqa: PTH208 - names are enough
     read = {name: manifest.read(home / name) for name in names if name.isdigit()}
     complete = {int(name): built for name, built in read.items() if built}
     return dict(sorted(complete.items())), [name for name in names if not read.get(name)]

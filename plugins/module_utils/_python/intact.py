@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECORD = "metalfleet-files.txt"
-NOBODYS = (".DS_Store",)
+NOBODYS = frozenset({".DS_Store"})
 """Names of files that Finder makes wherever somebody looks."""
 
 

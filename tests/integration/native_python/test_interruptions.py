@@ -19,7 +19,7 @@ from tests.ansible_runner import CHECKOUT
 from tests.integration.conftest import NewMac
 from tests.integration.hosts import ROOT, said
 from tests.integration.native_python.shared import OFFLINE, ROLE, Run, command_line, is_in_order
-from tests.integration.processes import KILLS, PATIENCE, SEED, cut_connections, kill, kill_controllers
+from tests.integration.processes import KILLS, PATIENCE, SEED, VICTIMS
 from tests.simulated_mac.fleet import Mac
 
 Start = Callable[[Mac], "subprocess.Popen[bytes]"]
@@ -90,13 +90,6 @@ def test_a_run_whose_processes_on_the_host_are_killed_is_repaired_by_the_next(
     run(host)
     is_in_order(host)
     assert run(host).recap[host.name]["changed"] == 0
-
-
-VICTIMS: dict[str, Callable[[Mac], None]] = {
-    "everything": lambda mac: kill(mac, lambda _: True),
-    "connection": cut_connections,
-    "controller": lambda _: kill_controllers(),
-}
 
 
 def test_killed_at_any_moment(mac: NewMac, run: Run, start: Start) -> None:
