@@ -47,7 +47,9 @@ on_drift:
   choices: [repair, report]
   default: repair
 jupyter_kernel:
-  description: Register the environment with Jupyter, by its stable path. The lock must have ipykernel.
+  description:
+    - Register the environment with Jupyter, by its stable path. A lock of your own must have ipykernel; to one that is
+      made for you it is added.
   type: bool
   default: false
 integrity:
@@ -71,6 +73,29 @@ startup_files_of:
 """
 
 
+WISHES = r"""
+tensorflow:
+  description:
+    - Version of TensorFlow, such as V(2.17.1), or V(2.17) for the newest known one of these. Quote it.
+    - The default is that of the pair which the collection ships, or the best one for the rest of what is declared. A
+      lock that was made keeps the version that was best then.
+    - With O(tensorflow), O(metal), O(packages) or O(jupyter_kernel), and without a O(lock), the controller makes the
+      lock of the environment, and keeps it in the folder O(locks).
+  type: str
+metal:
+  description:
+    - Version of C(tensorflow-metal). Quote it. The default is the best that the pairing table has for the TensorFlow.
+    - V(none) is TensorFlow without the plug-in, on the CPU. It works for releases that no plug-in links with, too.
+  type: str
+packages:
+  description:
+    - Further packages, as pip names them, with or without versions, such as C(pandas) or C(transformers<5).
+    - They are resolved together with TensorFlow, by uv on the controller, to wheels for the host's platform and Python.
+  type: list
+  elements: str
+"""
+
+
 class ModuleDocFragment:
     """Documentation that modules name under extends_documentation_fragment."""
 
@@ -85,7 +110,31 @@ options:
     default:
       - name: tensorflow
     suboptions:
-{indent(ENVIRONMENT, "      ")}
+{indent(ENVIRONMENT + WISHES, "      ")}
+  allow_untested:
+    description:
+      - Take a pair of TensorFlow and tensorflow-metal of which it is not known that it links, or known that it does
+        not. A warning says so in every run.
+    type: bool
+    default: false
+  locks:
+    description:
+      - Folder on the controller for the locks that are made, one for each environment, platform and Python. They are to
+        be committed. Later runs use them, and ask no index.
+      - A relative path begins at the folder that has the inventory file or folder. Empty means C(metalfleet/locks)
+        there.
+    type: path
+    default: ""
+  locked:
+    description:
+      - Refuse a declaration that has no lock, or not one that matches it, instead of making one. It is meant for CI. It
+        is always so where the folder O(locks) cannot be written to.
+    type: bool
+    default: false
+  oldest_macos:
+    description: The oldest macOS that locks must suit. Empty means the oldest that the default pair does.
+    type: str
+    default: ""
 """
 
     PLACES = r"""

@@ -35,6 +35,13 @@ ENVIRONMENT: Spec = {
 }
 """An environment, as a user declares it."""
 
+WISHES: Spec = {
+    "tensorflow": {"type": "str"},
+    "metal": {"type": "str"},
+    "packages": {"type": "list", "elements": "str"},
+}
+"""What it must hold, from which the controller makes its lock."""
+
 PLACES: Spec = {
     "root": {"type": "path", "default": DEFAULT_ROOT},
     "links": {"type": "path", "default": DEFAULT_LINKS},
@@ -56,8 +63,22 @@ BUILD: Spec = {
     "probe_timeout": {"type": "int", "default": 120},
 }
 
+LOCKS: Spec = {
+    "locks": {"type": "path", "default": ""},
+    "locked": {"type": "bool", "default": False},
+    "oldest_macos": {"type": "str", "default": ""},
+}
+"""How the controller makes locks."""
+
 DECLARATION: Spec = {
-    "environments": {"type": "list", "elements": "dict", "default": [{"name": "tensorflow"}], "options": ENVIRONMENT},
+    "environments": {
+        "type": "list",
+        "elements": "dict",
+        "default": [{"name": "tensorflow"}],
+        "options": {**ENVIRONMENT, **WISHES},
+    },
+    "allow_untested": {"type": "bool", "default": False},
+    **LOCKS,
     **PLACES,
     **NETWORK,
     **BUILD,
@@ -102,13 +123,15 @@ ENVIRONMENTS: Spec = {
 """What the modules for all environments of a host take from a playbook."""
 
 DOCUMENT: Spec = {
-    **DECLARATION,
+    **{name: option for name, option in DECLARATION.items() if name not in LOCKS},
     "environments": {
         **DECLARATION["environments"],
         "options": {**ENVIRONMENT, "lock_digests": {"type": "dict", "default": {}}},
     },
     "python": {"type": "dict", "default": {}},
     "lock_texts": {"type": "dict", "default": {}, "no_log": True},
+    "lock_pairs": {"type": "dict", "default": {}},
+    "pairs": {"type": "list", "elements": "dict", "default": []},
     **SENT,
 }
 """What they are handed on the host: the same as their actions send it, with the locks and what is pinned."""

@@ -26,6 +26,25 @@ def folders_of_users(task_vars: Mapping[str, Any]) -> Iterator[Path]:
     yield Path.cwd()
 
 
+def folder_of_locks(written: str, task_vars: Mapping[str, Any]) -> Path:
+    """The folder of the locks that are made for a user: as written, else next to the first inventory.
+
+    It need not be there. Raises MetalfleetError where Ansible would take what is in it for an inventory.
+    """
+    sources = [Path(str(source)) for source in task_vars.get("ansible_inventory_sources") or ()]
+    beside = sources[0].parent if sources else Path.cwd()
+    folder = Path(written).expanduser() if written else Path("metalfleet", "locks")
+    folder = Path(beside, folder).absolute()
+    inventory = next((source for source in sources if source.is_dir() and source.absolute() in folder.parents), None)
+    if inventory:
+        raise MetalfleetError(
+            f"The folder of locks ({folder}) is inside the inventory {inventory}, and Ansible would take them for "
+            "inventories",
+            remedy="Set tensorflow_locks to a folder next to the inventory.",
+        )
+    return folder
+
+
 def find_file(written: str, option: str, folders: Iterable[Path], kind: str = "file") -> Path:
     """What lies at the path that a user wrote: absolute, or relative to the first of the folders that has it.
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document, read_network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, LOCKS
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
     Answer,
     Answered,
@@ -20,15 +20,19 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action impo
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     find_file,
+    folder_of_locks,
     folders_of_users,
     read_text,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+
+ASKS = "tensorflow_environments_info"
 
 
 class EnvironmentsAction(FleetAction):
@@ -43,12 +47,27 @@ class EnvironmentsAction(FleetAction):
         """Send the document, and return the report."""
         fails = options.pop("on_failure") == "fail"
         self._refuse_two_roots(options, task_vars)
-        document = self._document(options, task_vars)
+        folders = list(folders_of_users(task_vars))
+        options = with_certificates(options, folders)
+        locks = self._locks(options, folders, task_vars)
+        document = self._document(options, locks)
         read_document(document)  # what cannot be meant is refused here, before the host is touched
-        report = self._report(self.ask(self.module, document, task_vars), document)
+        report = self._with_locks(self._answered(document, locks, task_vars), locks)
         if fails and not report.get("ok") and not report.get("failed"):
             return {**report, "failed": True, "msg": " ".join(report["text"])}
         return report
+
+    def _answered(self, document: dict[str, Any], locks: Locks, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """The host's report. Where locks are made from what is declared, that is asked for which platform first."""
+        if locks.are_requested:
+            answer = self.ask(ASKS, without_texts(document), task_vars)
+            is_complete = not locks.complete(self._platform(answer, document))
+            if is_complete and self.module == ASKS:
+                return self._report(answer, document)
+            document = self._with_digests(document, locks)
+            if self.sends_locks and not self._task.check_mode:
+                locks.keep()
+        return self._report(self.ask(self.module, document, task_vars), document)
 
     def _refuse_two_roots(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> None:
         """The managed Python belongs to the environments that are made with it."""
@@ -60,25 +79,62 @@ class EnvironmentsAction(FleetAction):
                 remedy="Set tensorflow_root alone: native_python_root follows it.",
             )
 
-    def _document(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    def _locks(self, options: Mapping[str, Any], folders: list[Path], task_vars: Mapping[str, Any]) -> Locks:
+        """The locks of the declared environments, as far as they are there."""
+        making = Making(
+            folder_of_locks(options["locks"], task_vars),
+            read_network(options),
+            options["oldest_macos"],
+            options["allow_untested"],
+            options["locked"],
+        )
+        locks = Locks(lambda lock: find_file(lock, "lock", folders), making)
+        locks.read(options["environments"])
+        return locks
+
+    def _document(self, options: Mapping[str, Any], locks: Locks) -> dict[str, Any]:
         """All that is declared for the host, with what only the controller knows."""
-        folders = list(folders_of_users(task_vars))
-        locks = Locks(lambda lock: find_file(lock, "lock", folders))
-        document = {
-            **with_certificates(options, folders),
-            "environments": locks.with_digests(options["environments"]),
-            "python": wanted_python(options["python"]),
+        declared = {name: value for name, value in options.items() if name not in LOCKS}
+        document = {**declared, "python": wanted_python(options["python"])}
+        return self._with_digests(dict(without_none(document)), locks)
+
+    def _with_digests(self, document: dict[str, Any], locks: Locks) -> dict[str, Any]:
+        return {
+            **document,
+            "environments": locks.with_digests(document["environments"]),
+            "lock_pairs": locks.pairs,
+            "pairs": locks.rows(),
+            **({"lock_texts": locks.texts} if self.sends_locks else {}),
         }
-        if self.sends_locks:
-            document["lock_texts"] = locks.texts
-        return dict(without_none(document))
+
+    def _platform(self, answer: Answer, document: Mapping[str, Any]) -> str:
+        """The name that a host's locks go by; "" where that is not known yet."""
+        if isinstance(answer, Answered):
+            return str(answer.result.get("platform") or "")
+        # On Linux any Python that is there will do.
+        is_certain = isinstance(answer, NoPython) and answer.system.startswith("Darwin")
+        return platform_of(answer, document) if is_certain and isinstance(answer, NoPython) else ""
+
+    def _with_locks(self, report: dict[str, Any], locks: Locks) -> dict[str, Any]:
+        """The report with what was made of locks, and with what should be known of what they pin."""
+        warnings = [*(report.pop("warnings", None) or []), *locks.remarks]
+        report |= {"warnings": warnings} if warnings else {}
+        if not (locks.new and self.sends_locks):
+            return report
+        is_foreseen = self._task.check_mode
+        diffs = [{"before": "", "after": "", **report.get("diff", {})}, *(lock.diff for lock in locks.new)]
+        return {
+            **report,
+            "changed": True,
+            "locks": [lock.as_data() for lock in locks.new],
+            "text": [*report.get("text", []), *(lock.say(is_foreseen=is_foreseen) for lock in locks.new)],
+            "diff": diffs,
+        }
 
     def _report(self, answer: Answer, document: dict[str, Any]) -> dict[str, Any]:
         if isinstance(answer, Answered):
             return answer.result
-        report = self._report_without_answer(answer, document)
-        report.pop("warnings")  # Ansible's own, of a result; a host that did not answer has none
-        return report
+        return self._report_without_answer(answer, document)
 
     def _report_without_answer(self, answer: NoPython | EndedBadly, document: dict[str, Any]) -> dict[str, Any]:
         """What is known of a host whose managed Python did not answer."""
@@ -96,6 +152,11 @@ class EnvironmentsAction(FleetAction):
             return report.foresee(document, platform=platform_of(answer, document), carried=carried)
         missing = "The managed Python is missing, so that nothing else could be looked at"
         return report.without_python(missing, carried=carried)
+
+
+def without_texts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document as the module takes it that only asks."""
+    return {name: value for name, value in document.items() if name != "lock_texts"}
 
 
 def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,60 +1,300 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Locks on the controller: the collection's own, and those that users name."""
+"""The locks of a host's environments: a user's own, the collection's, and those that are made from a declaration."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible import constants
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import (
     refuse_lock_without_ipykernel,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
+    DEFAULT,
+    SUPPORTED,
+    Pair,
+    find,
+    remark,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
+    LockFile,
+    changes,
+    declaration_of,
+    find_lock_files,
+    is_writable,
+    without_hashes,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair, read_pairs
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import (
+    OPTIONS,
+    OTHER_PLUGIN,
+    OWN_NAMES,
+    Order,
+    Request,
+    read_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-DEFAULT_LOCKS = Path(__file__).with_name("_data") / "locks" / "tensorflow-2.18.1-metal-1.2.0"
-"""One lock for each platform and Python, made by tools/locks.py."""
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made
+
+SHIPPED = Path(__file__).with_name("_data") / "locks"
+"""A folder for each pair, with one lock for each platform and Python, made by tools/locks.py."""
+MINORS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+
+MAC = {
+    "os_name": "posix",
+    "sys_platform": "darwin",
+    "platform_machine": "arm64",
+    "platform_system": "Darwin",
+    "implementation_name": "cpython",
+    "platform_python_implementation": "CPython",
+}
+"""Variables of environment markers."""
 
 Digests = dict[str, str]
 """SHA-256 of each lock that an environment may have, by platform; "any" for one that is used as it is."""
 
 
+@dataclass(frozen=True)
+class Making:
+    """How locks are made: where they are kept, from where, and for what."""
+
+    folder: Path
+    network: Network = field(default_factory=Network)
+    oldest_macos: str = ""
+    """The oldest macOS that they must suit; "" is the oldest that the default pair does."""
+    allow_untested: bool = False
+    is_locked: bool = False
+    """Whether only what is in the folder may be used."""
+
+
+@dataclass(frozen=True)
+class NewLock:
+    """A lock that was made in this run, with the text that was there before."""
+
+    file: LockFile
+    before: str
+    after: str
+
+    @property
+    def changes(self) -> list[str]:
+        """Package by package."""
+        return changes(self.before, self.after)
+
+    @property
+    def diff(self) -> dict[str, str]:
+        """Ansible's diff, without the hashes."""
+        path = str(self.file.path)
+        texts = {"before": without_hashes(self.before), "after": without_hashes(self.after)}
+        return {**texts, "before_header": path, "after_header": path}
+
+    def as_data(self) -> dict[str, Any]:
+        """Its part of the report."""
+        return {"path": str(self.file.path), "platform": self.file.platform, "changes": self.changes}
+
+    def say(self, *, is_foreseen: bool) -> str:
+        """For people."""
+        would = "would be" if is_foreseen else "was"
+        if not self.before:
+            return f"{self.file.path} {would} made, with {len(self.changes)} packages. Commit it."
+        return f"{self.file.path} {would} changed ({', '.join(self.changes) or 'no version is another'}). Commit it."
+
+
 class Locks:
     """The locks of one host's environments. `find` turns the path that a user wrote into one that is there."""
 
-    def __init__(self, find: Callable[[str], Path]) -> None:
-        self._find = find
+    def __init__(self, find: Callable[[str], Path], making: Making) -> None:
+        self._find, self._making = find, making
+        self._digests: dict[str, Digests] = {}
+        self._requests: dict[str, Request] = {}
+        self.new: list[NewLock] = []
         self.texts: dict[str, str] = {}
-        """Each lock by its SHA-256."""
+        """All locks, by the SHA-256 of their text."""
+        self.pairs: dict[str, tuple[str, str]] = {}
+        """The TensorFlow and the plug-in that a lock pins for Macs, by the same."""
+        self.remarks: list[str] = []
+
+    def read(self, environments: Iterable[Mapping[str, Any]]) -> None:
+        """Read what is there for environments as they are declared. Raises MetalfleetError."""
+        for environment in environments:
+            name, request = environment["name"], read_request(environment)
+            if request:
+                self._requests[name] = request
+                self._digests[name] = self._kept(name, request)
+            else:
+                self._digests[name] = self._given(environment)
 
     def with_digests(self, environments: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The declared environments, each with the digests of its locks."""
-        return [{**each, "lock_digests": self._digests(each)} for each in environments]
+        """The environments, each with the digests of its locks in the place of what they were found or made by."""
+        return [
+            {
+                **{option: value for option, value in environment.items() if option not in ("lock", *OPTIONS)},
+                "lock_digests": self._digests[environment["name"]],
+            }
+            for environment in environments
+        ]
 
-    def _digests(self, environment: Mapping[str, Any]) -> Digests:
-        if environment.get("lock"):
-            digest = self._read(self._find(environment["lock"]))
-            # What is no lock is refused here, before the host is touched.
-            if not parse_lock(self.texts[digest]).pins:
-                raise MetalfleetError(
-                    f"The lock of the environment {environment['name']} is empty",
-                    remedy="Make it with `uv pip compile --generate-hashes`.",
-                )
-            digests = {"any": digest}
-        else:
-            digests = {path.stem: self._read(path) for path in sorted(DEFAULT_LOCKS.glob("*.txt"))}
+    @property
+    def are_requested(self) -> bool:
+        """Whether any has to be made from a declaration, now or before."""
+        return bool(self._requests)
+
+    def complete(self, platform: str) -> bool:
+        """Make what is missing for a platform; returns whether anything was. Raises MetalfleetError."""
+        missing = [name for name in self._requests if platform not in self._digests[name]]
+        for name in missing:
+            file = LockFile(self._making.folder, name, platform)
+            before = file.read()
+            made = self._make(self._order(name, platform), before)
+            self._digests[name][platform] = self._add(made.text)
+            self.remarks += made.remarks
+            self.new.append(NewLock(file, before, made.text))
+        return bool(missing)
+
+    def keep(self) -> None:
+        """Write what was made."""
+        for lock in self.new:
+            lock.file.write(lock.after)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the pairing table that a host needs: of what its locks pin, and of what it could have instead."""
+        pinned = {find(read_pairs(), *pair) for pair in self.pairs.values()}
+        others = (pair for pair in read_pairs() if pair.status in (DEFAULT, SUPPORTED) and pair not in pinned)
+        return [pair.as_data() for pair in (*pinned, *others)]
+
+    # ------------------------------------------------------------------------------------------------- what is there
+
+    def _given(self, environment: Mapping[str, Any]) -> Digests:
+        """A user's own lock, or the collection's."""
+        if not environment.get("lock"):
+            pair = default_pair()
+            folder = SHIPPED / f"tensorflow-{pair.tensorflow}-metal-{pair.metal}"
+            shipped = {path.stem: self._add(read_text(path, "lock")) for path in sorted(folder.glob("*.txt"))}
+            macs = {digest for platform, digest in shipped.items() if platform.startswith("macos")}
+            self.pairs |= dict.fromkeys(macs, (pair.tensorflow, pair.metal))
+            return shipped
+        text = read_text(self._find(environment["lock"]), "lock")
+        lock = parse_lock(text)  # what is no lock is refused here, before the host is touched
+        refuse_bad_lock(environment["name"], lock)
         if environment.get("jupyter_kernel"):
-            refuse_lock_without_ipykernel(environment["name"], self.texts[next(iter(digests.values()))])
-        return digests
+            refuse_lock_without_ipykernel(environment["name"], text)
+        digest = self._add(text)
+        self._note_pair(digest, lock)
+        return {"any": digest}
 
-    def _read(self, path: Path) -> str:
-        text = read_text(path, "lock")
+    def _kept(self, name: str, request: Request) -> Digests:
+        """Locks in the user's folder that were made from what is declared now."""
+        found: Digests = {}
+        for file in find_lock_files(self._making.folder, name):
+            text = file.read()
+            if declaration_of(text) == self._order(name, file.platform, request).declaration:
+                lock = parse_lock(text)
+                found[file.platform] = self._add(text)
+                self._note_pair(found[file.platform], lock)
+        return found
+
+    def _note_pair(self, digest: str, lock: Lock) -> None:
+        pinned = pinned_pair(lock)
+        if pinned:
+            self.pairs[digest] = (pinned.tensorflow, pinned.metal)
+            said = remark(find(read_pairs(), *self.pairs[digest]), allow_untested=self._making.allow_untested)
+            self.remarks += [said] if said and said not in self.remarks else []
+
+    def _add(self, text: str) -> str:
         digest = hashlib.sha256(text.encode()).hexdigest()
         self.texts[digest] = text
         return digest
+
+    # --------------------------------------------------------------------------------------------------- what is made
+
+    def _order(self, name: str, platform: str, request: Request | None = None) -> Order:
+        oldest = self._making.oldest_macos or default_pair().least_macos
+        return Order(name, platform, request or self._requests[name], oldest, self._making.allow_untested)
+
+    def _make(self, order: Order, before: str) -> Made:
+        """Make a lock once in a run, however many hosts need it: each host has a process of its own."""
+        if self._making.is_locked or not is_writable(self._making.folder):
+            raise why_locked(order, self._making, is_there=bool(before))
+        made = self._once(order, before)
+        self._note_pair(hashlib.sha256(made.text.encode()).hexdigest(), parse_lock(made.text))
+        return made
+
+    def _once(self, order: Order, before: str) -> Made:
+        """What any process of this run has made of the order, also where that failed."""
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (  # noqa: PLC0415
+            Made,
+            make_lock,
+        )
+
+        network = self._making.network
+        known = json.dumps([asdict(order), asdict(network), before, order.platform])
+        folder = Path(constants.DEFAULT_LOCAL_TMP) / "metalfleet-locks"  # Ansible makes it for a run, and removes it
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (folder / hashlib.sha256(known.encode()).hexdigest()).open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            answer: dict[str, Any] = json.loads(file.read() or "{}")
+            if not answer:
+                try:
+                    with resolver_for(network) as resolver:
+                        answer = {"made": asdict(make_lock(order, resolver, before))}
+                except MetalfleetError as error:
+                    answer = {"problem": asdict(error.problem)}
+                json.dump(answer, file)
+        if "problem" in answer:
+            problem = answer["problem"]
+            raise MetalfleetError(problem["cause"], evidence=problem["evidence"], remedy=problem["remedy"])
+        return Made(answer["made"]["text"], tuple(answer["made"]["remarks"]))
+
+
+def pinned_pair(lock: Lock) -> Pair | None:
+    """The pair that a lock pins for Macs with Apple Silicon; None if it pins none, or not the same for each Python."""
+    found = set()
+    for minor in MINORS:
+        mac = {**MAC, "python_version": minor, "python_full_version": f"{minor}.0"}
+        versions = {OWN_NAMES.get(pin.name, ""): pin.version for pin in lock.pins_for(mac)}
+        found.add((versions.get("tensorflow"), versions.get("metal")))
+    [(tensorflow, metal), *others] = found
+    return Pair(tensorflow, metal) if tensorflow and metal and not others else None
+
+
+def refuse_bad_lock(name: str, lock: Lock) -> None:
+    """Refuse a user's own lock that no environment could be made of."""
+    names = {pin.name for pin in lock.pins}
+    if not names:
+        raise MetalfleetError(
+            f"The lock of the environment {name} is empty", remedy="Make it with `uv pip compile --generate-hashes`."
+        )
+    if {"tensorflow-metal", OTHER_PLUGIN} <= names:
+        raise MetalfleetError(
+            f"The lock of the environment {name} has tensorflow-metal and {OTHER_PLUGIN}, which install a file of the "
+            "same name",
+            remedy="Keep one of them.",
+        )
+
+
+def why_locked(order: Order, making: Making, *, is_there: bool) -> MetalfleetError:
+    """What a person is told where a lock is needed that may not be made."""
+    why = (
+        "tensorflow_locked is set"
+        if making.is_locked
+        else f"the folder of locks cannot be written to ({making.folder})"
+    )
+    what = "does not match its declaration any more" if is_there else "is not there yet"
+    return MetalfleetError(
+        f"The lock of the environment {order.environment} for {order.platform} {what}, and is not made here: {why}",
+        remedy="Run lock.yml where the folder can be written to, and commit what it makes.",
+    )

@@ -16,12 +16,13 @@ import argparse
 import datetime as dt
 import sys
 
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import TABLE
 from tqdm import tqdm
 
 from tools.link_check.matrix import check_all
 from tools.link_check.wheels import Packages
 from tools.pairing.page import PAGE, render
-from tools.pairing.table import CHECKOUT, TABLE, differences, pairs_of, read_judgements, read_table, write_table
+from tools.pairing.table import CHECKOUT, differences, pairs_of, read_judgements, read_table, write_table
 
 
 def main() -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
 from jinja2 import Environment, StrictUndefined
 from packaging.version import Version
 
-from tools.pairing.table import CHECKOUT, Judgements, Pair
+from tools.pairing.table import CHECKOUT, Judgements
 
 PAGE = CHECKOUT / "docs/pairs.md"
 TEMPLATE = Path(__file__).with_name("page.md.j2")

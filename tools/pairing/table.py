@@ -10,44 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
+    BROKEN,
+    DEFAULT,
+    LINKS_ONLY,
+    SUPPORTED,
+    Pair,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import (
     WheelName,
     parse_wheel_name,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import TABLE
 from packaging.version import Version
 
 from tools.link_check.check import Answer
 
 CHECKOUT = Path(__file__).parents[2]
 JUDGEMENTS = Path(__file__).with_name("judgements.yml")
-TABLE = CHECKOUT / "plugins/plugin_utils/_data/pairs.json"
-
-BROKEN, LINKS_ONLY, SUPPORTED, DEFAULT = "broken", "links-only", "supported", "default"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A row of the table."""
-
-    tensorflow: str
-    metal: str
-    package: str
-    """In which TensorFlow of this version comes for Macs with Apple Silicon."""
-    pythons: tuple[str, ...]
-    """Minor versions that both have wheels for."""
-    least_macos: str
-    links: bool
-    first_failure: str
-    missing_symbols: int
-    status: str = ""
-    """default, supported (documented by Apple), links-only, or broken."""
-    faults: tuple[str, ...] = ()
-    """Issues of what goes wrong at run time."""
-
-    @classmethod
-    def from_data(cls, row: Mapping[str, Any]) -> Pair:
-        """A row as it is written."""
-        return cls(**{**row, "pythons": tuple(row["pythons"]), "faults": tuple(row["faults"])})
 
 
 @dataclass(frozen=True)

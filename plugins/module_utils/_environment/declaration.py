@@ -11,10 +11,12 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
 
 SAME_NAMES = (
     *("name", "state", "generation", "lock_digest", "lock_platforms", "on_drift", "integrity", "keep", "rebuild"),
     *("jupyter_kernel", "gpu", "gpu_check", "free_mb", "probe_timeout"),
+    *("minor", "pair", "pairs", "allow_untested"),
 )
 """Options that are fields of a declaration, as they are."""
 
@@ -31,6 +33,14 @@ class Declaration:
     """Its SHA-256, where a plan is made without the text."""
     lock_platforms: tuple[str, ...] = ()
     """The platforms that there are locks for, where none is for this one."""
+    minor: str = ""
+    """The minor version of the Python that it is made with, where it matters to its pair."""
+    pair: Pair | None = None
+    """The row of the pair that the lock pins, on a Mac."""
+    pairs: tuple[Pair, ...] = ()
+    """Rows of what could be had instead."""
+    allow_untested: bool = False
+    """Whether a pair is taken of which it is not known that it links."""
     state: str = "present"
     """`present`, `absent` or `rolled_back`."""
     generation: int | None = None

@@ -26,6 +26,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Machine, refuse_unfit
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
 
@@ -433,6 +434,13 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
             f"{declaration.free_mb}",
             remedy="Free some space, or set tensorflow_free_mb if you know better.",
         )
+
+
+def refuse_unfit_pair(declaration: Declaration, macos: str = "") -> None:
+    """Refuse what could not be imported, or not be installed, on a Mac; `macos` is its version, "" is not known."""
+    if declaration.pair:
+        machine = Machine(declaration.minor, macos)
+        refuse_unfit(declaration.pair, declaration.pairs, machine, allow_untested=declaration.allow_untested)
 
 
 def refuse_missing_lock(declaration: Declaration) -> None:

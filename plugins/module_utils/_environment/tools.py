@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Kind
@@ -45,3 +45,5 @@ class Tools:
     probe: Probe
     machine: str = NATIVE_ARCHITECTURE
     """The architecture that native code must have; empty: any."""
+    macos: Callable[[], str] = lambda: ""
+    """Tells the version of macOS; "" is not known."""

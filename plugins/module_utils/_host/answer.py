@@ -21,6 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     REBUILT_VERDICTS,
     make_plan,
     perhaps_surplus,
+    refuse_unfit_pair,
     remarks,
     worth_a_look,
 )
@@ -49,7 +50,12 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
 def tools_for(document: Document, prober: Prober) -> Tools:
     """What the work on this host is done with."""
     commands = Commands()
-    return Tools(Venv(document.places, document.network, commands), commands, prober)
+    return Tools(
+        Venv(document.places, document.network, commands),
+        commands,
+        prober,
+        macos=lambda: prober.facts["macos"]["version"] or "",
+    )
 
 
 def study(declaration: Declaration, tools: Tools) -> Finding:
@@ -58,14 +64,17 @@ def study(declaration: Declaration, tools: Tools) -> Finding:
         seen = look(declaration, tools)
     except OSError as failure:
         return Finding(declaration, problem=explain_failure(failure, declaration).problem)
-    return planned(declaration, seen, tools.machine)
+    return planned(declaration, seen, tools)
 
 
-def planned(declaration: Declaration, seen: Observation, machine: str) -> Finding:
+def planned(declaration: Declaration, seen: Observation, tools: Tools) -> Finding:
     """What follows from what was seen."""
     warnings = tuple(remarks(declaration, seen))
     try:
-        return Finding(declaration, seen, make_plan(declaration, seen, machine), warnings=warnings)
+        plan = make_plan(declaration, seen, tools.machine)
+        if declaration.pair and plan.targets("build"):  # to ask for the version costs time
+            refuse_unfit_pair(declaration, tools.macos())
+        return Finding(declaration, seen, plan, warnings=warnings)
     except MetalfleetError as refusal:
         return Finding(declaration, seen, problem=refusal.problem, warnings=warnings)
 
@@ -91,7 +100,7 @@ def examined(finding: Finding, tools: Tools) -> Finding:
     verdict = finding.probe["verdict"]
     if verdict in REBUILT_VERDICTS:  # so that it is worth the time
         seen = look_closer(seen, declared.home, [seen.active], tools.kind.package_of, everything=True)
-    again = planned(declared, replace(seen, verdict=verdict), tools.machine)
+    again = planned(declared, replace(seen, verdict=verdict), tools)
     return again if again.is_pending else replace(again, probe=finding.probe)
 
 

@@ -23,12 +23,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     platform_name,
     refuse_bad_place,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair, find
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 GUARDED_FOLDERS = frozenset({"Desktop", "Documents", "Downloads", "Mobile Documents"})
 """Folders that macOS guards (TCC): sshd's children are refused there unless an administrator allowed it."""
 
-SHARED = ("free_mb", "probe_timeout")
+SHARED = ("free_mb", "probe_timeout", "allow_untested")
 """Options that hold for every environment of a host."""
 
 
@@ -54,10 +55,16 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
     refuse_double_names([str(each["name"]) for each in environments])
     shared = {name: options[name] for name in SHARED if options.get(name) is not None}
     rebuilt = read_rebuilt(options)
-    texts = options.get("lock_texts") or {}
     platform = platform or platform_name()
+    pairs = tuple(Pair.from_data(row) for row in options.get("pairs") or ())
     declared = [
-        {**shared, **each, **choose_lock(each, texts, platform), "rebuild": each["name"] in rebuilt}
+        {
+            **shared,
+            **each,
+            **choose_lock(each, options, platform, pairs),
+            "pairs": pairs,
+            "rebuild": each["name"] in rebuilt,
+        }
         for each in environments
     ]
     return Document(
@@ -147,10 +154,16 @@ def refuse_double_names(names: list[str]) -> None:
         seen[name.lower()] = name
 
 
-def choose_lock(environment: Mapping[str, Any], texts: Mapping[str, str], platform: str) -> dict[str, Any]:
-    """The digest of an environment's lock for a platform, and its text, if that was sent along."""
+def choose_lock(
+    environment: Mapping[str, Any], options: Mapping[str, Any], platform: str, pairs: tuple[Pair, ...]
+) -> dict[str, Any]:
+    """The digest of an environment's lock for a platform, its text, if that was sent along, and on a Mac its pair."""
+    texts: Mapping[str, str] = options.get("lock_texts") or {}
     digests: Mapping[str, str] = environment.get("lock_digests") or {}
     digest = digests.get("any") or digests.get(platform)
     if digest is None:
         return {"lock_platforms": tuple(sorted(digests))}
-    return {"lock_digest": digest, "lock_text": texts.get(digest, "")}
+    chosen = {"lock_digest": digest, "lock_text": texts.get(digest, "")}
+    pinned = (options.get("lock_pairs") or {}).get(digest) if platform.startswith("macos") else None
+    minor = platform.rpartition("-py")[2]
+    return {**chosen, "pair": find(pairs, *pinned), "minor": minor} if pinned else chosen

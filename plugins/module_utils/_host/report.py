@@ -15,6 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     Plan,
     describe,
     make_plan,
+    refuse_unfit_pair,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem, as_sentence
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
@@ -144,6 +145,9 @@ def foresee(options: Mapping[str, Any], *, platform: str = "", carried: str = AS
     document, nothing = read_document(options, platform), Observation()
     # Which Python the host will get is not certain everywhere: where there is no lock for it, the plan gets any.
     declared = [replace(each, lock_digest=each.lock_digest or UNKNOWN) for each in document.environments]
+    for each in declared:
+        if each.state == "present":
+            refuse_unfit_pair(each)
     findings = [Finding(each, nothing, make_plan(each, nothing), carried) for each in declared]
     managed = Managed(("absent",)) if wants_python(document) and carried == ASKED else Managed()
     return make_report(findings, platform=None, managed=managed, with_diff=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import DEFAULT_LOCKS
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _resolver
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import SHIPPED
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
 from packaging.requirements import Requirement
 
 from tools import locks
 
-DATA: dict[str, Any] = yaml.safe_load(Path(locks.__file__).with_suffix(".yml").read_text())
-PAIR = locks.default_pair()
+PAIR = default_pair()
 LOCKS = sorted(locks.LOCKS.glob("*/*.txt"))
 HOST_LISTS = [locks.HOSTS_UV, *LOCKS]
 LISTS = [*sorted(locks.REQUIREMENTS.glob("*.txt")), *HOST_LISTS]
@@ -74,7 +73,7 @@ def test_a_resolved_set_becomes_a_hashed_list_in_order() -> None:
 
 
 def rendered_lines(pylock: str) -> list[str]:
-    text = locks.rendered("For a test.", locks.packages_of(pylock))
+    text = _resolver.rendered(["For a test."], _resolver.packages_of(pylock))
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
@@ -107,8 +106,8 @@ def test_the_order_of_a_hosts_list_is_fixed(path: Path) -> None:
 
 def test_the_default_pair_has_its_locks_and_there_are_no_others() -> None:
     folder = locks.folder_of(PAIR)
-    assert folder.samefile(DEFAULT_LOCKS)
-    names = {f"{platform}-py{minor}.txt" for platform in DATA["platforms"] for minor in PAIR.pythons}
+    assert folder.parent.samefile(SHIPPED)
+    names = {f"{platform}-py{minor}.txt" for platform in _resolver.targets() for minor in PAIR.pythons}
     assert {folder / each for each in names} == set(LOCKS)
     assert LOCKS
 
@@ -124,8 +123,7 @@ def test_a_mac_gets_the_pair_and_linux_the_same_but_for_the_plugin(python: str) 
 @pytest.mark.parametrize("path", LOCKS, ids=name)
 def test_the_declared_constraints_are_kept(path: Path) -> None:
     found = versions(path)
-    for constraint in DATA["constraints"]:
-        requirement = Requirement(constraint["requirement"])
+    for requirement in map(Requirement, _resolver.constraints_for(PAIR.tensorflow)):
         assert requirement.specifier.contains(found[requirement.name])
 
 

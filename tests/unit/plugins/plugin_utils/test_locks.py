@@ -4,33 +4,228 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible import constants
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import find_file, folders_of_users
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
+    find_file,
+    folder_of_locks,
+    folders_of_users,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import without_none
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import DEFAULT_LOCKS, Locks
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import SHIPPED, Locks, Making
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
+
+from tests.index import Index
+from tests.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PINNED = f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
+DEFAULT_LOCKS = SHIPPED / "tensorflow-{0.tensorflow}-metal-{0.metal}".format(default_pair())
+MAC = "macos-arm64-py3.12"
+
+
+def locks_of(*environments: dict[str, Any], find: Any = Path, making: Making | None = None) -> Locks:
+    locks = Locks(find, making or Making(Path("/nonexistent")))
+    locks.read(environments)
+    return locks
 
 
 def test_the_default_is_a_lock_for_each_platform() -> None:
-    locks = Locks(Path)
+    locks = locks_of({"name": "tensorflow"})
     [environment] = locks.with_digests([{"name": "tensorflow"}])
-    text = (DEFAULT_LOCKS / "macos-arm64-py3.12.txt").read_text()
+    text = (DEFAULT_LOCKS / f"{MAC}.txt").read_text()
     digest = hashlib.sha256(text.encode()).hexdigest()
-    assert environment["lock_digests"]["macos-arm64-py3.12"] == digest
+    assert environment["lock_digests"][MAC] == digest
     assert locks.texts[digest] == text
+    assert locks.pairs[digest] == ("2.18.1", "1.2.0")
+    assert environment["lock_digests"]["linux-x86_64-py3.12"] not in locks.pairs
 
 
 def test_a_lock_of_a_users_own_is_for_any_platform(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text(PINNED)
-    locks = Locks(lambda lock: tmp_path / lock)
-    [environment] = locks.with_digests([{"name": "a", "lock": "mine.txt", "gpu": "none"}])
+    declared = {"name": "a", "lock": "mine.txt", "gpu": "none"}
+    locks = locks_of(declared, find=lambda lock: tmp_path / lock)
+    [environment] = locks.with_digests([declared])
     assert environment["gpu"] == "none"
     assert [locks.texts[digest] for digest in environment["lock_digests"].values()] == [PINNED]
     assert environment["lock_digests"].keys() == {"any"}
+
+
+def pin(name: str, version: str, marker: str = "") -> str:
+    return f"{name}=={version}{f' ; {marker}' if marker else ''} --hash=sha256:{'0' * 64}\n"
+
+
+@pytest.mark.parametrize(
+    ("lock", "pair", "remark"),
+    [
+        (pin("tensorflow", "2.18.1") + pin("tensorflow-metal", "1.2.0"), ("2.18.1", "1.2.0"), ""),
+        (pin("tensorflow", "2.19.1") + pin("tensorflow_metal", "1.2.0"), ("2.19.1", "1.2.0"), "only the probe tells"),
+        (pin("tensorflow-macos", "2.12.0") + pin("tensorflow-metal", "0.8.0"), ("2.12.0", "0.8.0"), ""),
+        (
+            pin("tensorflow", "2.18.1")
+            + pin("tensorflow-metal", "1.2.0", "sys_platform == 'darwin'")
+            + pin("tensorflow-metal", "9.9", "sys_platform == 'linux'"),
+            ("2.18.1", "1.2.0"),
+            "",
+        ),
+        (pin("tensorflow", "2.18.1"), None, ""),
+        (pin("tensorflow", "2.18.1") + pin("tensorflow-metal", "1.2.0", "sys_platform == 'linux'"), None, ""),
+        (
+            pin("tensorflow", "2.18.1")
+            + pin("tensorflow-metal", "1.2.0", "python_version >= '3.12'")
+            + pin("tensorflow-metal", "1.1.0", "python_version < '3.12'"),
+            None,
+            "",
+        ),
+    ],
+)
+def test_the_pair_of_a_lock_is_what_it_pins_for_macs(
+    lock: str, pair: tuple[str, str] | None, remark: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.txt").write_text(lock)
+    locks = locks_of({"name": "a", "lock": "mine.txt"}, find=lambda lock: tmp_path / lock)
+    assert list(locks.pairs.values()) == ([pair] if pair else [])
+    assert len(locks.remarks) == bool(remark)
+    assert all(remark in each for each in locks.remarks)
+    first = next(iter(locks.rows()))
+    assert (first["tensorflow"], first["metal"]) == (pair or ("2.9.0", "0.5.0"))
+
+
+# --- Locks that are made ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+    """An index that has TensorFlow and the plug-in in name, and two versions of a package."""
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "ansible-local"))
+    for name, version in (("tensorflow", "2.18.1"), ("tensorflow_metal", "1.2.0")):
+        make_wheel(tmp_path / "wheels", name, version, tag="cp312-cp312-macosx_12_0_arm64")
+    for version in ("1.0", "2.0"):
+        make_wheel(tmp_path / "wheels", "lab", version)
+    with Index(tmp_path / "wheels", digests=True) as serving:
+        yield serving
+
+
+def making(tmp_path: Path, index: Index, **others: Any) -> Making:
+    return Making(tmp_path / "locks", Network(index_url=index.url), **others)
+
+
+def test_a_lock_is_made_where_none_is_and_used_from_then_on(tmp_path: Path, index: Index) -> None:
+    declared = {"name": "lab", "packages": ["lab==1.0"]}
+    locks = locks_of(declared, making=making(tmp_path, index))
+    assert locks.with_digests([declared]) == [{"name": "lab", "lock_digests": {}}]
+    assert locks.complete(MAC)
+    [environment] = locks.with_digests([declared])
+    assert locks.pairs[environment["lock_digests"][MAC]] == ("2.18.1", "1.2.0")
+    assert not (tmp_path / "locks").exists()  # as in check mode, until it is to be kept
+    locks.keep()
+    [written] = (tmp_path / "locks").iterdir()
+    assert written.name == f"lab-{MAC}.txt"
+    assert written.stat().st_mode & 0o777 == 0o644
+    [new] = locks.new
+    assert "was made, with 3 packages. Commit it." in new.say(is_foreseen=False)
+
+    asked = len(index.requests)
+    later = locks_of(declared, making=making(tmp_path, index, is_locked=True))
+    assert later.with_digests([declared]) == [environment]
+    assert not later.complete(MAC)
+    assert len(index.requests) == asked
+
+
+def test_a_declaration_that_has_changed_is_locked_again_with_the_pins_that_can_stay(
+    tmp_path: Path, index: Index
+) -> None:
+    first = locks_of({"name": "lab", "packages": ["lab==1.0"]}, making=making(tmp_path, index))
+    first.complete(MAC)
+    first.keep()
+    kept = locks_of({"name": "lab", "packages": ["lab"]}, making=making(tmp_path, index))
+    assert kept.complete(MAC)
+    assert kept.new[0].changes == []
+    changed = locks_of({"name": "lab", "packages": ["lab>1"]}, making=making(tmp_path, index))
+    assert changed.complete(MAC)
+    assert changed.new[0].changes == ["lab 1.0 -> 2.0"]
+    diff = changed.new[0].diff
+    assert [line for line in diff["before"].splitlines() if line not in diff["after"]][-1] == "lab==1.0"
+    assert "--hash" not in diff["after"]
+
+
+@pytest.mark.parametrize(
+    ("is_there", "is_locked", "words"),
+    [
+        (False, True, "is not there yet, and is not made here: tensorflow_locked is set. Run lock.yml"),
+        (True, True, "does not match its declaration any more, and is not made here"),
+        (False, False, "the folder of locks cannot be written to"),
+    ],
+)
+def test_what_must_not_be_made_is_refused(  # noqa: PLR0917 - pytest names them
+    is_there: bool, is_locked: bool, words: str, tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_there:
+        first = locks_of({"name": "lab", "packages": ["lab==1.0"]}, making=making(tmp_path, index))
+        first.complete(MAC)
+        first.keep()
+    if not is_locked:
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root can write to any folder
+    locks = locks_of({"name": "lab", "packages": ["lab"]}, making=making(tmp_path, index, is_locked=is_locked))
+    with pytest.raises(MetalfleetError, match=words):
+        locks.complete(MAC)
+
+
+def complete(tmp_path: Path, url: str, package: str) -> str:
+    locks = Locks(Path, Making(tmp_path / "locks", Network(index_url=url)))
+    locks.read([{"name": "lab", "packages": [package]}])
+    try:
+        locks.complete(MAC)
+    except MetalfleetError as error:
+        return str(error)
+    return locks.new[0].after
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_many_hosts_make_it_resolve_once(
+    works: bool, tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    package = "lab" if works else "lab>9"
+    with multiprocessing.get_context("fork").Pool(6) as pool:
+        answers = pool.starmap(complete, [(tmp_path, index.url, package)] * 6)
+    assert len(set(answers)) == 1
+    assert ("lab==2.0" in answers[0]) == works
+    asked = [path for path, _ in index.requests if path.endswith("/lab/")]
+    assert len(asked) == 1
+
+
+# --- Files of users --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "expected"),
+    [
+        ("fleet/hosts.yml", "", "fleet/metalfleet/locks"),
+        ("fleet", "", "metalfleet/locks"),
+        ("fleet", "locks", "locks"),
+        ("fleet", "{tmp}/elsewhere", "elsewhere"),
+    ],
+)
+def test_made_locks_lie_next_to_the_inventory(source: str, written: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "fleet/hosts.yml").touch()
+    variables = {"ansible_inventory_sources": [str(tmp_path / source), str(tmp_path / "second")]}
+    assert folder_of_locks(written.format(tmp=tmp_path), variables) == tmp_path / expected
+
+
+def test_made_locks_never_lie_in_an_inventory(tmp_path: Path) -> None:
+    with pytest.raises(MetalfleetError, match="Ansible would take them for inventories"):
+        folder_of_locks(f"{tmp_path}/locks", {"ansible_inventory_sources": [str(tmp_path)]})
 
 
 @pytest.mark.parametrize("kept_in", ["inventory", "", "inventory/group", "playbooks", "playbooks/files"])
@@ -50,15 +245,14 @@ def test_a_relative_path_begins_at_the_inventory_or_the_playbook(kept_in: str, t
         ("version = 1\nrequires-python = '>=3.10'\n", False, "uv.lock"),
         ("six==1.17.0\n", False, "SHA-256"),
         ("# nothing yet\n", False, "is empty"),
+        (pin("tensorflow-metal", "1.2.0") + pin("tensorflow-metal-plugin", "1.0"), False, "a file of the same name"),
         (PINNED, True, "no ipykernel"),
     ],
 )
 def test_a_lock_that_cannot_do_is_refused_here(text: str, jupyter_kernel: bool, words: str, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text(text)
     with pytest.raises(MetalfleetError, match=words):
-        Locks(lambda lock: tmp_path / lock).with_digests(
-            [{"name": "a", "lock": "mine.txt", "jupyter_kernel": jupyter_kernel}]
-        )
+        locks_of({"name": "a", "lock": "mine.txt", "jupyter_kernel": jupyter_kernel}, find=lambda lock: tmp_path / lock)
 
 
 def test_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -81,7 +275,7 @@ def test_a_lock_that_cannot_be_read_is_an_error(content: bytes | None, tmp_path:
     else:
         lock.write_bytes(content)
     with pytest.raises(MetalfleetError, match="cannot be read"):
-        Locks(lambda _: lock).with_digests([{"name": "a", "lock": "mine.txt"}])
+        locks_of({"name": "a", "lock": "mine.txt"}, find=lambda _: lock)
 
 
 def test_what_was_not_given_is_not_sent() -> None:

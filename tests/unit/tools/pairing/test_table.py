@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
 
 from tools.link_check.check import Answer, Symbol
 from tools.pairing.page import PAGE, render
-from tools.pairing.table import Judgements, Pair, differences, pairs_of, read_judgements, read_table
+from tools.pairing.table import Judgements, differences, pairs_of, read_judgements, read_table
 
 JUDGEMENTS = Judgements(
     default={"tensorflow": "2.18.1", "metal": "1.2.0"},

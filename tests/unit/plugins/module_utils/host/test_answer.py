@@ -21,8 +21,10 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.conver
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import find
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair, read_pairs
 
 from tests.wheels import lock_of, make_wheel
 
@@ -286,6 +288,46 @@ class TestWithoutPython:
         said = report.without_python("The managed Python ended with status 1 and said: no json")
         assert said["text"] == ["The managed Python ended with status 1 and said: no json. Run setup.yml to repair it."]
         assert (said["environments"], said["ok"], said["todo"]) == ([], False, "python")
+
+
+class TestPairs:
+    @pytest.mark.parametrize(
+        ("tensorflow", "metal", "macos", "words"),
+        [
+            ("2.18.1", "1.2.0", "12.0.1", "needs macOS 12.1 or newer, not 12.0.1."),
+            ("2.20.0", "1.2.0", "", "the plug-in does not link"),
+            ("2.17.1", "1.1.0", "15.5", "has no wheels for Python 3.12, but for 3.9"),
+        ],
+    )
+    def test_what_a_mac_cannot_have_is_refused_before_anything_is_built(
+        self, tensorflow: str, metal: str, macos: str, words: str, host: Host
+    ) -> None:
+        host.declare("new", pair=find(read_pairs(), tensorflow, metal), pairs=read_pairs(), minor="3.12")
+        for said in (
+            ask(host.document, replace(host.tools, macos=lambda: macos)),
+            converge(host.document, check_mode=True, tools=replace(host.tools, macos=lambda: macos)),
+            converge(host.document, check_mode=False, tools=replace(host.tools, macos=lambda: macos)),
+        ):
+            assert not said["ok"]
+            assert words in said["text"][0]
+        assert not host.places.generations("new").exists()
+
+    def test_what_it_can_have_is_built_and_what_is_there_is_left(self, host: Host) -> None:
+        host.declare("new", pair=default_pair(), pairs=read_pairs(), minor="3.12")
+        new = replace(host.tools, macos=lambda: "12.1")
+        assert converge(host.document, check_mode=False, tools=new)["ok"]
+        old = replace(host.tools, macos=lambda: pytest.fail("to ask for the version costs time"))
+        assert ask(host.document, old)["ok"]
+
+    def test_the_pair_of_a_lock_is_known_on_macs_only(self) -> None:
+        options = {
+            "environments": [{"name": "a", "lock_digests": {PLATFORM: "1" * 64, "linux-x86_64-py3.12": "1" * 64}}],
+            "lock_pairs": {"1" * 64: ["2.18.1", "1.2.0"]},
+            "pairs": [default_pair().as_data()],
+        }
+        [on_a_mac] = read_document(options, PLATFORM).environments
+        assert (on_a_mac.pair, on_a_mac.minor) == (default_pair(), "3.12")
+        assert read_document(options, "linux-x86_64-py3.12").environments[0].pair is None
 
 
 def test_to_ask_loads_nothing_of_the_network() -> None:

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""The locks that were made for a user: files in a folder next to the inventory, to be committed.
+
+The second line of each says what it was made from, so that a declaration that has changed is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MARK = "# declaration: "
+
+
+class LockFile:
+    """The lock of an environment for a platform, which may not be there yet."""
+
+    def __init__(self, folder: Path, environment: str, platform: str) -> None:
+        self.path = folder / f"{environment}-{platform}.txt"
+        self.platform = platform
+
+    def read(self) -> str:
+        """Its text; "" if there is none. Raises MetalfleetError for one that cannot be read."""
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise MetalfleetError(
+                f"The lock {self.path} cannot be read",
+                evidence=str(error),
+                remedy="Correct it, or remove it to have it made anew.",
+            ) from error
+
+    def write(self, text: str) -> None:
+        """Put a new text in its place, in one step. Raises MetalfleetError where that is not possible."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self.path.parent, delete=False) as new:
+                new.write(text)
+            new_path = Path(new.name)
+            new_path.chmod(0o644)
+            new_path.replace(self.path)
+        except OSError as error:
+            raise MetalfleetError(
+                f"The lock {self.path} cannot be written",
+                evidence=str(error),
+                remedy="Set tensorflow_locks to a folder on the controller that can be written to.",
+            ) from error
+
+
+def find_lock_files(folder: Path, environment: str) -> Iterator[LockFile]:
+    """The locks of an environment that are there."""
+    for path in sorted(folder.glob(f"{environment}-*-py3.*.txt")):
+        platform = path.stem[len(environment) + 1 :]
+        if platform.count("-") == 2:  # else it is another environment's, whose name begins with this one's
+            yield LockFile(folder, environment, platform)
+
+
+def heading_of(environment: str, platform: str, declaration: dict[str, Any]) -> list[str]:
+    """The first lines of a lock, without their marks of a comment."""
+    return [
+        f"The lock of the environment {environment} for {platform}, made by metalfleet.tensorflow: commit it.",
+        f"{MARK[2:]}{json.dumps(declaration, sort_keys=True)}",
+    ]
+
+
+def declaration_of(text: str) -> dict[str, Any] | None:
+    """What a lock was made from, if it says so."""
+    for line in text.splitlines()[:5]:
+        if line.startswith(MARK):
+            with suppress(ValueError):
+                found: dict[str, Any] = json.loads(line[len(MARK) :])
+                return found
+    return None
+
+
+def versions_of(text: str) -> dict[str, str]:
+    """The versions that a lock pins, by package. Of what is no lock, none."""
+    with suppress(MetalfleetError):
+        return {pin.name: pin.version for pin in parse_lock(text).pins}
+    return {}
+
+
+def changes(before: str, after: str) -> list[str]:
+    """What another lock brings, package by package."""
+    old, new = versions_of(before), versions_of(after)
+    return [
+        *(f"{name} {old[name]} -> {new[name]}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]),
+        *(f"+ {name} {new[name]}" for name in sorted(new.keys() - old.keys())),
+        *(f"- {name} {old[name]}" for name in sorted(old.keys() - new.keys())),
+    ]
+
+
+def without_hashes(text: str) -> str:
+    """A lock as people read it."""
+    lines = (line.removesuffix(" \\") for line in text.splitlines() if "--hash=" not in line)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be put into a folder, which need not be there yet."""
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""Make the lock of an environment from what is declared: choose the pair, resolve, and say in plain words why not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
+    NO_PLUGIN,
+    Machine,
+    Pair,
+    Wish,
+    choose,
+    is_version,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import heading_of, versions_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_pairs
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import (
+    ResolutionFailed,
+    Resolved,
+    Resolver,
+    Target,
+    constraints_for,
+    in_one_line,
+    rendered,
+    requirements_of,
+    targets,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order
+
+
+@dataclass(frozen=True)
+class Made:
+    """A lock, and what a user should know of it."""
+
+    text: str
+    remarks: tuple[str, ...] = ()
+
+
+def make_lock(order: Order, resolver: Resolver, before: str = "", *, upgrade: frozenset[str] = frozenset()) -> Made:
+    """Resolve what is ordered; the versions of the lock that was there `before` are kept where that is possible.
+
+    `upgrade` names packages of which they are not, "all" any. Raises MetalfleetError.
+    """
+    target = targets().get(order.target)
+    if target is None:
+        raise MetalfleetError(
+            f"No packages can be resolved for {order.platform}, where the environment {order.environment} is to be",
+            evidence=f"Locks are made for: {', '.join(targets())}.",
+            remedy="Declare a lock of your own (lock).",
+        )
+    pair = pair_for(order, target)
+    kept = {} if "all" in upgrade else {name: each for name, each in versions_of(before).items() if name not in upgrade}
+    try:
+        resolved = resolve(order, pair, target, resolver, kept)
+    except ResolutionFailed as failure:
+        raise explain(order, str(failure)) from failure
+    heading = heading_of(order.environment, order.platform, order.declaration)
+    return Made(
+        rendered(heading, resolved.packages), tuple(f"{order.environment}: {each}." for each in resolved.yanked)
+    )
+
+
+def pair_for(order: Order, target: Target) -> Pair:
+    """What goes into the lock of TensorFlow and the plug-in; a version may be "", for any. Raises MetalfleetError."""
+    wish, pairs, brave = order.request.wish, read_pairs(), order.allow_untested
+    if target.has_plugin and wish.metal != NO_PLUGIN:
+        return choose(pairs, wish, Machine(order.python, order.oldest_macos), allow_untested=brave)
+    if wish.metal == NO_PLUGIN or wish.tensorflow:
+        return without_plugin(wish.tensorflow)
+    return choose(
+        pairs, Wish(metal=wish.metal), Machine(), allow_untested=brave
+    )  # a host without Metal follows the Macs
+
+
+def without_plugin(version: str) -> Pair:
+    """TensorFlow alone, of the version, or of the newest that is known of a minor version; "" is any."""
+    known = [pair for pair in read_pairs() if version and is_version(pair.tensorflow, version)]
+    return replace(known[-1], metal=NO_PLUGIN) if known else Pair(version, NO_PLUGIN)
+
+
+def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, kept: Mapping[str, str]) -> Resolved:
+    """Ask uv. Where a package brings TensorFlow along by its first name, that is the one to take, and no second one."""
+    resolved = resolver.wheels(
+        [*requirements_of(pair, target), *order.request.packages],
+        target=target,
+        python=order.python,
+        constraints=constraints_for(pair.tensorflow),
+        preferred=kept,
+        oldest_macos=order.oldest_macos if target.has_plugin else "",
+    )
+    if {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
+        return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, kept)
+    return resolved
+
+
+def explain(order: Order, said: str) -> MetalfleetError:
+    """What a person is told where uv found no solution."""
+    words = in_one_line(mask(said))
+    where = f"for the environment {order.environment} ({order.platform})"
+    for known in KNOWN:
+        found = re.search(known.pattern, said)
+        if found:
+            cause = known.cause.format(where=where, python=order.python, **found.groupdict())
+            return MetalfleetError(cause, evidence=f"uv says: {words}", remedy=known.remedy)
+    return MetalfleetError(
+        f"The packages {where} could not be resolved",
+        evidence=f"uv says: {words}",
+        remedy="Correct packages, or what pip and uv are configured with on the controller.",
+    )
+
+
+class Known(NamedTuple):
+    """A failure of uv: how its message is told from others, what it means, and what helps."""
+
+    pattern: str
+    cause: str
+    remedy: str
+
+
+KNOWN = (
+    Known(
+        r"\b(401|403) |Unauthorized|Forbidden",
+        "The package index refuses access, so that nothing can be resolved {where}",
+        "Correct tensorflow_username and tensorflow_password, or the credentials in tensorflow_index_url.",
+    ),
+    Known(
+        r"there (is no version|are no versions) of (?P<package>\S+)",
+        "No index has {package}, which is wanted {where}",
+        "Correct its name or version in packages, or name the index that has it in tensorflow_extra_index_urls.",
+    ),
+    Known(
+        r"(?P<package>[\w.-]+) was not found in the (package registry|provided package locations)",
+        "No index has {package}, which is wanted {where}",
+        "Correct its name in packages, or name the index that has it in tensorflow_extra_index_urls.",
+    ),
+    Known(
+        r"Wheels are (available|required) for `(?P<package>[^`]+)`",
+        "{package}, which is wanted {where}, has no wheel for that platform, and nothing is built on a host",
+        "Leave it out, declare a version that has one, or name an index of your own that has one in "
+        "tensorflow_extra_index_urls.",
+    ),
+    Known(
+        r"we only found wheels for `(?P<package>[^`]+)`",
+        "{package}, which is wanted {where}, has no wheel for Python {python}",
+        "Declare a version that has one, or a Python that it has wheels for (native_python_version).",
+    ),
+    Known(
+        r"certificate|UnknownIssuer",
+        "The controller does not trust the certificate of the package index: nothing can be resolved {where}",
+        "Name the certificates of its authority in tensorflow_ca.",
+    ),
+    Known(
+        r"Failed to fetch|error sending request|Request failed",
+        "The package index cannot be reached from the controller, so that nothing can be resolved {where}",
+        "Correct tensorflow_index_url, tensorflow_proxy or tensorflow_ca, or what is configured for pip and uv here.",
+    ),
+    Known(
+        r"unsatisfiable|cannot be used",
+        "The packages {where} cannot live together, or not with TensorFlow",
+        "Change packages or tensorflow of that environment so that they agree, or leave versions open.",
+    ),
+)

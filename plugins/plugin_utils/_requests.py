@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What a user declares of an environment's packages, as the request from which its lock is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Wish
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPTIONS = ("tensorflow", "metal", "packages")
+"""What is declared of packages. An environment for which none is has the collection's own lock."""
+OWN_NAMES = {"tensorflow": "tensorflow", "tensorflow-macos": "tensorflow", "tensorflow-metal": "metal"}
+"""Packages for which there is an option."""
+OTHER_PLUGIN = "tensorflow-metal-plugin"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the lock of an environment must hold."""
+
+    wish: Wish
+    packages: tuple[str, ...] = ()
+    """Requirements, each in one spelling, in order."""
+
+    def as_data(self) -> dict[str, Any]:
+        """As it is written into a lock."""
+        return {"tensorflow": self.wish.tensorflow, "metal": self.wish.metal, "packages": list(self.packages)}
+
+
+@dataclass(frozen=True)
+class Order:
+    """A lock that is to be made."""
+
+    environment: str
+    platform: str
+    """Such as macos-arm64-py3.12."""
+    request: Request
+    oldest_macos: str
+    """The oldest macOS that it must suit."""
+    allow_untested: bool = False
+
+    @property
+    def target(self) -> str:
+        """The kind of host."""
+        return self.platform.rpartition("-py")[0]
+
+    @property
+    def python(self) -> str:
+        """The minor version of Python."""
+        return self.platform.rpartition("-py")[2]
+
+    @property
+    def declaration(self) -> dict[str, Any]:
+        """What the lock says that it was made from."""
+        of_macs = {"oldest_macos": self.oldest_macos} if self.target.startswith("macos") else {}
+        return {**self.request.as_data(), **of_macs}
+
+
+def read_request(environment: Mapping[str, Any]) -> Request | None:
+    """The request of an environment as it is declared; None if it has a lock of the user's or of the collection's.
+
+    Raises MetalfleetError for what cannot be meant.
+    """
+    name, lock = environment["name"], environment.get("lock")
+    declared = [option for option in OPTIONS if environment.get(option)]
+    if lock and declared:
+        raise MetalfleetError(
+            f"The environment {name} has a lock of its own, and {' and '.join(declared)} too",
+            remedy="Put everything into the lock, or leave it out and have one made.",
+        )
+    needs_kernel = bool(environment.get("jupyter_kernel"))
+    if lock or environment.get("state") == "absent" or not (declared or needs_kernel):
+        return None
+    wishes = {option: version_of(environment, option) for option in ("tensorflow", "metal")}
+    packages = {"ipykernel"} if needs_kernel else set()
+    for text in environment.get("packages") or ():
+        requirement = _requirement(name, str(text))
+        package = normalized(requirement.name)
+        if package in OWN_NAMES:
+            _take_over(name, requirement, wishes, OWN_NAMES[package])
+        else:
+            packages.add(str(requirement))
+    return Request(Wish(**wishes), tuple(sorted(packages)))
+
+
+def version_of(environment: Mapping[str, Any], option: str) -> str:
+    """A declared version; "" if none is. Raises MetalfleetError for what is no version."""
+    version = str(environment.get(option) or "")
+    if option == "metal" and version == NO_PLUGIN:
+        return version
+    try:
+        return str(Version(version)) if version else ""
+    except InvalidVersion as error:
+        raise MetalfleetError(
+            f"{option}: {version} of the environment {environment['name']} is no version",
+            remedy=f'Write one such as {option}: "{"2.18.1" if option == "tensorflow" else "1.2.0"}".',
+        ) from error
+
+
+def _requirement(name: str, text: str) -> Requirement:
+    """One of `packages`. Raises MetalfleetError for what is no package of an index, or cannot be had."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise MetalfleetError(
+            f"{text!r} in packages of the environment {name} is no requirement",
+            evidence=" ".join(str(error).split()),
+            remedy="Write the name of a package, with a version if you want one: pandas, or pandas>=2.2,<3.",
+        ) from error
+    if requirement.url:
+        raise MetalfleetError(
+            f"{requirement.name} in packages of the environment {name} names a URL, and packages come from an index",
+            remedy="Put the wheel on an index of your own (tensorflow_extra_index_urls), and name it by its version.",
+        )
+    if normalized(requirement.name) == OTHER_PLUGIN:
+        raise MetalfleetError(
+            f"{OTHER_PLUGIN} cannot be in the environment {name}: it has no wheels, but is compiled on a Mac with "
+            "developer tools, and nothing is built on a host. It installs a file of the same name as Apple's plug-in, "
+            "so that the two cannot be together",
+            remedy="Leave it out, for Apple's tensorflow-metal.",
+        )
+    return requirement
+
+
+def _take_over(name: str, requirement: Requirement, wishes: dict[str, str], option: str) -> None:
+    """Take TensorFlow and the plug-in, where they are named among the packages, for what the options are for."""
+    text, versions = str(requirement), [each for each in requirement.specifier if each.operator == "=="]
+    if len(versions) != len(requirement.specifier) or len(versions) > 1 or requirement.marker:
+        raise MetalfleetError(
+            f"{text} in packages of the environment {name} leaves the version open, but which one goes with the "
+            "plug-in is known to the collection alone",
+            remedy=f'Leave it out of packages, and declare {option}: "VERSION" if a certain one is wanted.',
+        )
+    version = versions[0].version.removesuffix(".*") if versions else ""
+    if version and wishes[option] not in ("", version):
+        raise MetalfleetError(
+            f"The environment {name} has {text} in its packages, and {option}: {wishes[option]} besides",
+            remedy=f"Leave {requirement.name} out of packages.",
+        )
+    wishes[option] = wishes[option] or version

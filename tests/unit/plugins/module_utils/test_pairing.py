@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which pair a wish and a machine come to, and what is said where there is none."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
+    BROKEN,
+    DEFAULT,
+    LINKS_ONLY,
+    SUPPORTED,
+    Machine,
+    Pair,
+    Wish,
+    choose,
+    find,
+    is_version,
+    refuse_unfit,
+    remark,
+    why_not,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair, read_pairs
+from hypothesis import given
+from hypothesis import strategies as st
+
+PAIRS = read_pairs()
+VERSIONS = [*sorted({pair.tensorflow for pair in PAIRS}), "2.18", "2.9", "3.0", ""]
+PLUGINS = [*sorted({pair.metal for pair in PAIRS}), "1.2", "9.9", ""]
+PYTHONS = ["", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+MACOS = ["", "11.7.10", "12.0.1", "12.1", "12.4", "13.0", "15.6", "26.1"]
+
+
+def names(pair: Pair) -> tuple[str, str]:
+    return pair.tensorflow, pair.metal
+
+
+@pytest.mark.parametrize(
+    ("wish", "machine", "expected"),
+    [
+        (Wish(), Machine("3.12", "12.1"), ("2.18.1", "1.2.0")),
+        (Wish(), Machine("3.9", "26.1"), ("2.18.1", "1.2.0")),
+        (Wish(), Machine("3.11", "12.0.1"), ("2.17.1", "1.1.0")),  # whose wheels demand less than those of 1.2.0
+        (Wish(), Machine("3.8", "12.6"), ("2.13.0", "1.0.1")),
+        (Wish("2.17"), Machine("3.11", "14.0"), ("2.17.1", "1.1.0")),
+        (Wish("2.17"), Machine("3.12", "14.0"), ("2.17.1", "1.2.0")),  # links, and is the only one for that Python
+        (Wish("2.18.0"), Machine("3.12", "14.0"), ("2.18.0", "1.2.0")),
+        (Wish("", "1.1.0"), Machine("3.10", "14.0"), ("2.17.1", "1.1.0")),
+        (Wish("2.9", ""), Machine("3.10", "12.3"), ("2.9.2", "0.5.0")),
+        (Wish("2.19"), Machine(), ("2.19.1", "1.2.0")),
+    ],
+)
+def test_the_best_pair_for_a_machine(wish: Wish, machine: Machine, expected: tuple[str, str]) -> None:
+    assert names(choose(PAIRS, wish, machine)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wish", "machine", "words"),
+    [
+        (
+            Wish("2.20.0"),
+            Machine("3.12", "14.0"),
+            r"does not link \(Library not loaded: .*60 symbols are missing\)\. .*metal: none.*allow_untested: true",
+        ),
+        (Wish("2.18.1", "1.1.0"), Machine("3.11", "14.0"), r"does not link \(.*__ZN.*Declare tensorflow: \"2\.18\.1\""),
+        (
+            Wish(),
+            Machine("3.13", "14.0"),
+            r'no wheels for Python 3\.13, but for 3\.9.*Set native_python_version: "3\.12"; or declare metal: none',
+        ),
+        (Wish(), Machine("3.12", "11.6"), r"needs macOS 12\.\d or newer, not 11\.6\. Upgrade macOS.*or declare metal"),
+        (Wish("2.9"), Machine("3.10", "12.1"), r'not 12\.1\. Declare tensorflow: "2\.11\.0".*oldest_macos: "13\.0"'),
+        (Wish("3.1"), Machine("3.12", "14.0"), r"3\.1 with tensorflow-metal 1\.2\.0 is not in the pairing table"),
+        (Wish("2.18.1", "9.9"), Machine("3.12", "14.0"), r"2\.18\.1 with tensorflow-metal 9\.9 is not in the pairing"),
+        (Wish("", "1.1.0"), Machine("3.12", "14.0"), r'3\.12, but for 3\.9, .*"2\.18\.1" and metal: "1\.2\.0"'),
+    ],
+)
+def test_a_pair_that_cannot_be_had(wish: Wish, machine: Machine, words: str) -> None:
+    with pytest.raises(MetalfleetError, match=words):
+        choose(PAIRS, wish, machine)
+
+
+@given(
+    st.builds(Wish, st.sampled_from(VERSIONS), st.sampled_from(PLUGINS)),
+    st.builds(Machine, st.sampled_from(PYTHONS), st.sampled_from(MACOS)),
+)
+def test_whatever_is_wished_nobody_gets_what_does_not_work_and_the_remedy_can_be_followed(
+    wish: Wish, machine: Machine
+) -> None:
+    remedy = ""
+    try:
+        pair = choose(PAIRS, wish, machine)
+    except MetalfleetError as refusal:
+        remedy = refusal.problem.remedy
+    if remedy:
+        offered = re.search(r'eclare tensorflow: "(.*?)" and metal: "(.*?)"', remedy)
+        if offered:
+            assert names(choose(PAIRS, Wish(*offered.groups()), machine)) == offered.groups()
+        assert "metal: none" in remedy
+    else:
+        assert pair.links
+        assert pair in PAIRS
+        assert not machine.python or machine.python in pair.pythons
+        assert is_version(pair.tensorflow, wish.tensorflow)
+        assert is_version(pair.metal, wish.metal)
+
+
+def test_the_brave_get_what_they_ask_for_and_are_told() -> None:
+    broken = choose(PAIRS, Wish("2.20.0"), Machine("3.12", "14.0"), allow_untested=True)
+    assert broken.status == BROKEN
+    assert re.search(
+        r"2\.20\.0 with .*does not link.*because of tensorflow_allow_untested", remark(broken, allow_untested=True)
+    )
+    unknown = choose(PAIRS, Wish("3.1"), Machine("3.12", "14.0"), allow_untested=True)
+    assert names(unknown) == ("3.1", "1.2.0")
+    with pytest.raises(MetalfleetError, match=r"no wheels for Python 3\.13"):  # no courage makes a wheel
+        choose(PAIRS, Wish(), Machine("3.13"), allow_untested=True)
+
+
+def test_what_links_only_is_said() -> None:
+    assert "only the probe tells" in remark(find(PAIRS, "2.19.1", "1.2.0"))
+    assert [remark(pair) for pair in PAIRS if pair.status in (DEFAULT, SUPPORTED)] == [""] * sum(
+        pair.status in (DEFAULT, SUPPORTED) for pair in PAIRS
+    )
+    assert {pair.status for pair in PAIRS if remark(pair)} == {LINKS_ONLY}
+
+
+def test_what_is_not_known_of_a_machine_suits() -> None:
+    assert not why_not(default_pair(), Machine())
+    refuse_unfit(default_pair(), PAIRS, Machine())

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks that uv really makes, from a folder of small wheels."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import sources_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for, uv_settings
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
+    declaration_of,
+    versions_of,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made, explain, make_lock
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order, read_request
+
+from tests.index import Fault, Index
+from tests.wheels import Wheel, make_wheel
+
+MAC, LINUX = "macos-arm64-py3.12", "linux-x86_64-py3.12"
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TensorFlow and the plug-in in name, and packages that go with them or do not."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for version in ("2.18.1", "2.17.1", "2.20.0"):
+        make_wheel(folder, "tensorflow", version, tag="cp312-cp312-macosx_12_0_arm64", requires="numpy<3")
+        make_wheel(folder, "tensorflow", version, tag="cp312-cp312-manylinux_2_17_x86_64", requires="numpy<3")
+        make_wheel(folder, "tensorflow_cpu", version, tag="cp312-cp312-manylinux_2_17_x86_64", requires="numpy<3")
+    make_wheel(folder, "tensorflow", "2.21.0", tag="cp313-cp313-macosx_12_0_arm64")
+    for version in ("1.2.0", "1.1.0"):
+        make_wheel(folder, "tensorflow_metal", version, tag="cp312-cp312-macosx_12_0_arm64")
+    for version in ("1.26.4", "2.0.0", "2.1.0"):
+        make_wheel(folder, "numpy", version)
+    make_wheel(folder, "keras_like", requires="tensorflow")
+    make_wheel(folder, "newer", requires="numpy>=4")
+    make_wheel(folder, "linux_only", tag="cp312-cp312-manylinux_2_17_x86_64")
+    make_wheel(folder, "old_python", tag="cp310-cp310-macosx_11_0_arm64")
+    make_wheel(folder, "needs_13", "2.0", tag="cp312-cp312-macosx_13_0_arm64")
+    make_wheel(folder, "needs_13", "1.0", tag="cp312-cp312-macosx_11_0_arm64")
+    return folder
+
+
+def made(wheels: Path, platform: str = MAC, *, before: str = "", oldest_macos: str = "12.1", **declared: Any) -> Made:
+    request = read_request({"name": "lab", **declared})
+    assert request
+    with resolver_for(Network(wheels=wheels.as_uri())) as resolver:
+        return make_lock(Order("lab", platform, request, oldest_macos), resolver, before)
+
+
+def test_a_lock_pins_the_pair_and_what_goes_with_it_by_the_platforms_hashes(wheels: Path) -> None:
+    lock = made(wheels, packages=["keras_like"]).text
+    pins = {"keras-like": "1.0", "numpy": "2.1.0", "tensorflow": "2.18.1", "tensorflow-metal": "1.2.0"}
+    assert versions_of(lock) == pins
+    path = wheels / "tensorflow-2.18.1-cp312-cp312-macosx_12_0_arm64.whl"
+    assert f"tensorflow==2.18.1 \\\n    --hash=sha256:{Wheel(path, '').sha256}\n" in lock
+    assert "://" not in lock
+    assert declaration_of(lock) == {
+        "metal": "", "oldest_macos": "12.1", "packages": ["keras_like"], "tensorflow": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("declared", "pins"),
+    [
+        ({"tensorflow": "2.17"}, {"tensorflow": "2.17.1", "tensorflow-metal": "1.2.0", "numpy": "1.26.4"}),
+        ({"metal": "none"}, {"tensorflow": "2.20.0", "numpy": "2.1.0"}),
+        ({"metal": "none", "tensorflow": "2.18"}, {"tensorflow": "2.18.1", "numpy": "2.1.0"}),
+        ({"packages": ["needs_13"]}, {"needs-13": "1.0"}),
+        ({"packages": ["needs_13"], "oldest_macos": "13.0"}, {"needs-13": "2.0"}),
+        ({"platform": "macos-arm64-py3.13", "metal": "none"}, {"tensorflow": "2.21.0"}),
+        ({"platform": LINUX, "packages": ["numpy"]}, {"tensorflow-cpu": "2.18.1", "numpy": "2.1.0"}),
+        ({"platform": LINUX, "tensorflow": "2.20.0"}, {"tensorflow-cpu": "2.20.0"}),
+    ],
+    ids=str,
+)
+def test_what_is_declared_is_what_is_locked(declared: dict[str, Any], pins: dict[str, str], wheels: Path) -> None:
+    versions = versions_of(made(wheels, **declared).text)
+    assert pins.items() <= versions.items()
+    assert ("tensorflow-metal" in versions) == ("macos" in declared.get("platform", MAC) and "metal" not in declared)
+
+
+def test_there_is_never_a_second_tensorflow(wheels: Path) -> None:
+    versions = versions_of(made(wheels, LINUX, packages=["keras_like"]).text)
+    assert versions == {"keras-like": "1.0", "numpy": "2.1.0", "tensorflow": "2.18.1"}
+
+
+def test_what_was_locked_stays_where_it_can(wheels: Path) -> None:
+    before = made(wheels, packages=["numpy==2.0.0"]).text
+    assert versions_of(made(wheels, packages=["numpy"], before=before).text)["numpy"] == "2.0.0"
+    assert versions_of(made(wheels, packages=["numpy>2.0.0"], before=before).text)["numpy"] == "2.1.0"
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ({"packages": ["newer"]}, r"for the environment lab \(macos-arm64-py3.12\) cannot live together.*numpy"),
+        ({"packages": ["linux_only"]}, r"linux-only, which is wanted .* has no wheel for that platform"),
+        ({"packages": ["old_python"]}, r"old-python, which is wanted .* has no wheel for Python 3\.12"),
+        ({"packages": ["nobodys"]}, r"No index has nobodys, which"),
+        ({"packages": ["newer==9"]}, r"No index has newer==9, which.*Correct its name or version"),
+        (
+            {"tensorflow": "2.20.0"},
+            r"2\.20\.0 with tensorflow-metal 1\.2\.0 cannot be imported: the plug-in does not link",
+        ),
+        ({"platform": "linux-riscv64-py3.12", "metal": "none"}, r"Locks are made for: macos-arm64, linux-x86_64"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_locked_is_named_with_its_reason(declared: dict[str, Any], words: str, wheels: Path) -> None:
+    with pytest.raises(MetalfleetError, match=words) as refusal:
+        made(wheels, **declared)
+    assert refusal.value.problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault.BROKEN, "cannot be reached from the controller"),
+        (Fault.GONE, "cannot be reached from the controller"),
+        (Fault.REFUSED, "refuses access.*tensorflow_username and tensorflow_password"),
+    ],
+)
+def test_an_index_that_does_not_answer(fault: Fault, words: str, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "2")
+    with Index(wheels, fault) as index:
+        url = index.url.replace("://", "://fleet:sesame@")
+        request = read_request({"name": "lab", "packages": ["numpy"]})
+        assert request
+        with pytest.raises(MetalfleetError, match=words) as refusal, resolver_for(Network(index_url=url)) as resolver:
+            make_lock(Order("lab", MAC, request, "12.1"), resolver)
+        assert "sesame" not in str(refusal.value)
+
+
+def test_what_is_configured_for_pip_counts_and_habits_do_not(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {wheels}\nconstraint = /nowhere\n")
+    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("UV_CONSTRAINT", "/nowhere")
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    request = read_request({"name": "lab", "packages": ["keras_like"]})
+    assert request
+    with resolver_for(Network()) as resolver:
+        lock = make_lock(Order("lab", MAC, request, "12.1"), resolver).text
+    assert versions_of(lock)["keras-like"] == "1.0"
+
+
+def test_credentials_and_certificates_go_to_uv_in_its_environment(tmp_path: Path) -> None:
+    network = Network(
+        index_url="https://index.example/simple",
+        extra_index_urls=("https://more.example/simple",),
+        proxy="http://proxy.example:3128",
+        certificates="A CERTIFICATE",
+        username="fleet",
+        password="sesame/b",
+    )
+    settings = uv_settings(sources_of(network), tmp_path)
+    assert settings["UV_DEFAULT_INDEX"] == "https://fleet:sesame%2Fb@index.example/simple"
+    assert settings["UV_INDEX"] == "https://fleet:sesame%2Fb@more.example/simple"
+    assert settings["HTTPS_PROXY"] == "http://proxy.example:3128"
+    assert "A CERTIFICATE" in Path(settings["SSL_CERT_FILE"]).read_text()
+    with resolver_for(network) as resolver:
+        assert resolver.options == ()  # what others have must not take the place of what the company has
+        assert "sesame" not in repr(resolver)
+
+
+def test_what_is_not_known_is_told_in_uvs_own_words() -> None:
+    request = read_request({"name": "lab", "metal": "none"})
+    assert request
+    error = explain(Order("lab", MAC, request, "12.1"), "error: the moon is full\n  cause: so it goes")
+    assert "could not be resolved. uv says: the moon is full so it goes." in str(error)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a declaration is asked of a lock, and what cannot be meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Wish
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Request, read_request
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ({"tensorflow": "2.17.1"}, Request(Wish("2.17.1", ""))),
+        ({"tensorflow": "v2.17.1"}, Request(Wish("2.17.1", ""))),
+        ({"metal": "none"}, Request(Wish("", "none"))),
+        ({"packages": ["pandas", " NumPy >= 1.26 "]}, Request(Wish(), ("NumPy>=1.26", "pandas"))),
+        ({"packages": ["b", "a"]}, Request(Wish(), ("a", "b"))),
+        ({"jupyter_kernel": True}, Request(Wish(), ("ipykernel",))),
+        ({"packages": ["tensorflow-macos==2.12", "six"]}, Request(Wish("2.12", ""), ("six",))),
+        ({"packages": ["tensorflow_metal==1.1.0"]}, Request(Wish("", "1.1.0"))),
+        ({"packages": ["tensorflow==2.18.*", "tensorflow-metal"]}, Request(Wish("2.18", ""))),
+        ({"packages": ["tensorflow"], "tensorflow": "2.18.0"}, Request(Wish("2.18.0", ""))),
+    ],
+)
+def test_what_is_declared_is_the_request(declared: dict[str, Any], expected: Request) -> None:
+    assert read_request({"name": "a", **declared}) == expected
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [{}, {"lock": "mine.txt"}, {"lock": "mine.txt", "jupyter_kernel": True}, {"state": "absent", "metal": "none"}],
+)
+def test_nothing_is_asked_of_other_locks(declared: dict[str, Any]) -> None:
+    assert read_request({"name": "a", **declared}) is None
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ({"lock": "mine.txt", "packages": ["six"]}, "has a lock of its own, and packages too"),
+        ({"tensorflow": "latest"}, "tensorflow: latest of the environment a is no version"),
+        ({"metal": "None"}, "metal: None of the environment a is no version"),
+        ({"packages": ["two words"]}, "'two words' in packages of the environment a is no requirement"),
+        ({"packages": ["six @ https://example.com/six.whl"]}, "six in packages of the environment a names a URL"),
+        ({"packages": ["tensorflow>=2.16"]}, "leaves the version open.*declare tensorflow:"),
+        ({"packages": ["tensorflow-macos==2.12"], "tensorflow": "2.18.1"}, "and tensorflow: 2.18.1 besides"),
+        ({"packages": ["tensorflow-metal-plugin"]}, "a file of the same name as Apple's plug-in"),
+    ],
+)
+def test_what_cannot_be_meant(declared: dict[str, Any], words: str) -> None:
+    with pytest.raises(MetalfleetError, match=words):
+        read_request({"name": "a", **declared})
