@@ -125,16 +125,20 @@ options:
         there.
     type: path
     default: ""
+  oldest_macos:
+    description: The oldest macOS that locks must suit. Empty means the oldest that the default pair does.
+    type: str
+    default: ""
+"""
+
+    LOCKED = r"""
+options:
   locked:
     description:
       - Refuse a declaration that has no lock, or not one that matches it, instead of making one. It is meant for CI. It
         is always so where the folder O(locks) cannot be written to.
     type: bool
     default: false
-  oldest_macos:
-    description: The oldest macOS that locks must suit. Empty means the oldest that the default pair does.
-    type: str
-    default: ""
 """
 
     PLACES = r"""
@@ -233,6 +237,10 @@ options:
         description: Your own pins for V(python_org), by minor version.
         type: dict
         default: {}
+"""
+
+    ON_FAILURE = r"""
+options:
   on_failure:
     description:
       - V(fail) fails where anything is not as declared.

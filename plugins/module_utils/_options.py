@@ -122,6 +122,15 @@ ENVIRONMENTS: Spec = {
 }
 """What the modules for all environments of a host take from a playbook."""
 
+LOCKING: Spec = {
+    **{name: ENVIRONMENTS[name] for name in ("environments", "allow_untested", "locks", "oldest_macos", "python")},
+    **NETWORK,
+    "wheels": BUILD["wheels"],
+    "platforms": {"type": "list", "elements": "str", "default": []},
+    "upgrade": {"type": "list", "elements": "str", "default": []},
+}
+"""What tensorflow_locks takes, which works on the controller alone."""
+
 DOCUMENT: Spec = {
     **{name: option for name, option in DECLARATION.items() if name not in LOCKS},
     "environments": {
@@ -151,9 +160,13 @@ PROBE: Spec = {
 }
 """What tensorflow_gpu_info takes."""
 
-PLAYBOOK_VARIABLES = ("tensorflow_hosts", "tensorflow_name", "tensorflow_generation")
+PLAYBOOK_VARIABLES = (
+    *("tensorflow_hosts", "tensorflow_name", "tensorflow_generation", "tensorflow_platforms", "tensorflow_upgrade"),
+)
 """What playbooks take beside the roles' variables."""
-OF_ONE_RUN = (*PLAYBOOK_VARIABLES, "tensorflow_rebuild")
+OF_ONE_RUN = (
+    *("tensorflow_hosts", "tensorflow_name", "tensorflow_generation", "tensorflow_upgrade", "tensorflow_rebuild"),
+)
 """What is of one run by nature, given with -e."""
 
 

@@ -23,6 +23,8 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments.build
   - metalfleet.tensorflow.environments.rebuild
   - metalfleet.tensorflow.environments.python
+  - metalfleet.tensorflow.environments.locked
+  - metalfleet.tensorflow.environments.on_failure
 seealso:
   - module: metalfleet.tensorflow.tensorflow_environments
     description: Repairs what this module reports.

@@ -47,9 +47,8 @@ class EnvironmentsAction(FleetAction):
         """Send the document, and return the report."""
         fails = options.pop("on_failure") == "fail"
         self._refuse_two_roots(options, task_vars)
-        folders = list(folders_of_users(task_vars))
-        options = with_certificates(options, folders)
-        locks = self._locks(options, folders, task_vars)
+        options = with_certificates(options, list(folders_of_users(task_vars)))
+        locks = locks_of(options, task_vars)
         document = self._document(options, locks)
         read_document(document)  # what cannot be meant is refused here, before the host is touched
         report = self._with_locks(self._answered(document, locks, task_vars), locks)
@@ -78,19 +77,6 @@ class EnvironmentsAction(FleetAction):
                 "environments are made with the Python below tensorflow_root",
                 remedy="Set tensorflow_root alone: native_python_root follows it.",
             )
-
-    def _locks(self, options: Mapping[str, Any], folders: list[Path], task_vars: Mapping[str, Any]) -> Locks:
-        """The locks of the declared environments, as far as they are there."""
-        making = Making(
-            folder_of_locks(options["locks"], task_vars),
-            read_network(options),
-            options["oldest_macos"],
-            options["allow_untested"],
-            options["locked"],
-        )
-        locks = Locks(lambda lock: find_file(lock, "lock", folders), making)
-        locks.read(options["environments"])
-        return locks
 
     def _document(self, options: Mapping[str, Any], locks: Locks) -> dict[str, Any]:
         """All that is declared for the host, with what only the controller knows."""
@@ -152,6 +138,21 @@ class EnvironmentsAction(FleetAction):
             return report.foresee(document, platform=platform_of(answer, document), carried=carried)
         missing = "The managed Python is missing, so that nothing else could be looked at"
         return report.without_python(missing, carried=carried)
+
+
+def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
+    """The locks of the declared environments, as far as they are there."""
+    making = Making(
+        folder_of_locks(options["locks"], task_vars),
+        read_network(options),
+        options["oldest_macos"],
+        options["allow_untested"],
+        options.get("locked", False),
+    )
+    folders = list(folders_of_users(task_vars))
+    locks = Locks(lambda lock: find_file(lock, "lock", folders), making)
+    locks.read(options["environments"])
+    return locks
 
 
 def without_texts(document: Mapping[str, Any]) -> dict[str, Any]:

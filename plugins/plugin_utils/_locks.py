@@ -151,16 +151,25 @@ class Locks:
         """Whether any has to be made from a declaration, now or before."""
         return bool(self._requests)
 
-    def complete(self, platform: str) -> bool:
-        """Make what is missing for a platform; returns whether anything was. Raises MetalfleetError."""
-        missing = [name for name in self._requests if platform not in self._digests[name]]
+    @property
+    def platforms(self) -> set[str]:
+        """Those for which any requested lock is there."""
+        folder = self._making.folder
+        return {file.platform for name in self._requests for file in find_lock_files(folder, name)}
+
+    def complete(self, platform: str, *, upgrade: frozenset[str] = frozenset()) -> bool:
+        """Make what is missing for a platform; returns whether anything was. Raises MetalfleetError.
+
+        `upgrade` names packages that are to get their newest versions, "all" any.
+        """
+        missing = [name for name in self._requests if upgrade or platform not in self._digests[name]]
         for name in missing:
             file = LockFile(self._making.folder, name, platform)
             before = file.read()
-            made = self._make(self._order(name, platform), before)
+            made = self._make(self._order(name, platform), before, upgrade)
             self._digests[name][platform] = self._add(made.text)
             self.remarks += made.remarks
-            self.new.append(NewLock(file, before, made.text))
+            self.new += [NewLock(file, before, made.text)] if made.text != before else []
         return bool(missing)
 
     def keep(self) -> None:
@@ -223,15 +232,15 @@ class Locks:
         oldest = self._making.oldest_macos or default_pair().least_macos
         return Order(name, platform, request or self._requests[name], oldest, self._making.allow_untested)
 
-    def _make(self, order: Order, before: str) -> Made:
+    def _make(self, order: Order, before: str, upgrade: frozenset[str]) -> Made:
         """Make a lock once in a run, however many hosts need it: each host has a process of its own."""
         if self._making.is_locked or not is_writable(self._making.folder):
             raise why_locked(order, self._making, is_there=bool(before))
-        made = self._once(order, before)
+        made = self._once(order, before, upgrade)
         self._note_pair(hashlib.sha256(made.text.encode()).hexdigest(), parse_lock(made.text))
         return made
 
-    def _once(self, order: Order, before: str) -> Made:
+    def _once(self, order: Order, before: str, upgrade: frozenset[str]) -> Made:
         """What any process of this run has made of the order, also where that failed."""
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (  # noqa: PLC0415
@@ -240,7 +249,7 @@ class Locks:
         )
 
         network = self._making.network
-        known = json.dumps([asdict(order), asdict(network), before, order.platform])
+        known = json.dumps([asdict(order), asdict(network), before, sorted(upgrade)])
         folder = Path(constants.DEFAULT_LOCAL_TMP) / "metalfleet-locks"  # Ansible makes it for a run, and removes it
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (folder / hashlib.sha256(known.encode()).hexdigest()).open("a+", encoding="utf-8") as file:
@@ -250,7 +259,7 @@ class Locks:
             if not answer:
                 try:
                     with resolver_for(network) as resolver:
-                        answer = {"made": asdict(make_lock(order, resolver, before))}
+                        answer = {"made": asdict(make_lock(order, resolver, before, upgrade=upgrade))}
                 except MetalfleetError as error:
                     answer = {"problem": asdict(error.problem)}
                 json.dump(answer, file)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.ansible_runner import CHECKOUT, playbook
 from tests.index import Index
 from tests.integration.hosts import (
     HOME,
@@ -144,6 +146,36 @@ def test_what_cannot_be_had_is_said_before_the_host_is_touched(mac: NewMac, comp
     assert "with 1 packages" in words(foreseen)
     assert listing(fresh) == before
     assert not company.locks.exists()
+
+
+def test_locks_are_made_and_upgraded_without_a_host(company: Company, tmp_path: Path) -> None:
+    hosts: dict[str, Any] = {"nowhere.invalid": {}, "elsewhere.invalid": {}}
+    variables = {
+        "tensorflow_environments": [{"name": "lab", "packages": ["alpha<2"]}, {"name": "plain"}],
+        "tensorflow_index_url": company.index.url,
+        "tensorflow_platforms": ["macos-arm64-py3.12", "macos-arm64-py3.11"],
+    }
+
+    def lock(*arguments: str) -> Result:
+        inventory = tmp_path / "hosts.json"
+        inventory.write_text(json.dumps({"tensorflow": {"hosts": hosts, "vars": variables}}))
+        return playbook("-i", inventory, CHECKOUT / "playbooks/lock.yml", *arguments)
+
+    files = [company.locks / f"lab-macos-arm64-py3.{minor}.txt" for minor in (12, 11)]
+    assert "would be made, with 4 packages" in words(lock("--check"))
+    assert not company.locks.exists()
+    assert "was made, with 4 packages" in words(lock())
+    assert sorted(company.locks.iterdir()) == sorted(files)
+    assert {line["changed"] for line in lock().recap.values()} == {0}
+
+    make_wheel(company.wheels, "beta", "1.1")
+    assert {line["changed"] for line in lock().recap.values()} == {0}
+    assert "(beta 1.0 -> 1.1)" in words(lock("-e", "tensorflow_upgrade=all"))
+    assert all("beta==1.1" in file.read_text() for file in files)
+    variables["tensorflow_environments"] = [{"name": "lab", "packages": ["alpha"]}]
+    assert "alpha==1.0" in files[0].read_text()
+    assert {line["changed"] for line in lock("-e", "tensorflow_upgrade=beta").recap.values()} == {1}
+    assert "alpha==1.0" in files[0].read_text()  # which is not what was to be upgraded
 
 
 def test_a_pair_that_does_not_link_is_never_fetched(ready: Mac, company: Company, tmp_path: Path) -> None:
