@@ -6,7 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import NATIVE_PYTHON, NETWORK, PLACES
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
+    ADDITIONAL,
+    NATIVE_PYTHON,
+    NETWORK,
+    PLACES,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import find_file, folders_of_users
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import (
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import Spec
 
-ARGUMENTS: Spec = {"root": PLACES["root"], **NATIVE_PYTHON, **NETWORK}
+ARGUMENTS: Spec = {"root": PLACES["root"], **NATIVE_PYTHON, **ADDITIONAL, **NETWORK}
 
 
 class ActionModule(FleetAction):
@@ -73,7 +78,7 @@ class ActionModule(FleetAction):
             "diff": describe(host, plan, declaration) if plan.reasons else {},
             "root": host.root,
             "platform": host.platform,
-            "interpreter": f"{host.root}/bin/python3",
+            "interpreter": f"{host.root}/bin/{declaration.link}",
             "python": plan.python,
             "version": plan.version,
             "usable": not self._task.check_mode or host.interpreter.is_usable,

@@ -87,6 +87,12 @@ metal:
     - Version of C(tensorflow-metal). Quote it. The default is the best that the pairing table has for the TensorFlow.
     - V(none) is TensorFlow without the plug-in, on the CPU. It works for releases that no plug-in links with, too.
   type: str
+python:
+  description:
+    - Minor version of the environment's Python, such as V(3.11). Quote it. Several may be on one host, side by side.
+    - The default is that which runs the modules of the collection or, if O(tensorflow) or O(metal) has no wheels for
+      that, the newest which has.
+  type: str
 packages:
   description:
     - Further packages, as pip names them, with or without versions, such as C(pandas) or C(transformers<5).

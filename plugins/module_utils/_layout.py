@@ -54,7 +54,7 @@ class Places:
 
     @property
     def python(self) -> Path:
-        """What starts the managed Python: a link, or a starter script."""
+        """What starts the managed Python that runs our modules: a link, or a starter script."""
         return self.root / "bin" / "python3"
 
     @property
@@ -79,6 +79,16 @@ def platform_name(system: str = sys.platform, machine: str = "", python: str = "
     machine = machine or os.uname().machine
     python = python or f"{sys.version_info.major}.{sys.version_info.minor}"
     return f"{'macos-arm64' if system == 'darwin' else f'{system}-{machine}'}-py{python}"
+
+
+def with_python(platform: str, python: str) -> str:
+    """The same platform's name with another minor version of Python; "" leaves it."""
+    return f"{platform.rpartition('-py')[0]}-py{python}" if platform and python else platform
+
+
+def python_of(platform: str) -> str:
+    """The minor version of Python in a platform's name."""
+    return platform.rpartition("-py")[2]
 
 
 # Where others put Pythons. "~" is the user's home; a name may hold one star.

@@ -39,6 +39,7 @@ WISHES: Spec = {
     "tensorflow": {"type": "str"},
     "metal": {"type": "str"},
     "packages": {"type": "list", "elements": "str"},
+    "python": {"type": "str"},
 }
 """What it must hold, from which the controller makes its lock."""
 
@@ -96,6 +97,8 @@ NATIVE_PYTHON: Spec = {
     "minimum_macos": {"type": "str", "default": "11.0"},
 }
 """Where a Mac's Python comes from."""
+ADDITIONAL: Spec = {"additional": {"type": "bool", "default": False}}
+"""Whether it comes beside the one that runs the modules."""
 
 SENT: Spec = {"ca_certificates": {"type": "str", "default": ""}}
 """What actions send in the place of a file on the controller."""
@@ -135,7 +138,7 @@ DOCUMENT: Spec = {
     **{name: option for name, option in DECLARATION.items() if name not in LOCKS},
     "environments": {
         **DECLARATION["environments"],
-        "options": {**ENVIRONMENT, "lock_digests": {"type": "dict", "default": {}}},
+        "options": {**ENVIRONMENT, "python": WISHES["python"], "lock_digests": {"type": "dict", "default": {}}},
     },
     "python": {"type": "dict", "default": {}},
     "lock_texts": {"type": "dict", "default": {}, "no_log": True},

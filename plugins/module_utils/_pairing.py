@@ -84,6 +84,12 @@ def choose(pairs: Sequence[Pair], wish: Wish, machine: Machine, *, allow_unteste
     return best
 
 
+def python_for(pairs: Iterable[Pair], wish: Wish, usual: str) -> str:
+    """The newest Python for which a wished pair that links has wheels; "" if it has some for the usual one, too."""
+    pythons = {python for pair in pairs if pair.links and _is_wished(pair, wish) for python in pair.pythons}
+    return "" if usual in pythons else max(pythons, key=version_key, default="")
+
+
 def find(pairs: Iterable[Pair], tensorflow: str, metal: str) -> Pair:
     """The row of a pair; where the table has none, a row of which nothing is known."""
     return next(
@@ -178,7 +184,7 @@ def _needs_macos(pair: Pair, machine: Machine) -> bool:
 def _other_machine(pair: Pair, machine: Machine) -> str:
     """What would have to be another with the machine."""
     if _lacks_wheels(pair, machine) and pair.pythons:
-        return f'set native_python_version: "{max(pair.pythons, key=version_key)}"'
+        return f'declare python: "{max(pair.pythons, key=version_key)}"'
     if _needs_macos(pair, machine):
         return f'upgrade macOS (where all Macs have {pair.least_macos}, tensorflow_oldest_macos: "{pair.least_macos}")'
     return ""

@@ -66,6 +66,12 @@ options:
       - Where an existing interpreter is looked for, the other pinned versions will do too, the newest first.
     type: str
     default: "3.12"
+  additional:
+    description:
+      - Link it as C(bin/python3.N), by O(version), beside C(bin/python3), which runs the modules of the collection.
+      - It is for environments that name another Python. No other version will do then, and O(existing) does not count.
+    type: bool
+    default: false
   archives:
     description:
       - "Your own pins for O(source=standalone), on top of the collection's, by minor version: C(version) (full),

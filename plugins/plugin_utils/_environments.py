@@ -148,6 +148,7 @@ def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
         options["oldest_macos"],
         options["allow_untested"],
         options.get("locked", False),
+        options["python"]["version"],
     )
     folders = list(folders_of_users(task_vars))
     locks = Locks(lambda lock: find_file(lock, "lock", folders), making)

@@ -152,7 +152,7 @@ KNOWN = (
     Known(
         r"we only found wheels for `(?P<package>[^`]+)`",
         "{package}, which is wanted {where}, has no wheel for Python {python}",
-        "Declare a version that has one, or a Python that it has wheels for (native_python_version).",
+        "Declare a version that has one, or a Python that it has wheels for (python).",
     ),
     Known(
         r"certificate|UnknownIssuer",

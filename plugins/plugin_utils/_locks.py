@@ -16,11 +16,14 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     refuse_lock_without_ipykernel,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import with_python
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
     DEFAULT,
+    NO_PLUGIN,
     SUPPORTED,
     Pair,
     find,
+    python_for,
     remark,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, parse_lock
@@ -78,6 +81,8 @@ class Making:
     allow_untested: bool = False
     is_locked: bool = False
     """Whether only what is in the folder may be used."""
+    python: str = ""
+    """The minor version of the Python that hosts have for all environments that do not need another."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ class Locks:
         self._find, self._making = find, making
         self._digests: dict[str, Digests] = {}
         self._requests: dict[str, Request] = {}
+        self._pythons: dict[str, str] = {}
+        """Minor versions, of environments that need another than the others."""
         self.new: list[NewLock] = []
         self.texts: dict[str, str] = {}
         """All locks, by the SHA-256 of their text."""
@@ -130,6 +137,7 @@ class Locks:
         """Read what is there for environments as they are declared. Raises MetalfleetError."""
         for environment in environments:
             name, request = environment["name"], read_request(environment)
+            self._pythons[name] = environment.get("python") or self._python_for(request)
             if request:
                 self._requests[name] = request
                 self._digests[name] = self._kept(name, request)
@@ -141,6 +149,7 @@ class Locks:
         return [
             {
                 **{option: value for option, value in environment.items() if option not in ("lock", *OPTIONS)},
+                **({"python": self._pythons[environment["name"]]} if self._pythons[environment["name"]] else {}),
                 "lock_digests": self._digests[environment["name"]],
             }
             for environment in environments
@@ -162,12 +171,13 @@ class Locks:
 
         `upgrade` names packages that are to get their newest versions, "all" any.
         """
-        missing = [name for name in self._requests if upgrade or platform not in self._digests[name]]
-        for name in missing:
-            file = LockFile(self._making.folder, name, platform)
+        wanted = [(name, with_python(platform, self._pythons[name])) for name in self._requests]
+        missing = [(name, each) for name, each in wanted if upgrade or each not in self._digests[name]]
+        for name, of_it in missing:
+            file = LockFile(self._making.folder, name, of_it)
             before = file.read()
-            made = self._make(self._order(name, platform), before, upgrade)
-            self._digests[name][platform] = self._add(made.text)
+            made = self._make(self._order(name, of_it), before, upgrade)
+            self._digests[name][of_it] = self._add(made.text)
             self.remarks += made.remarks
             self.new += [NewLock(file, before, made.text)] if made.text != before else []
         return bool(missing)
@@ -225,6 +235,12 @@ class Locks:
         digest = hashlib.sha256(text.encode()).hexdigest()
         self.texts[digest] = text
         return digest
+
+    def _python_for(self, request: Request | None) -> str:
+        """The Python that a declared pair needs, where it has no wheels for that which hosts have; "" is any."""
+        if request is None or request.wish.metal == NO_PLUGIN or not (request.wish.tensorflow or request.wish.metal):
+            return ""
+        return python_for(read_pairs(), request.wish, self._making.python)
 
     # --------------------------------------------------------------------------------------------------- what is made
 

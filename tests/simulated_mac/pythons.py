@@ -104,15 +104,20 @@ class Cpython:
 def find() -> Cpython:
     """The best CPython of this machine that really runs and is complete."""
     for minor in MINORS:
-        for candidate in _candidates(minor):
-            found = _ask(candidate)
-            if found and found.minor == minor:
-                return found
+        found = find_minor(minor)
+        if found:
+            return found
     raise NoPythonError(
         "simulated Macs need a CPython 3.12 or 3.11 of this machine, with its standard library, and none was found on "
         "PATH, in /usr/bin, among pyenv's or uv's. Remedy: apt-get install python3.11 python3-venv (Debian 12), or "
         "another way to have one."
     )
+
+
+def find_minor(minor: str) -> Cpython | None:
+    """A CPython of a minor version, if there is one."""
+    answers = (_ask(candidate) for candidate in _candidates(minor))
+    return next((found for found in answers if found and found.minor == minor), None)
 
 
 def _candidates(minor: str) -> Iterator[Path]:

@@ -4,6 +4,7 @@
     base/DIGEST/root      the lowest layer of every host's root folder: programs, system files, a CPython of Linux
     base/DIGEST/layers    layers of Pythons and tools that a profile can ask for, made when the first one does
     archives/             the standalone Python for macOS, and index.json
+    second-archives/      the same of another minor version, where this machine has one
     elf/                  what stands in for the Mach-O files of wheels, found on first use (inside/translate.py)
     id_ed25519, host_key  the keys of the user and of every host
 
@@ -99,6 +100,12 @@ class Store:
         return pythons.find()
 
     @cached_property
+    def second_python(self) -> pythons.Cpython | None:
+        """Another CPython of this machine, for Macs that have two, if there is one."""
+        others = (pythons.find_minor(minor) for minor in pythons.MINORS if minor != self.python.minor)
+        return next((other for other in others if other), None)
+
+    @cached_property
     def base(self) -> Path:
         """The folder of what is made from this package and that CPython."""
         return self.home / "base" / self._digest()
@@ -112,6 +119,11 @@ class Store:
     def archives(self) -> Path:
         """The mirror of standalone Pythons."""
         return self.home / "archives"
+
+    @property
+    def second_archives(self) -> Path:
+        """The mirror of the second standalone Python; without an index if there is no second CPython."""
+        return self.home / "second-archives"
 
     @property
     def stand_ins(self) -> Path:
@@ -174,7 +186,10 @@ class Store:
     def _digest(self) -> str:
         sources = [PACKAGE / name for name in MAKERS] + sorted((PACKAGE / "inside").rglob("*.[cps]*"))
         contents = [path.read_bytes() for path in sources if "__pycache__" not in path.parts]
-        interpreter = f"{self.python.executable} {self.python.version} {Path(self.python.executable).stat().st_mtime}"
+        found = [python for python in (self.python, self.second_python) if python]
+        interpreter = " ".join(
+            f"{each.executable} {each.version} {Path(each.executable).stat().st_mtime}" for each in found
+        )
         programs = f"{userland_notes()} {[linux_program(name) for _, name in listed(program_list()['real'])]}"
         everything = b"\0".join([*contents, interpreter.encode(), programs.encode(), b"%d" % os.geteuid()])
         return hashlib.sha256(everything).hexdigest()[:12]
@@ -194,9 +209,16 @@ class Store:
         self._sudo(root)
         (folder / "in-use").touch()
         (folder / "layers").mkdir()
-        tree = folder / "python"
-        pythons.mac_tree(self.python, f"/{SIM}/cpython", ["arm64"], tree)
-        pythons.archive(self.python, tree, self.archives)
+        self._publish(self.python, f"/{SIM}/cpython", folder / "python", self.archives)
+        if self.second_python:
+            pythons.copy(self.second_python, root / SIM / "second-cpython")
+            self._publish(self.second_python, f"/{SIM}/second-cpython", folder / "python", self.second_archives)
+
+    @staticmethod
+    def _publish(python: pythons.Cpython, stand_in: str, tree: Path, archives: Path) -> None:
+        """Pack a Mac's Python as the publisher of standalone Pythons does; `tree` is there only meanwhile."""
+        pythons.mac_tree(python, stand_in, ["arm64"], tree)
+        pythons.archive(python, tree, archives)
         shutil.rmtree(tree)
 
     def _tools(self, sim: Path) -> None:

@@ -66,7 +66,13 @@ class Checked:
 
 def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
     """Make a complete generation. Raises whatever failed; the caller removes what is there then."""
-    python = Path(os.path.realpath(managed_python(declaration.places.root)))
+    python = Path(os.path.realpath(managed_python(declaration.places.root, declaration.python)))
+    if not python.exists():
+        raise MetalfleetError(
+            f"The managed Python {declaration.python}, which the environment {declaration.name} is made with, is not "
+            "there",
+            remedy="Run setup.yml, or metalfleet.tensorflow.native_python with that version and additional: true.",
+        )
     installed, contents, checked = fill(generation, declaration, python, tools)
     probe = probe_new(generation, declaration, tools.probe)
     interpreter = manifest.identify(generation / "bin" / "python")

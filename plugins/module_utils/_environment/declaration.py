@@ -16,7 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
 SAME_NAMES = (
     *("name", "state", "generation", "lock_digest", "lock_platforms", "on_drift", "integrity", "keep", "rebuild"),
     *("jupyter_kernel", "gpu", "gpu_check", "free_mb", "probe_timeout"),
-    *("minor", "pair", "pairs", "allow_untested"),
+    *("python", "minor", "pair", "pairs", "allow_untested"),
 )
 """Options that are fields of a declaration, as they are."""
 
@@ -33,8 +33,10 @@ class Declaration:
     """Its SHA-256, where a plan is made without the text."""
     lock_platforms: tuple[str, ...] = ()
     """The platforms that there are locks for, where none is for this one."""
+    python: str = ""
+    """The minor version of the managed Python that it is made with; "" is the one that runs our modules."""
     minor: str = ""
-    """The minor version of the Python that it is made with, where it matters to its pair."""
+    """The same, always said, where it matters to the pair."""
     pair: Pair | None = None
     """The row of the pair that the lock pins, on a Mac."""
     pairs: tuple[Pair, ...] = ()
@@ -99,6 +101,11 @@ def declare(options: dict[str, Any], places: Places) -> Declaration:
         **given,
     )
     refuse_bad_name(declaration.name)
+    if declaration.python and not re.fullmatch(r"3\.\d+", declaration.python):
+        raise MetalfleetError(
+            f"python: {declaration.python} of the environment {declaration.name} is no minor version",
+            remedy='Write it such as "3.11", between quotes.',
+        )
     if declaration.keep < 1:
         raise MetalfleetError(
             f"The environment {declaration.name} cannot have keep: {declaration.keep}, which is the number of "

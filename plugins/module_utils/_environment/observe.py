@@ -115,19 +115,24 @@ class Observation:
         return sorted({*self.generations, *more})
 
 
-def observe(name: str, places: Places, package_of: PackageOf, *, everything: bool = False) -> Observation:
-    """Look at an environment. With `everything` all files of its active generation are hashed."""
+def observe(
+    name: str, places: Places, package_of: PackageOf, *, python: str = "", everything: bool = False
+) -> Observation:
+    """Look at an environment, and at the managed Python that it is to be made with (see wanted.link_to).
+
+    With `everything` all files of its active generation are hashed.
+    """
     home = places.generations(name)
     complete, incomplete = list_generations(home)
     unfinished = [entry for entry in incomplete if is_unfinished(home / entry)]
     others = [entry for entry in incomplete if entry not in unfinished]
     link = read_link(places.link(name))
     active = find_active(link, home, complete)
-    python = managed_python(places.root)
+    interpreter = managed_python(places.root, python)
     built = complete[active] if active is not None else next(reversed(list(complete.values())), None)
     minor = python_minor(home, complete)
-    startup_files = tuple(new_startup_files(python, built)) if built else ()
-    is_ours = places.root in Path(os.path.realpath(python)).parents
+    startup_files = tuple(new_startup_files(interpreter, built)) if built else ()
+    is_ours = places.root in Path(os.path.realpath(interpreter)).parents
     return look_closer(
         Observation(
             link=link,
@@ -141,7 +146,7 @@ def observe(name: str, places: Places, package_of: PackageOf, *, everything: boo
             },
             active=active,
             remembered=memory.read(home),
-            python=identify_like(python, built.interpreter if built else None),
+            python=identify_like(interpreter, built.interpreter if built else None),
             startup_files=startup_files if is_ours else (),
             startup_files_of_others=() if is_ours else startup_files,
             stray_plugins=tuple(plugins_of_the_user(minor)) if minor else (),

@@ -82,7 +82,7 @@ def planned(declaration: Declaration, seen: Observation, tools: Tools) -> Findin
 def look(declaration: Declaration, tools: Tools) -> Observation:
     """Observe an environment, as closely as its plan needs it."""
     home, package_of, full = declaration.home, tools.kind.package_of, declaration.integrity == "full"
-    seen = observe(declaration.name, declaration.places, package_of, everything=full)
+    seen = observe(declaration.name, declaration.places, package_of, python=declaration.python, everything=full)
     others = worth_a_look(declaration, seen, tools.machine)
     seen = look_closer(seen, home, others, package_of, everything=full)
     doubtful = [str(number) for number in perhaps_surplus(declaration, seen, tools.machine)]

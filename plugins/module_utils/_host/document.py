@@ -21,9 +21,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     OUR_FOLDERS,
     Places,
     platform_name,
+    python_of,
     refuse_bad_place,
+    with_python,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair, find
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 GUARDED_FOLDERS = frozenset({"Desktop", "Documents", "Downloads", "Mobile Documents"})
@@ -43,6 +46,12 @@ class Document:
     python: Mapping[str, Any] = field(default_factory=dict)
     """The managed Python that is wanted: source, version, existing, pins, uv_version. Empty: whichever there is."""
 
+    @property
+    def minors(self) -> tuple[str, ...]:
+        """Minor versions of Python that environments need beside the one that runs our modules."""
+        needed = {each.python for each in self.environments if each.state == "present" and each.python}
+        return tuple(sorted(needed, key=version_key))
+
 
 def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
     """The document that the options of tensorflow_environments say.
@@ -61,7 +70,8 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
         {
             **shared,
             **each,
-            **choose_lock(each, options, platform, pairs),
+            **choose_python(each, platform),
+            **choose_lock(each, options, with_python(platform, each.get("python") or ""), pairs),
             "pairs": pairs,
             "rebuild": each["name"] in rebuilt,
         }
@@ -154,6 +164,12 @@ def refuse_double_names(names: list[str]) -> None:
         seen[name.lower()] = name
 
 
+def choose_python(environment: Mapping[str, Any], platform: str) -> dict[str, Any]:
+    """The minor version of an environment's Python, if that is another than the one that runs our modules."""
+    python = str(environment.get("python") or "")
+    return {"python": "" if python == python_of(platform) else python}
+
+
 def choose_lock(
     environment: Mapping[str, Any], options: Mapping[str, Any], platform: str, pairs: tuple[Pair, ...]
 ) -> dict[str, Any]:
@@ -165,5 +181,4 @@ def choose_lock(
         return {"lock_platforms": tuple(sorted(digests))}
     chosen = {"lock_digest": digest, "lock_text": texts.get(digest, "")}
     pinned = (options.get("lock_pairs") or {}).get(digest) if platform.startswith("macos") else None
-    minor = platform.rpartition("-py")[2]
-    return {**chosen, "pair": find(pairs, *pinned), "minor": minor} if pinned else chosen
+    return {**chosen, "pair": find(pairs, *pinned), "minor": python_of(platform)} if pinned else chosen

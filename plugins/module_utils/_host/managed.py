@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
@@ -32,19 +33,31 @@ def look_at_python(document: Document, commands: Commands) -> Managed:
     """Whether they are as declared, and what of them nothing uses any more. Nothing is known where none is declared."""
     if not document.python:
         return Managed()
-    root = document.places.root
-    plan = make_plan(Seen(root, os.uname().sysname, linked(root)), Request(**document.python))
-    keepers = {folder: what_keeps_it_from_removal(folder) for folder in unused(root, commands)}
-    removable = tuple(str(folder) for folder, keeper in keepers.items() if keeper is None)
-    stuck = {folder: f"{keeper} belongs to another user" for folder, keeper in keepers.items() if keeper}
-    return Managed(plan.reasons, removable, warnings=tuple(say_stuck(folder, why) for folder, why in stuck.items()))
+    root, request = document.places.root, Request(**document.python)
+    requests = {"": request, **{minor: replace(request, version=minor, existing="") for minor in document.minors}}
+    reasons = {
+        minor: make_plan(Seen(root, os.uname().sysname, linked(root, minor)), wanted).reasons
+        for minor, wanted in requests.items()
+    }
+    keepers = {path: what_keeps_it_from_removal(path) for path in unused(root, document.minors, commands)}
+    removable = tuple(str(path) for path, keeper in keepers.items() if keeper is None)
+    stuck = {path: f"{keeper} belongs to another user" for path, keeper in keepers.items() if keeper}
+    return Managed(
+        tuple(dict.fromkeys(reason for each in reasons.values() for reason in each)),
+        removable,
+        tuple(minor for minor in document.minors if reasons[minor]),
+        warnings=tuple(say_stuck(path, why) for path, why in stuck.items()),
+    )
 
 
 def remove_surplus(places: Places, surplus: Iterable[str]) -> list[str]:
-    """Remove folders that nothing uses any more, after environments were repaired; returns warnings."""
+    """Remove folders and links that nothing uses any more, after environments were repaired; returns warnings."""
     warnings: list[str] = []
 
     def remove(folder: Path) -> None:
+        if not folder.is_dir() or folder.is_symlink():
+            folder.unlink()
+            return
         kept = free_name(places, folder.name)
         if rescue(folder, kept):
             warnings.append(f"{folder} was removed. What others had put there was moved to {kept}.")
@@ -72,8 +85,8 @@ def no_installation(root: Path) -> Iterator[bool]:
             yield True
 
 
-def unused(root: Path, commands: Commands) -> list[Path]:
-    """Pythons and versions of uv that neither a link, nor a generation, nor a process of this user uses."""
-    folders = surplus(root)
+def unused(root: Path, minors: Iterable[str], commands: Commands) -> list[Path]:
+    """What neither a link, nor a generation, nor a process of this user uses; see _python.surplus."""
+    folders = surplus(root, minors)
     used = folders_in_use(folders, commands)
     return [folder for folder in folders if folder not in used]

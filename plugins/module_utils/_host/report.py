@@ -82,7 +82,9 @@ class Managed:
     reasons: tuple[str, ...] = ()
     """Why native_python has to repair them."""
     surplus: tuple[str, ...] = ()
-    """Folders of those that nothing uses any more, which are removed together with what environments leave behind."""
+    """What of those nothing uses any more, which is removed together with what environments leave behind."""
+    minors: tuple[str, ...] = ()
+    """Minor versions of Pythons beside the one that runs our modules that have to be brought or repaired."""
     carried: str = ASKED
     warnings: tuple[str, ...] = ()
 
@@ -112,7 +114,7 @@ def make_report(
         "changed": any(finding.has_changed for finding in findings)
         or bool(managed.surplus and managed.carried != ASKED),
         "platform": platform,
-        "managed_python": {"reasons": managed.codes, "surplus": list(managed.surplus)},
+        "managed_python": {"reasons": managed.codes, "surplus": list(managed.surplus), "minors": list(managed.minors)},
         "environments": environments,
         "reasons": list(dict.fromkeys(codes)),
         "todo": todo,
@@ -149,7 +151,8 @@ def foresee(options: Mapping[str, Any], *, platform: str = "", carried: str = AS
         if each.state == "present":
             refuse_unfit_pair(each)
     findings = [Finding(each, nothing, make_plan(each, nothing), carried) for each in declared]
-    managed = Managed(("absent",)) if wants_python(document) and carried == ASKED else Managed()
+    is_wanted = wants_python(document) and carried == ASKED
+    managed = Managed(("absent",), minors=document.minors) if is_wanted else Managed()
     return make_report(findings, platform=None, managed=managed, with_diff=True)
 
 

@@ -12,26 +12,30 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching, read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import RECORD
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import target_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import link_to, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 REASON = "surplus-python"
 MANIFEST = "metalfleet-manifest.json"
 
 
-def surplus(root: Path) -> list[Path]:
-    """Folders below a root that hold a Python or a uv which neither a link nor a generation leads to.
+def surplus(root: Path, minors: Iterable[str] = ()) -> list[Path]:
+    """What below a root nothing uses: folders of a Python or a uv which neither a link nor a generation leads to.
 
-    Nothing is surplus while nothing is linked: then it is not known what is in use.
+    Links to additional Pythons are, too, but for those of the `minors` that environments ask for. Nothing is surplus
+    while nothing is linked: then it is not known what is in use.
     """
     linked = [target_of(root / "bin" / name) for name in ("python3", "uv")]
     if not all(linked):
         return []
-    used = {os.path.realpath(program) for program in (*linked, *_interpreters(root))}
+    wanted = [link_to(root, minor) for minor in minors]
+    links = [link for link in matching(root, "bin/python3.*") if link not in wanted]
+    used = {os.path.realpath(program) for program in (*linked, *map(target_of, wanted), *_interpreters(root))}
     installed = [*matching(root, "python/cpython-*"), *matching(root, "uv/*")]
-    return [folder for folder in installed if _is_ours(folder) and not any(_lies_in(path, folder) for path in used)]
+    unused = (folder for folder in installed if not any(_lies_in(path, folder) for path in used))
+    return [*links, *(folder for folder in unused if _is_ours(folder))]
 
 
 def _interpreters(root: Path) -> Iterator[str]:

@@ -2,8 +2,9 @@
 # PRIVATE: for this collection only, may change in any release.
 """What a host's links lead to, which interpreter a declaration asks for, and how the two differ.
 
-Below the root folder `bin/python3` and `bin/uv` lead to what is in use. `bin/python3` is a symbolic link or, for an
-interpreter with code for several processors, a starter: a script that starts it as arm64, and names it on line 2.
+Below the root folder `bin/python3` and `bin/uv` lead to what is in use; `bin/python3.N` to a further Python that an
+environment asks for. They are symbolic links or, for an interpreter with code for several processors, starters: scripts
+that start it as arm64, and name it on line 2.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.interpreters import version_in_header
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PIN_OPTIONS
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file, read_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file, matching, read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import difference
 
 if TYPE_CHECKING:
@@ -46,16 +47,26 @@ class Linked(NamedTuple):
     """The first file of an interpreter that we installed which is not as it was; "" if all are."""
 
 
-def linked(root: Path) -> Linked:
-    """Read the links below a root folder (absolute, no "~"), without executing anything."""
-    python, uv = target_of(root / "bin" / "python3"), target_of(root / "bin" / "uv")
+def linked(root: Path, minor: str = "") -> Linked:
+    """Read the links below a root folder (absolute, no "~"), without executing anything; see link_to."""
+    python, uv = target_of(link_to(root, minor)), target_of(root / "bin" / "uv")
     uv_runs = _can_execute(uv) and not _damage(root / "uv", uv)
     return Linked(python, _can_execute(python), _version(python), uv, uv_runs, _damage(root / "python", python))
 
 
-def managed_python(root: Path) -> Path:
-    """The interpreter that `bin/python3` starts, for who must know its file; the entry itself if there is none."""
-    return Path(target_of(root / "bin" / "python3") or root / "bin" / "python3")
+def link_to(root: Path, minor: str = "") -> Path:
+    """What starts a managed Python: the one that runs our modules, or the additional one of a minor version."""
+    return root / "bin" / f"python{minor or 3}"
+
+
+def managed_python(root: Path, minor: str = "") -> Path:
+    """The interpreter that such a link starts, for who must know its file.
+
+    Where an additional one is not linked, it is what will be linked again, if that is there; else the link itself.
+    """
+    link = link_to(root, minor)
+    installed = matching(root, f"python/cpython-{minor}.*/bin/python{minor}") if minor else []
+    return Path(target_of(link) or max(installed, key=lambda path: version_key(str(path)), default=link))
 
 
 class Wanted(NamedTuple):

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import expand_home, refuse_bad_place
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan import Request
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import minor_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import link_to, minor_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import (
     other_minors,
     pinned_uv,
@@ -43,11 +43,17 @@ class Declaration:
     index_url: str
     extra_index_urls: list[str]
     minimum_macos: str
+    additional: bool = False
+
+    @property
+    def link(self) -> str:
+        """The name below `bin` of what starts it."""
+        return link_to(Path(self.root), self.version if self.additional else "").name
 
     @property
     def minors(self) -> list[str]:
         """Minor versions that will do where nothing is pinned: the declared one, then the others, the newest first."""
-        return [self.version, *other_minors(vars(self), self.version)]
+        return [self.version, *([] if self.additional else other_minors(vars(self), self.version))]
 
     def request(self, home: str) -> Request:
         """What the planner works with; `home` is that of the host's user."""
@@ -100,4 +106,5 @@ def declare(options: Mapping[str, Any]) -> Declaration:
             f"native_python_version is {declaration.version!r}, which is no minor version",
             remedy=f'Write it such as "{minor}", between quotes.',
         )
-    return replace(declaration, root=str(Path(declaration.root)))  # in its one spelling
+    existing = "" if declaration.additional else declaration.existing  # which is of one version
+    return replace(declaration, root=str(Path(declaration.root)), existing=existing)  # in its one spelling

@@ -34,6 +34,7 @@ def question(declaration: Declaration) -> dict[str, str]:
     """The assignments of inspect.sh."""
     return {
         "root": declaration.root,
+        "link": declaration.link,
         "source": declaration.source,
         "minor": declaration.version,
         "on_mac": ":".join(SOURCES[declaration.source].places(declaration)),
@@ -90,7 +91,7 @@ def refuse_no_effect(after: Host, plan: Plan, declaration: Declaration) -> None:
     if left:
         raise MetalfleetError(
             "Everything was installed, but it is not in use",
-            evidence=f"What is left to do: {', '.join(left)}. {after.root}/bin/python3 leads to "
+            evidence=f"What is left to do: {', '.join(left)}. {after.root}/bin/{declaration.link} leads to "
             f"{after.interpreter.path or 'nothing'}, {after.root}/bin/uv to {after.uv or 'nothing'}.",
             remedy=f"See on the host whether another program changes {declaration.root}, and run again.",
         )

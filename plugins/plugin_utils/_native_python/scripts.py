@@ -78,6 +78,7 @@ def scripts_for(host: Host, plan: Plan, declaration: Declaration) -> list[Script
         "install.sh",
         {
             "root": host.root,
+            "link": declaration.link,
             "python": plan.python,
             "step": step.how,
             "formula": step.formula,

@@ -142,10 +142,11 @@ judge() {
 
 # What the links lead to, and whether that works and is as we installed it.
 describe_links() {
-    if [ -e "$root/bin/python3" ] || [ -L "$root/bin/python3" ]; then
-        interpreter=$(readlink "$root/bin/python3") ||
-            interpreter=$([ -f "$root/bin/python3" ] && sed -n '2s/^# //p' "$root/bin/python3" 2>/dev/null | grep '^/') ||
-            interpreter=$root/bin/python3
+    entry=$root/bin/$link
+    if [ -e "$entry" ] || [ -L "$entry" ]; then
+        interpreter=$(readlink "$entry") ||
+            interpreter=$([ -f "$entry" ] && sed -n '2s/^# //p' "$entry" 2>/dev/null | grep '^/') ||
+            interpreter=$entry
         judged=$(judge "$interpreter")
         printf 'interpreter=%s\ninterpreter_judged=%s\n' "$interpreter" "$judged"
     fi

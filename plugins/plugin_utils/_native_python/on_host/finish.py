@@ -90,15 +90,15 @@ def link() -> None:
 
     The last link is switched when nothing else is left to do or to remove: until then the next run has a reason to act.
     """
-    root, python = Path(os.environ["root"]), os.environ["python"]
+    root, entry, python = Path(os.environ["root"]), os.environ["link"], os.environ["python"]
     with sole_writer(root / "python"):
         uv = install_uv(root / "uv", os.environ["uv_version"])
         shutil.rmtree(FILES)
         switch(root / "bin" / "uv", uv)
         if os.environ["universal"]:
-            switch_starter(root / "bin" / "python3", STARTER.format(python=python, quoted=shlex.quote(python)))
+            switch_starter(root / "bin" / entry, STARTER.format(python=python, quoted=shlex.quote(python)))
         else:
-            switch(root / "bin" / "python3", Path(python))
+            switch(root / "bin" / entry, Path(python))
 
 
 def install_uv(folder: Path, version: str) -> Path:

@@ -2,7 +2,7 @@
 # Puts a Python, where one is missing, and uv below $root: beside what is there, checked, and only then linked to, so
 # that an interrupted run leaves nothing half-done in use. At its end it says what the links lead to, as inspect.sh does.
 #
-# Assignments: root; python (the interpreter to link); step (how to come to it: unpack, brew, or nothing); formula (for
+# Assignments: root; link (its name below $root/bin); python (the interpreter to link); step (how to come to it: unpack, brew, or nothing); formula (for
 # brew); sha256, url, proxy, user (for unpack, see fetch); uv_version, index_url and extra_index_urls.
 # Files: finish.py, intact.py, requirements.txt, and the modules that read the settings of pip; where needed artifact (the
 # archive), ca.pem, and a wheel of uv.
@@ -59,7 +59,7 @@ main() {
     if [ "$system" = Darwin ]; then
         case $(architectures "$(follow "$python")") in *arm64*x86_64* | *x86_64*arm64*) universal=1 ;; esac
     fi
-    export python universal uv_version index_url extra_index_urls proxy
+    export link python universal uv_version index_url extra_index_urls proxy
     start "$python" -I -B "$work/finish.py" link || exit $?
     describe_links
     printf 'metalfleet: end\n'

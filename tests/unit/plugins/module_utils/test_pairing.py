@@ -18,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     choose,
     find,
     is_version,
+    python_for,
     refuse_unfit,
     remark,
     why_not,
@@ -68,7 +69,7 @@ def test_the_best_pair_for_a_machine(wish: Wish, machine: Machine, expected: tup
         (
             Wish(),
             Machine("3.13", "14.0"),
-            r'no wheels for Python 3\.13, but for 3\.9.*Set native_python_version: "3\.12"; or declare metal: none',
+            r'no wheels for Python 3\.13, but for 3\.9.*Declare python: "3\.12"; or declare metal: none',
         ),
         (Wish(), Machine("3.12", "11.6"), r"needs macOS 12\.\d or newer, not 11\.6\. Upgrade macOS.*or declare metal"),
         (Wish("2.9"), Machine("3.10", "12.1"), r'not 12\.1\. Declare tensorflow: "2\.11\.0".*oldest_macos: "13\.0"'),
@@ -105,6 +106,21 @@ def test_whatever_is_wished_nobody_gets_what_does_not_work_and_the_remedy_can_be
         assert not machine.python or machine.python in pair.pythons
         assert is_version(pair.tensorflow, wish.tensorflow)
         assert is_version(pair.metal, wish.metal)
+
+
+@pytest.mark.parametrize(
+    ("wish", "usual", "python"),
+    [
+        (Wish("2.18.1"), "3.12", ""),
+        (Wish("2.12"), "3.12", "3.11"),
+        (Wish("2.10"), "3.11", "3.10"),
+        (Wish("", "0.5.0"), "3.12", "3.10"),
+        (Wish("2.20"), "3.12", ""),  # nothing links with it, whatever the Python
+        (Wish("7.0"), "3.12", ""),
+    ],
+)
+def test_the_python_that_a_pair_needs(wish: Wish, usual: str, python: str) -> None:
+    assert python_for(PAIRS, wish, usual) == python
 
 
 def test_the_brave_get_what_they_ask_for_and_are_told() -> None:

@@ -73,6 +73,7 @@ def declaration(**changed: Any) -> Declaration:
         },
         "packages": {"3.12": {"version": "3.12.10", "file": "python-3.12.10-macos11.pkg", "sha256": SHA256}},
         "minimum_macos": "12.1",
+        "additional": False,
     }
     return declare({**options, **changed})
 
@@ -737,7 +738,7 @@ class TestInstall:
         digest = sha256 or hashlib.sha256(content).hexdigest()
         variables = {"root": str(root), "python": f"{root}/python/cpython-3.12.16+1/bin/python3.12", "step": "unpack"}
         variables |= dict.fromkeys(("index_url", "extra_index_urls", "url", "user", "proxy"), "")
-        variables |= {"uv_version": UV, "sha256": digest}
+        variables |= {"link": "python3", "uv_version": UV, "sha256": digest}
         files = {"finish.py": (scripts.SCRIPTS / "finish.py").read_bytes(), "intact.py": scripts.INTACT.read_bytes()}
         files |= {"requirements.txt": pinned_uv().requirement.encode()}
         files |= {} if "url" in changed else {"artifact": content}

@@ -218,6 +218,19 @@ class TestDocument:
         assert re.search(r"no lock for \S+ .* There are locks for: linux-x86_64-py2\.7, macos-", said["text"][0])
         assert [each["ok"] for each in said["environments"]] == [True, False]
 
+    def test_the_lock_is_that_for_the_python_of_the_environment(self) -> None:
+        digests = {PLATFORM: "1" * 64, "macos-arm64-py3.11": "2" * 64}
+        options = self.options({"name": "tf", "lock_digests": digests})
+        for python, digest, additional in (("", "1", ""), ("3.12", "1", ""), ("3.11", "2", "3.11")):
+            options["environments"][0]["python"] = python
+            document = read_document(options, PLATFORM)
+            [declared] = document.environments
+            assert (declared.lock_digest[0], declared.python) == (digest, additional)
+            assert document.minors == ((additional,) if additional else ())
+        options["environments"][0]["python"] = "3.11.2"
+        with pytest.raises(MetalfleetError, match="python: 3.11.2 of the environment .* is no minor version"):
+            read_document(options, PLATFORM)
+
     def test_an_own_lock_serves_any_platform(self) -> None:
         document = read_document(self.options({"name": "tf", "lock_digests": {"any": "aa"}}), PLATFORM)
         assert document.environments[0].lock_sha256 == "aa"
@@ -245,6 +258,17 @@ class TestManagedPython:
         said = ask(replace(host.document, python=self.DECLARED), host.tools)
         assert (said["todo"], said["ok"], said["managed_python"]["reasons"]) == ("python", False, ["uv"])
         assert said["text"] == ["The managed Python or uv is not as declared (uv). Run setup.yml to repair it."]
+
+    def test_each_python_that_an_environment_asks_for_is_brought(self, host: Host) -> None:
+        host.declare("old", python="3.9")
+        declared = self.DECLARED
+        said = ask(replace(host.document, python=declared), host.tools)
+        assert (said["todo"], said["managed_python"]["minors"]) == ("python", ["3.9"])
+        assert said["managed_python"]["reasons"] == ["uv", "absent"]
+        built = host.converge()
+        assert "The managed Python 3.9, which the environment old is made with, is not there" in built["text"][0]
+        host.declare("old", python="3.9", state="absent")
+        assert ask(replace(host.document, python=declared), host.tools)["managed_python"]["minors"] == []
 
     def test_what_nothing_uses_any_more_is_removed(self, host: Host) -> None:
         uv, old = host.folder / "uv/0.0.0/bin/uv", host.places.pythons / "cpython-3.9.0+1"

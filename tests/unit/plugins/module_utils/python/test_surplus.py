@@ -39,6 +39,15 @@ def test_what_is_neither_linked_nor_used_is_surplus(root: Path) -> None:
     assert names(root) == ["python/cpython-3.10.1+1", "python/cpython-3.12.1+1", "uv/0.1.0"]
 
 
+def test_an_additional_python_stays_as_long_as_an_environment_asks_for_it(root: Path) -> None:
+    (root / "bin/python3.10").symlink_to(root / "python/cpython-3.10.1+1/bin/python3.10")
+    assert [str(path.relative_to(root)) for path in engine.surplus(root, ["3.10"])] == [
+        "python/cpython-3.12.1+1",
+        "uv/0.1.0",
+    ]
+    assert names(root) == ["bin/python3.10", "python/cpython-3.10.1+1", "python/cpython-3.12.1+1", "uv/0.1.0"]
+
+
 def test_what_we_have_not_installed_is_nobodys_business(root: Path) -> None:
     (root / "python/cpython-3.10.1+1" / intact.RECORD).unlink()
     assert names(root) == ["python/cpython-3.12.1+1", "uv/0.1.0"]
