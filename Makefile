@@ -17,12 +17,13 @@ help:
 	@echo 'make demo       bring three simulated Macs up and set them up over SSH'
 	@echo 'make demo-down  stop the simulated Macs'
 	@echo 'make test       all checks and tests'
-	@echo 'make test-all   the same, with ten times as many kills'
+	@echo 'make test-all   the same, with ten times as many kills, and the environments of whole teams'
 	@echo 'make torture    kills alone: KILLS=200, SEED=1 for others'
 	@echo 'make check      the checks that run nothing: style, types, lint, the built collection'
 	@echo 'make format     put the code into the one format'
 	@echo 'make bench      measure, beside the alternatives'
 	@echo 'make locks      resolve all pinned lists anew'
+	@echo 'make check-locks  prove the locks that are shipped'
 	@echo 'make pairing    check anew which TensorFlow goes with which Metal plug-in'
 	@echo 'make clean      remove everything that these commands made'
 
@@ -67,6 +68,7 @@ test: system-packages check # the cheap before the dear
 
 .PHONY: test-all
 test-all: test torture
+	TEAMS=1 $(BIN)/pytest tests/integration/test_teams.py
 
 KILLS = 200
 SEED =
@@ -97,6 +99,10 @@ bench: system-packages development
 .PHONY: locks
 locks: development
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.locks
+
+.PHONY: check-locks
+check-locks: development
+	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
 
 .PHONY: pairing
 pairing: development

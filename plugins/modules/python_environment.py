@@ -130,11 +130,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
-    SHARED,
     Document,
     read_document,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
+    BUILD,
     ENVIRONMENT,
     NETWORK,
     ONE_ENVIRONMENT,
@@ -164,8 +164,8 @@ def main() -> None:
 def document_of(options: dict[str, Any]) -> Document:
     """The document that declares this environment alone."""
     declared = {name: options[name] for name in (*ENVIRONMENT, "generation", "lock_text")}
-    shared = {name: options[name] for name in (*PLACES, *NETWORK, *SENT, *SHARED)}
-    return read_document({**shared, "wheels": options["wheels"], "environments": [declared]})
+    shared = {name: options[name] for name in (*PLACES, *NETWORK, *SENT, *BUILD)}
+    return read_document({**shared, "environments": [declared]})
 
 
 if __name__ == "__main__":

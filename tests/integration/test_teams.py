@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What teams declare: each environment is locked from the real package index and, by `make test-all`, installed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized, parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import make_lock
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order, read_request
+
+from tests import metal
+from tests.integration.hosts import LINKS, SETUP, installed, on
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.conftest import NewMac
+
+TEAMS: dict[str, list[str]] = {
+    "notebooks": ["jupyterlab", "ipykernel", "matplotlib", "pandas", "scikit-learn"],
+    "language": ["transformers", "tf-keras", "tensorflow-text"],
+    "vision": ["opencv-python-headless", "pillow"],
+    "probability": ["tensorflow-probability", "tf-keras"],
+    "reinforcement": ["gymnasium"],
+}
+PLATFORMS = ("macos-arm64-py3.12", "macos-arm64-py3.11", "linux-x86_64-py3.12", "linux-aarch64-py3.11")
+
+
+def versions(packages: list[str], platform: str) -> dict[str, str]:
+    """What the lock for these packages pins."""
+    request = read_request({"name": "team", "packages": packages})
+    assert request
+    with resolver_for(Network()) as resolver:
+        lock = make_lock(Order("team", platform, request, default_pair().least_macos), resolver).text
+    return {pin.name: pin.version for pin in parse_lock(lock).pins}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("packages", TEAMS.values(), ids=TEAMS)
+def test_it_can_be_locked(packages: list[str], platform: str) -> None:
+    pinned, pair = versions(packages, platform), default_pair()
+    assert {normalized(package) for package in packages} <= pinned.keys()
+    found = {name: version for name, version in pinned.items() if name in ("tensorflow", "tensorflow-cpu")}
+    assert list(found.values()) == [pair.tensorflow]
+    assert pinned.get("tensorflow-metal") == (pair.metal if platform.startswith("macos") else None)
+    for name in {"tensorflow-text", "tf-keras"} & pinned.keys():  # which go with one minor version of TensorFlow
+        assert pinned[name].split(".")[:2] == pair.tensorflow.split(".")[:2]
+
+
+def test_what_cannot_be_had_as_wheels_is_named() -> None:
+    with pytest.raises(MetalfleetError, match="promise, which is wanted .* has no wheel"):
+        versions(["tensorflow-datasets"], "macos-arm64-py3.12")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("TEAMS" not in os.environ, reason="installs gigabytes: make test-all does it")
+def test_they_can_be_installed_on_one_mac(mac: NewMac, converged: str, tmp_path: Path) -> None:
+    host = mac(f"m1-fresh@{converged}")
+    metal.use(host, "ok")
+    declared: dict[str, Any] = {
+        "tensorflow_environments": [{"name": "tensorflow"}]
+        + [{"name": name, "packages": packages} for name, packages in TEAMS.items()],
+        "tensorflow_locks": str(tmp_path / "locks"),
+    }
+    assert on(host, SETUP, **declared).recap[host.name]["changed"] == 1
+    for name, packages in TEAMS.items():
+        inside = installed(host, f"{LINKS}/{name}")
+        assert {normalized(package) for package in packages} <= {
+            normalized(each.rpartition("-")[0]) for each in inside["packages"]
+        }
+        assert (inside["wrong"], inside["foreign"]) == ([], [])
+    again = on(host, SETUP, **declared)
+    assert again.recap[host.name]["changed"] == 0
+    assert again.output.count("gpu-ok") == len(TEAMS) + 1
