@@ -84,7 +84,7 @@ def check_twins(pair: Pair, *, every_python: bool) -> Iterator[str]:
         lock = folder_of(pair) / f"{platform_name(python=minor)}.txt"
         python = find_python(minor)
         if not python or not lock.is_file():
-            print(f"{lock.name}: not run, {'there is no such lock' if python else 'this machine has no such Python'}")
+            print(f"{lock.name}: not run, {'there is no such lock' if python else 'uv finds no such Python here'}")
         elif every_python or not checked:
             checked += 1
             said = run_twin(lock, python)

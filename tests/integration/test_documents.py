@@ -29,6 +29,7 @@ ON_THEIR_OWN = {
     "demo-down": "tests/simulated_mac has its own tests",
     "test": "this is it",
     "check": "`make test` runs it",
+    "check-locks": "`make test` runs it",
     "bench": "it only measures",
     "pairing": "test_link_check.py checks some pairs, tests/unit/tools/pairing the table",
 }
