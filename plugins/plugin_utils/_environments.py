@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
@@ -97,9 +98,9 @@ class EnvironmentsAction(FleetAction):
         """The name that a host's locks go by; "" where that is not known yet."""
         if isinstance(answer, Answered):
             return str(answer.result.get("platform") or "")
-        # On Linux any Python that is there will do.
-        is_certain = isinstance(answer, NoPython) and answer.system.startswith("Darwin")
-        return platform_of(answer, document) if is_certain and isinstance(answer, NoPython) else ""
+        if isinstance(answer, NoPython) and answer.system.startswith("Darwin"):
+            return platform_of(answer, document)
+        return ""  # on Linux any Python that is there will do
 
     def _with_locks(self, report: dict[str, Any], locks: Locks) -> dict[str, Any]:
         """The report with what was made of locks, and with what should be known of what they pin."""
@@ -142,10 +143,16 @@ class EnvironmentsAction(FleetAction):
 
 def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
     """The locks of the declared environments, as far as they are there."""
+    oldest = options["oldest_macos"]
+    if not re.fullmatch(r"(\d+(\.\d+)*)?", oldest):
+        raise MetalfleetError(
+            f"tensorflow_oldest_macos is {oldest!r}, which is no version of macOS",
+            remedy='Write it such as "13.0", between quotes.',
+        )
     making = Making(
         folder_of_locks(options["locks"], task_vars),
         read_network(options),
-        options["oldest_macos"],
+        oldest,
         options["allow_untested"],
         options.get("locked", False),
         options["python"]["version"],

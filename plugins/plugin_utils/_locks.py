@@ -7,9 +7,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ansible import constants
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import (
@@ -48,7 +49,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests im
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made
 
@@ -150,6 +151,7 @@ class Locks:
             {
                 **{option: value for option, value in environment.items() if option not in ("lock", *OPTIONS)},
                 **({"python": self._pythons[environment["name"]]} if self._pythons[environment["name"]] else {}),
+                **({"gpu": "none"} if environment.get("metal") == NO_PLUGIN and not environment.get("gpu") else {}),
                 "lock_digests": self._digests[environment["name"]],
             }
             for environment in environments
@@ -171,7 +173,11 @@ class Locks:
 
         `upgrade` names packages that are to get their newest versions, "all" any.
         """
+        if not platform:
+            return False
         wanted = [(name, with_python(platform, self._pythons[name])) for name in self._requests]
+        for name, of_it in wanted:
+            self._refuse_another_declaration(self._order(name, of_it))
         missing = [(name, each) for name, each in wanted if upgrade or each not in self._digests[name]]
         for name, of_it in missing:
             file = LockFile(self._making.folder, name, of_it)
@@ -256,6 +262,20 @@ class Locks:
         self._note_pair(hashlib.sha256(made.text.encode()).hexdigest(), parse_lock(made.text))
         return made
 
+    def _refuse_another_declaration(self, order: Order) -> None:
+        """Two hosts that declare one environment in two ways would take turns with its lock, for ever."""
+        with of_this_run([str(self._making.folder), order.environment, order.platform]) as file:
+            known = file.read()
+            if not known:
+                json.dump(order.declaration, file)
+            elif json.loads(known) != order.declaration:
+                raise MetalfleetError(
+                    f"The environment {order.environment} is declared in two ways for hosts of {order.platform}, and "
+                    "its lock is one file",
+                    evidence=f"One host has {known}, another one {json.dumps(order.declaration)}.",
+                    remedy="Give the two different names, or different folders (tensorflow_locks).",
+                )
+
     def _once(self, order: Order, before: str, upgrade: frozenset[str]) -> Made:
         """What any process of this run has made of the order, also where that failed."""
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
@@ -265,12 +285,7 @@ class Locks:
         )
 
         network = self._making.network
-        known = json.dumps([asdict(order), asdict(network), before, sorted(upgrade)])
-        folder = Path(constants.DEFAULT_LOCAL_TMP) / "metalfleet-locks"  # Ansible makes it for a run, and removes it
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (folder / hashlib.sha256(known.encode()).hexdigest()).open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
+        with of_this_run([asdict(order), asdict(network), before, sorted(upgrade)]) as file:
             answer: dict[str, Any] = json.loads(file.read() or "{}")
             if not answer:
                 try:
@@ -283,6 +298,21 @@ class Locks:
             problem = answer["problem"]
             raise MetalfleetError(problem["cause"], evidence=problem["evidence"], remedy=problem["remedy"])
         return Made(answer["made"]["text"], tuple(answer["made"]["remarks"]))
+
+
+@contextmanager
+def of_this_run(key: object) -> Iterator[TextIO]:
+    """A file that all processes of this run of Ansible share, one at a time; `key` tells it from others.
+
+    Ansible makes the folder for a run, and removes it.
+    """
+    folder = Path(constants.DEFAULT_LOCAL_TMP) / "metalfleet-locks"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    with (folder / name).open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        yield file
 
 
 def pinned_pair(lock: Lock) -> Pair | None:

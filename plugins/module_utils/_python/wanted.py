@@ -103,7 +103,8 @@ def pin_of(pins: Mapping[str, Mapping[str, Any]], source: str, minor: str) -> Ma
     raise MetalfleetError(
         f"There is no pinned Python {minor} for native_python_source: {source}",
         evidence=f"There are: {known}.",
-        remedy=f"Set native_python_version to one of them, or pin it in native_python_{PIN_OPTIONS[source]}.",
+        remedy="Declare one of them (native_python_version, or python of an environment), or pin it in "
+        f"native_python_{PIN_OPTIONS[source]}.",
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import multiprocessing
 import os
 from pathlib import Path
@@ -26,11 +27,23 @@ from tests.index import Index
 from tests.wheels import make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PINNED = f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
 DEFAULT_LOCKS = SHIPPED / "tensorflow-{0.tensorflow}-metal-{0.metal}".format(default_pair())
 MAC = "macos-arm64-py3.12"
+
+
+@pytest.fixture(autouse=True)
+def run_of_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Begins a new run of Ansible."""
+    numbers = itertools.count()
+
+    def begin() -> None:
+        monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / f"ansible-local-{next(numbers)}"))
+
+    begin()
+    return begin
 
 
 def locks_of(*environments: dict[str, Any], find: Any = Path, making: Making | None = None) -> Locks:
@@ -104,9 +117,8 @@ def test_the_pair_of_a_lock_is_what_it_pins_for_macs(
 
 
 @pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
+def index(tmp_path: Path) -> Iterator[Index]:
     """An index that has TensorFlow and the plug-in in name, and two versions of a package."""
-    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "ansible-local"))
     for name, version in (("tensorflow", "2.18.1"), ("tensorflow_metal", "1.2.0")):
         make_wheel(tmp_path / "wheels", name, version, tag="cp312-cp312-macosx_12_0_arm64")
     for version in ("1.0", "2.0"):
@@ -142,14 +154,16 @@ def test_a_lock_is_made_where_none_is_and_used_from_then_on(tmp_path: Path, inde
 
 
 def test_a_declaration_that_has_changed_is_locked_again_with_the_pins_that_can_stay(
-    tmp_path: Path, index: Index
+    tmp_path: Path, index: Index, run_of_ansible: Callable[[], None]
 ) -> None:
     first = locks_of({"name": "lab", "packages": ["lab==1.0"]}, making=making(tmp_path, index))
     first.complete(MAC)
     first.keep()
+    run_of_ansible()
     kept = locks_of({"name": "lab", "packages": ["lab"]}, making=making(tmp_path, index))
     assert kept.complete(MAC)
     assert kept.new[0].changes == []
+    run_of_ansible()
     changed = locks_of({"name": "lab", "packages": ["lab>1"]}, making=making(tmp_path, index))
     assert changed.complete(MAC)
     assert changed.new[0].changes == ["lab 1.0 -> 2.0"]
@@ -167,12 +181,19 @@ def test_a_declaration_that_has_changed_is_locked_again_with_the_pins_that_can_s
     ],
 )
 def test_what_must_not_be_made_is_refused(  # noqa: PLR0917 - pytest names them
-    is_there: bool, is_locked: bool, words: str, tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+    is_there: bool,
+    is_locked: bool,
+    words: str,
+    tmp_path: Path,
+    index: Index,
+    monkeypatch: pytest.MonkeyPatch,
+    run_of_ansible: Callable[[], None],
 ) -> None:
     if is_there:
         first = locks_of({"name": "lab", "packages": ["lab==1.0"]}, making=making(tmp_path, index))
         first.complete(MAC)
         first.keep()
+        run_of_ansible()
     if not is_locked:
         monkeypatch.setattr(os, "access", lambda *_: False)  # root can write to any folder
     locks = locks_of({"name": "lab", "packages": ["lab"]}, making=making(tmp_path, index, is_locked=is_locked))
@@ -202,6 +223,27 @@ def test_many_hosts_make_it_resolve_once(
     assert ("lab==2.0" in answers[0]) == works
     asked = [path for path, _ in index.requests if path.endswith("/lab/")]
     assert len(asked) == 1
+
+
+def test_one_environment_is_not_declared_in_two_ways(tmp_path: Path, index: Index) -> None:
+    locks_of({"name": "lab", "packages": ["lab==1.0"]}, making=making(tmp_path, index)).complete(MAC)
+    other = locks_of({"name": "lab", "packages": ["lab"]}, making=making(tmp_path, index))
+    with pytest.raises(MetalfleetError, match=r"lab is declared in two ways .*lab==1.0.*Give the two different names"):
+        other.complete(MAC)
+    elsewhere = Making(tmp_path / "others", Network(index_url=index.url))
+    assert locks_of({"name": "lab", "packages": ["lab"]}, making=elsewhere).complete(MAC)
+
+
+def test_nothing_is_made_for_a_host_of_which_the_platform_is_not_known(tmp_path: Path, index: Index) -> None:
+    locks = locks_of({"name": "lab", "packages": ["lab"]}, making=making(tmp_path, index))
+    assert not locks.complete("")
+    assert index.requests == []
+
+
+def test_without_the_plugin_no_gpu_is_asked_for(tmp_path: Path) -> None:
+    declared = [{"name": "a", "metal": "none"}, {"name": "b", "metal": "none", "gpu": "preferred"}, {"name": "c"}]
+    locks = locks_of(*declared, making=Making(tmp_path))
+    assert [each.get("gpu") for each in locks.with_digests(declared)] == ["none", "preferred", None]
 
 
 # --- Files of users --------------------------------------------------------------------------------------------------
