@@ -77,9 +77,8 @@ def pair_for(order: Order, target: Target) -> Pair:
         return choose(pairs, wish, Machine(order.python, order.oldest_macos), allow_untested=brave)
     if wish.metal == NO_PLUGIN or wish.tensorflow:
         return without_plugin(wish.tensorflow)
-    return choose(
-        pairs, Wish(metal=wish.metal), Machine(), allow_untested=brave
-    )  # a host without Metal follows the Macs
+    # A host without Metal follows the Macs.
+    return choose(pairs, Wish(metal=wish.metal), Machine(), allow_untested=brave)
 
 
 def without_plugin(version: str) -> Pair:
