@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
+import tarfile
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +55,43 @@ def make_wheel(
         for member, data in {**content, f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode()}.items():
             wheel.writestr(zipfile.ZipInfo(member, DATE), data)
     return Wheel(path, f"{name}=={version}")
+
+
+BACKEND = """
+import base64, hashlib, os, zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    filename = "{name}-{version}-{tag}.whl"
+    info = "{name}-{version}.dist-info"
+    with zipfile.ZipFile(os.path.join(folder, filename), "w") as wheel:
+        wheel.writestr("{name}/__init__.py", "VERSION = '{version}'\\n")
+        wheel.writestr(info + "/METADATA", "Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
+        wheel.writestr(info + "/WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: {tag}\\n")
+        lines = []
+        for path in wheel.namelist():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(wheel.read(path)).digest()).rstrip(b"=").decode()
+            lines.append(path + ",sha256=" + digest + ",\\n")
+        wheel.writestr(info + "/RECORD", "".join(lines) + info + "/RECORD,,\\n")
+    return filename
+"""
+
+
+def make_source(folder: Path, name: str, version: str = "1.0", *, tag: str = "py3-none-any", backend: str = "") -> Path:
+    """Write the source of a package, which is built by what it brings itself; `tag` is that of the wheel."""
+    files = {
+        "pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\n\n[build-system]\nrequires = []\n'
+        'build-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": backend or BACKEND.format(name=name, version=version, tag=tag),
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member, text in files.items():
+            entry = tarfile.TarInfo(f"{name}-{version}/{member}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return path
 
 
 def lock_of(*wheels: Wheel) -> str:

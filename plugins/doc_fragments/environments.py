@@ -93,6 +93,12 @@ python:
     - The default is that which runs the modules of the collection or, if O(tensorflow) or O(metal) has no wheels for
       that, the newest which has.
   type: str
+build:
+  description:
+    - Names of packages of which only the source is published, such as C(promise), and which are pure Python. Each is
+      built once, on the controller; the wheel is kept beside the lock, to be committed, and sent to the hosts.
+  type: list
+  elements: str
 packages:
   description:
     - Further packages, as pip names them, with or without versions, such as C(pandas) or C(transformers<5).

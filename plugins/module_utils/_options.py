@@ -39,6 +39,7 @@ WISHES: Spec = {
     "tensorflow": {"type": "str"},
     "metal": {"type": "str"},
     "packages": {"type": "list", "elements": "str"},
+    "build": {"type": "list", "elements": "str"},
     "python": {"type": "str"},
 }
 """What it must hold, from which the controller makes its lock."""
@@ -142,6 +143,7 @@ DOCUMENT: Spec = {
     },
     "python": {"type": "dict", "default": {}},
     "lock_texts": {"type": "dict", "default": {}, "no_log": True},
+    "built_wheels": {"type": "dict", "default": {}, "no_log": True},
     "lock_pairs": {"type": "dict", "default": {}},
     "pairs": {"type": "list", "elements": "dict", "default": []},
     **SENT,

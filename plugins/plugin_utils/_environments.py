@@ -91,7 +91,7 @@ class EnvironmentsAction(FleetAction):
             "environments": locks.with_digests(document["environments"]),
             "lock_pairs": locks.pairs,
             "pairs": locks.rows(),
-            **({"lock_texts": locks.texts} if self.sends_locks else {}),
+            **({"lock_texts": locks.texts, "built_wheels": locks.built_wheels} if self.sends_locks else {}),
         }
 
     def _platform(self, answer: Answer, document: Mapping[str, Any]) -> str:
@@ -165,7 +165,7 @@ def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
 
 def without_texts(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document as the module takes it that only asks."""
-    return {name: value for name, value in document.items() if name != "lock_texts"}
+    return {name: value for name, value in document.items() if name not in ("lock_texts", "built_wheels")}
 
 
 def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ The second line of each says what it was made from, so that a declaration that h
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -18,9 +19,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-MARK = "# declaration: "
+MARK, BUILT = "# declaration: ", "# built: "
 
 
 class LockFile:
@@ -68,22 +69,72 @@ def find_lock_files(folder: Path, environment: str) -> Iterator[LockFile]:
             yield LockFile(folder, environment, platform)
 
 
-def heading_of(environment: str, platform: str, declaration: dict[str, Any]) -> list[str]:
-    """The first lines of a lock, without their marks of a comment."""
+def heading_of(
+    environment: str, platform: str, declaration: dict[str, Any], built: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """The first lines of a lock, without their marks of a comment.
+
+    `built` has by SHA-256 the wheels of the lock that no index has: `file` is the name, `source` the SHA-256 of what
+    it was built from.
+    """
     return [
         f"The lock of the environment {environment} for {platform}, made by metalfleet.tensorflow: commit it.",
         f"{MARK[2:]}{json.dumps(declaration, sort_keys=True)}",
+        *([f"{BUILT[2:]}{json.dumps(built, sort_keys=True)}"] if built else []),
     ]
 
 
 def declaration_of(text: str) -> dict[str, Any] | None:
     """What a lock was made from, if it says so."""
+    return _line_of(text, MARK)
+
+
+def built_in(text: str) -> dict[str, dict[str, str]]:
+    """The wheels of a lock that no index has, as heading_of takes them."""
+    return _line_of(text, BUILT) or {}
+
+
+def _line_of(text: str, mark: str) -> dict[str, Any] | None:
     for line in text.splitlines()[:5]:
-        if line.startswith(MARK):
+        if line.startswith(mark):
             with suppress(ValueError):
-                found: dict[str, Any] = json.loads(line[len(MARK) :])
+                found: dict[str, Any] = json.loads(line[len(mark) :])
                 return found
     return None
+
+
+class WheelFiles:
+    """The wheels that were built for locks, in a folder beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._locks, self._folder = folder, folder / "wheels"
+
+    def read(self, filename: str, sha256: str) -> bytes:
+        """A wheel. Raises MetalfleetError where it is not there, or another."""
+        with suppress(OSError):
+            content = (self._folder / filename).read_bytes()
+            if hashlib.sha256(content).hexdigest() == sha256:
+                return content
+        raise MetalfleetError(
+            f"The wheel {self._folder / filename}, which a lock beside it names, is not there, or another one",
+            remedy="Get it back, for example from version control, or remove the lock to have both made anew.",
+        )
+
+    def built_from(self, source: str) -> tuple[str, bytes] | None:
+        """The name and the content of a wheel that was built from a source before, by that one's SHA-256."""
+        for path in sorted(self._locks.glob("*.txt")):
+            for sha256, built in built_in(path.read_text(encoding="utf-8", errors="replace")).items():
+                if built["source"] == source:
+                    with suppress(MetalfleetError):
+                        return built["file"], self.read(built["file"], sha256)
+        return None
+
+    def write(self, filename: str, content: bytes) -> None:
+        """Keep a wheel."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        new = self._folder / f".{filename}.new"
+        new.write_bytes(content)
+        new.replace(self._folder / filename)
 
 
 def versions_of(text: str) -> dict[str, str]:

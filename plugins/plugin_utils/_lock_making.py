@@ -24,6 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
     ResolutionFailed,
     Resolved,
     Resolver,
+    Source,
     Target,
     constraints_for,
     in_one_line,
@@ -33,8 +34,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order
 
 
@@ -44,12 +46,21 @@ class Made:
 
     text: str
     remarks: tuple[str, ...] = ()
+    built: tuple[BuiltWheel, ...] = ()
 
 
-def make_lock(order: Order, resolver: Resolver, before: str = "", *, upgrade: frozenset[str] = frozenset()) -> Made:
+def make_lock(
+    order: Order,
+    resolver: Resolver,
+    build: Callable[[Source], BuiltWheel],
+    before: str = "",
+    *,
+    upgrade: frozenset[str] = frozenset(),
+) -> Made:
     """Resolve what is ordered; the versions of the lock that was there `before` are kept where that is possible.
 
-    `upgrade` names packages of which they are not, "all" any. Raises MetalfleetError.
+    `build` makes the wheel of a source. `upgrade` names packages of which versions are not kept, "all" any. Raises
+    MetalfleetError.
     """
     target = targets().get(order.target)
     if target is None:
@@ -64,10 +75,12 @@ def make_lock(order: Order, resolver: Resolver, before: str = "", *, upgrade: fr
         resolved = resolve(order, pair, target, resolver, kept)
     except ResolutionFailed as failure:
         raise explain(order, str(failure)) from failure
-    heading = heading_of(order.environment, order.platform, order.declaration)
-    return Made(
-        rendered(heading, resolved.packages), tuple(f"{order.environment}: {each}." for each in resolved.yanked)
-    )
+    built = tuple(map(build, resolved.sources))
+    packages = [*resolved.packages, *(wheel.as_package for wheel in built)]
+    wheels = {each.sha256: {"file": each.filename, "source": each.source_sha256} for each in built}
+    heading = heading_of(order.environment, order.platform, order.declaration, wheels)
+    remarks = tuple(f"{order.environment}: {each}." for each in resolved.yanked)
+    return Made(rendered(heading, packages), remarks, built)
 
 
 def pair_for(order: Order, target: Target) -> Pair:
@@ -96,6 +109,7 @@ def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, kept: 
         constraints=constraints_for(pair.tensorflow),
         preferred=kept,
         oldest_macos=order.oldest_macos if target.has_plugin else "",
+        build=order.request.build,
     )
     if {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
         return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, kept)
@@ -145,8 +159,8 @@ KNOWN = (
     Known(
         r"Wheels are (available|required) for `(?P<package>[^`]+)`",
         "{package}, which is wanted {where}, has no wheel for that platform, and nothing is built on a host",
-        "Leave it out, declare a version that has one, or name an index of your own that has one in "
-        "tensorflow_extra_index_urls.",
+        "Leave it out, declare a version that has one or, if it is pure Python, name it in build. An index of your own "
+        "that has one may be named in tensorflow_extra_index_urls.",
     ),
     Known(
         r"we only found wheels for `(?P<package>[^`]+)`",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.netw
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
     LockFile,
+    WheelFiles,
+    built_in,
     changes,
     declaration_of,
     find_lock_files,
@@ -51,7 +54,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests im
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Resolver, Source
 
 SHIPPED = Path(__file__).with_name("_data") / "locks"
 """A folder for each pair, with one lock for each platform and Python, made by tools/locks.py."""
@@ -93,6 +98,7 @@ class NewLock:
     file: LockFile
     before: str
     after: str
+    built: tuple[BuiltWheel, ...] = ()
 
     @property
     def changes(self) -> list[str]:
@@ -130,6 +136,8 @@ class Locks:
         self.new: list[NewLock] = []
         self.texts: dict[str, str] = {}
         """All locks, by the SHA-256 of their text."""
+        self.built_wheels: dict[str, str] = {}
+        """Wheels that no index has: by SHA-256 the name, a blank, and the content in base64."""
         self.pairs: dict[str, tuple[str, str]] = {}
         """The TensorFlow and the plug-in that a lock pins for Macs, by the same."""
         self.remarks: list[str] = []
@@ -185,12 +193,15 @@ class Locks:
             made = self._make(self._order(name, of_it), before, upgrade)
             self._digests[name][of_it] = self._add(made.text)
             self.remarks += made.remarks
-            self.new += [NewLock(file, before, made.text)] if made.text != before else []
+            self.built_wheels |= {each.sha256: f"{each.filename} {in_base64(each.content)}" for each in made.built}
+            self.new += [NewLock(file, before, made.text, made.built)] if made.text != before else []
         return bool(missing)
 
     def keep(self) -> None:
         """Write what was made."""
         for lock in self.new:
+            for wheel in lock.built:
+                WheelFiles(self._making.folder).write(wheel.filename, wheel.content)
             lock.file.write(lock.after)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -228,6 +239,9 @@ class Locks:
                 lock = parse_lock(text)
                 found[file.platform] = self._add(text)
                 self._note_pair(found[file.platform], lock)
+                for sha256, built in built_in(text).items():
+                    content = WheelFiles(self._making.folder).read(built["file"], sha256)
+                    self.built_wheels[sha256] = f"{built['file']} {in_base64(content)}"
         return found
 
     def _note_pair(self, digest: str, lock: Lock) -> None:
@@ -278,6 +292,9 @@ class Locks:
 
     def _once(self, order: Order, before: str, upgrade: frozenset[str]) -> Made:
         """What any process of this run has made of the order, also where that failed."""
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import (  # noqa: PLC0415
+            BuiltWheel,
+        )
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (  # noqa: PLC0415
             Made,
@@ -290,14 +307,37 @@ class Locks:
             if not answer:
                 try:
                     with resolver_for(network) as resolver:
-                        answer = {"made": asdict(make_lock(order, resolver, before, upgrade=upgrade))}
+                        made = make_lock(order, resolver, self._builder(resolver), before, upgrade=upgrade)
+                    wheels = [{**asdict(each), "content": in_base64(each.content)} for each in made.built]
+                    answer = {"made": {"text": made.text, "remarks": made.remarks, "built": wheels}}
                 except MetalfleetError as error:
                     answer = {"problem": asdict(error.problem)}
                 json.dump(answer, file)
         if "problem" in answer:
             problem = answer["problem"]
             raise MetalfleetError(problem["cause"], evidence=problem["evidence"], remedy=problem["remedy"])
-        return Made(answer["made"]["text"], tuple(answer["made"]["remarks"]))
+        built = (BuiltWheel(**{**each, "content": b64decode(each["content"])}) for each in answer["made"]["built"])
+        return Made(answer["made"]["text"], tuple(answer["made"]["remarks"]), tuple(built))
+
+    def _builder(self, resolver: Resolver) -> Callable[[Source], BuiltWheel]:
+        """Makes the wheel of a source, unless it was made before."""
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import (  # noqa: PLC0415
+            BuiltWheel,
+            build,
+        )
+
+        def make(source: Source) -> BuiltWheel:
+            known = WheelFiles(self._making.folder).built_from(source.sha256)
+            if known:
+                return BuiltWheel(source.name, source.version, *known, source.sha256)
+            return build(source, resolver, self._making.network)
+
+        return make
+
+
+def in_base64(content: bytes) -> str:
+    """As JSON can hold it."""
+    return b64encode(content).decode()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OPTIONS = ("tensorflow", "metal", "packages")
+OPTIONS = ("tensorflow", "metal", "packages", "build")
 """What is declared of packages. An environment for which none is has the collection's own lock."""
 OWN_NAMES = {"tensorflow": "tensorflow", "tensorflow-macos": "tensorflow", "tensorflow-metal": "metal"}
 """Packages for which there is an option."""
@@ -30,10 +30,13 @@ class Request:
     wish: Wish
     packages: tuple[str, ...] = ()
     """Requirements, each in one spelling, in order."""
+    build: tuple[str, ...] = ()
+    """Names of packages that are built from source, on the controller."""
 
     def as_data(self) -> dict[str, Any]:
         """As it is written into a lock."""
-        return {"tensorflow": self.wish.tensorflow, "metal": self.wish.metal, "packages": list(self.packages)}
+        built = {"build": list(self.build)} if self.build else {}
+        return {"tensorflow": self.wish.tensorflow, "metal": self.wish.metal, "packages": list(self.packages), **built}
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
             _take_over(name, requirement, wishes, OWN_NAMES[package])
         else:
             packages.add(str(requirement))
-    return Request(Wish(**wishes), tuple(sorted(packages)))
+    build = {normalized(_requirement(name, str(each)).name) for each in environment.get("build") or ()}
+    return Request(Wish(**wishes), tuple(sorted(packages)), tuple(sorted(build)))
 
 
 def version_of(environment: Mapping[str, Any], option: str) -> str:

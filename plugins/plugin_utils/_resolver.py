@@ -63,12 +63,24 @@ class Target:
     """The package in which TensorFlow comes there; "" is that of the pairing table."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """A package of which a lock has no wheel yet: its source, to be built."""
+
+    name: str
+    version: str
+    url: str = field(repr=False)
+    """Or a path. It may hold credentials."""
+    sha256: str
+
+
 class Resolved(NamedTuple):
     """What requirements were resolved to."""
 
     packages: list[Package]
+    sources: list[Source]
     yanked: tuple[str, ...] = ()
-    """Those of them, as uv names them, that their authors have withdrawn, with the reason."""
+    """Those of all, as uv names them, that their authors have withdrawn, with the reason."""
 
     @property
     def versions(self) -> dict[str, str]:
@@ -104,10 +116,12 @@ class Resolver:
         constraints: Iterable[str] = (),
         preferred: Mapping[str, str] | None = None,
         oldest_macos: str = "",
+        build: Iterable[str] = (),
     ) -> Resolved:
         """Resolve requirements to the wheels for a minor version of Python.
 
-        `preferred` are versions by package that are kept where possible.
+        `preferred` are versions by package that are kept where possible; `build` names packages of which the source
+        is taken.
         """
         with tempfile.TemporaryDirectory() as folder:
             wanted, limits, pylock = (Path(folder, name) for name in ("requirements.in", "limits.txt", "pylock.toml"))
@@ -122,9 +136,11 @@ class Resolver:
                 f"--python-version={python}",
                 "--format=pylock.toml",
                 f"--output-file={pylock}",  # of which uv keeps what it can
+                *(f"--no-binary={name}" for name in build),
                 settings={"MACOSX_DEPLOYMENT_TARGET": oldest_macos} if oldest_macos else {},
             )
-            return Resolved(packages_of(pylock.read_text("utf-8")), tuple(_YANKED.findall(said.stderr)))
+            content = pylock.read_text("utf-8")
+            return Resolved(packages_of(content), sources_in(content), tuple(_YANKED.findall(said.stderr)))
 
 
 class ResolutionFailed(Exception):
@@ -155,6 +171,21 @@ def packages_of(pylock: str) -> list[Package]:
     return [
         Package(entry["name"], entry["version"], frozenset(wheel["hashes"]["sha256"] for wheel in entry["wheels"]))
         for entry in tomllib.loads(pylock)["packages"]
+        if "wheels" in entry
+    ]
+
+
+def sources_in(pylock: str) -> list[Source]:
+    """Those of its packages for which it names a source and no wheel."""
+    return [
+        Source(
+            entry["name"],
+            entry["version"],
+            entry["sdist"].get("url") or entry["sdist"]["path"],
+            entry["sdist"]["hashes"]["sha256"],
+        )
+        for entry in tomllib.loads(pylock)["packages"]
+        if "wheels" not in entry
     ]
 
 

@@ -24,7 +24,7 @@ from tests.integration.hosts import (
     on,
     said,
 )
-from tests.wheels import lock_of, make_wheel
+from tests.wheels import lock_of, make_source, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
     for version in ("1.0", "2.0"):
         make_wheel(wheels, "alpha", version, requires="beta")
     make_wheel(wheels, "beta")
+    make_source(wheels, "promised")
     make_wheel(wheels, "picky", requires="tensorflow>=3")
     with Index(wheels, digests=True) as index:
         yield Company(index, wheels, tmp_path / "metalfleet/locks")
@@ -99,20 +100,21 @@ def holds(mac: Mac) -> set[str]:
 def test_four_runs_from_a_name_to_an_environment_and_to_another_declaration(ready: Mac, company: Company) -> None:
     lock = company.locks / f"lab-{platform(ready)}.txt"
     seen: list[bool] = []
+    declared: dict[str, Any] = {"packages": ["alpha==1.0", "promised"], "build": ["promised"]}
 
     def run(*arguments: str) -> dict[str, Result]:
         seen.append(lock.exists())
-        return {"it": company.set_up(ready, *arguments, "--diff", packages=["alpha==1.0"])}
+        return {"it": company.set_up(ready, *arguments, "--diff", **declared)}
 
     runs: FourRuns[Result] = four_runs({"it": ready}, run)["it"]
     runs.assert_checks_changed_nothing()
     assert [each.recap[ready.name]["changed"] for each in runs.said] == [1, 1, 0, 0]
     assert seen == [False, False, True, True]  # check mode has written nothing
     foreseen, done = words(runs.said[0]), words(runs.said[1])
-    assert f"{lock} would be made, with 4 packages" in foreseen
+    assert f"{lock} would be made, with 5 packages" in foreseen
     assert "+alpha==1.0" in foreseen
-    assert f"{lock} was made, with 4 packages. Commit it." in done
-    packages = {"alpha-1.0", "beta-1.0", "tensorflow-2.18.1", "tensorflow_metal-1.2.0"}
+    assert f"{lock} was made, with 5 packages. Commit it." in done
+    packages = {"alpha-1.0", "beta-1.0", "promised-1.0", "tensorflow-2.18.1", "tensorflow_metal-1.2.0"}
     assert holds(ready) == packages
     pinned = re.findall(r"^(\S+)==(\S+)", lock.read_text(), re.MULTILINE)
     assert {f"{name.replace('-', '_')}-{version}" for name, version in pinned} == packages
@@ -125,7 +127,7 @@ def test_four_runs_from_a_name_to_an_environment_and_to_another_declaration(read
     assert company.set_up(ready, packages=["alpha>1", "beta"]).recap[ready.name]["changed"] == 0
     assert len(company.index.requests) == asked
     lock.write_text(before)  # as somebody's merge may do
-    again = company.set_up(ready, packages=["alpha==1.0"])
+    again = company.set_up(ready, **declared)
     assert again.recap[ready.name]["changed"] == 1
     assert "alpha-1.0" in holds(ready)
 

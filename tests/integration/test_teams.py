@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized, parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import build
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import make_lock
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
@@ -23,30 +24,31 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import NewMac
 
-TEAMS: dict[str, list[str]] = {
-    "notebooks": ["jupyterlab", "ipykernel", "matplotlib", "pandas", "scikit-learn"],
-    "language": ["transformers", "tf-keras", "tensorflow-text"],
-    "vision": ["opencv-python-headless", "pillow"],
-    "probability": ["tensorflow-probability", "tf-keras"],
-    "reinforcement": ["gymnasium"],
+TEAMS: dict[str, dict[str, list[str]]] = {
+    "notebooks": {"packages": ["jupyterlab", "ipykernel", "matplotlib", "pandas", "scikit-learn"]},
+    "language": {"packages": ["transformers", "tf-keras", "tensorflow-text"]},
+    "vision": {"packages": ["opencv-python-headless", "tensorflow-datasets"], "build": ["promise"]},
+    "probability": {"packages": ["tensorflow-probability", "tf-keras"]},
+    "reinforcement": {"packages": ["gymnasium"]},
 }
 PLATFORMS = ("macos-arm64-py3.12", "macos-arm64-py3.11", "linux-x86_64-py3.12", "linux-aarch64-py3.11")
 
 
-def versions(packages: list[str], platform: str) -> dict[str, str]:
-    """What the lock for these packages pins."""
-    request = read_request({"name": "team", "packages": packages})
+def versions(declared: dict[str, list[str]], platform: str) -> dict[str, str]:
+    """What the lock for what is declared pins."""
+    request = read_request({"name": "team", **declared})
     assert request
     with resolver_for(Network()) as resolver:
-        lock = make_lock(Order("team", platform, request, default_pair().least_macos), resolver).text
+        order = Order("team", platform, request, default_pair().least_macos)
+        lock = make_lock(order, resolver, lambda source: build(source, resolver, Network())).text
     return {pin.name: pin.version for pin in parse_lock(lock).pins}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize("packages", TEAMS.values(), ids=TEAMS)
-def test_it_can_be_locked(packages: list[str], platform: str) -> None:
-    pinned, pair = versions(packages, platform), default_pair()
-    assert {normalized(package) for package in packages} <= pinned.keys()
+@pytest.mark.parametrize("declared", TEAMS.values(), ids=TEAMS)
+def test_it_can_be_locked(declared: dict[str, list[str]], platform: str) -> None:
+    pinned, pair = versions(declared, platform), default_pair()
+    assert {normalized(package) for packages in declared.values() for package in packages} <= pinned.keys()
     found = {name: version for name, version in pinned.items() if name in ("tensorflow", "tensorflow-cpu")}
     assert list(found.values()) == [pair.tensorflow]
     assert pinned.get("tensorflow-metal") == (pair.metal if platform.startswith("macos") else None)
@@ -56,7 +58,7 @@ def test_it_can_be_locked(packages: list[str], platform: str) -> None:
 
 def test_what_cannot_be_had_as_wheels_is_named() -> None:
     with pytest.raises(MetalfleetError, match="promise, which is wanted .* has no wheel"):
-        versions(["tensorflow-datasets"], "macos-arm64-py3.12")
+        versions({"packages": ["tensorflow-datasets"]}, "macos-arm64-py3.12")
 
 
 @pytest.mark.slow
@@ -66,13 +68,13 @@ def test_they_can_be_installed_on_one_mac(mac: NewMac, converged: str, tmp_path:
     metal.use(host, "ok")
     declared: dict[str, Any] = {
         "tensorflow_environments": [{"name": "tensorflow"}]
-        + [{"name": name, "packages": packages} for name, packages in TEAMS.items()],
+        + [{"name": name, **packages} for name, packages in TEAMS.items()],
         "tensorflow_locks": str(tmp_path / "locks"),
     }
     assert on(host, SETUP, **declared).recap[host.name]["changed"] == 1
-    for name, packages in TEAMS.items():
+    for name, wanted in TEAMS.items():
         inside = installed(host, f"{LINKS}/{name}")
-        assert {normalized(package) for package in packages} <= {
+        assert {normalized(package) for packages in wanted.values() for package in packages} <= {
             normalized(each.rpartition("-")[0]) for each in inside["packages"]
         }
         assert (inside["wrong"], inside["foreign"]) == ([], [])

@@ -51,7 +51,7 @@ def tools_for(document: Document, prober: Prober) -> Tools:
     """What the work on this host is done with."""
     commands = Commands()
     return Tools(
-        Venv(document.places, document.network, commands),
+        Venv(document.places, document.network, commands, document.built_wheels),
         commands,
         prober,
         macos=lambda: prober.facts["macos"]["version"] or "",

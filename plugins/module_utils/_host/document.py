@@ -43,6 +43,8 @@ class Document:
     places: Places
     environments: tuple[Declaration, ...]
     network: Network = field(default_factory=Network)
+    built_wheels: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Wheels that no index has: by SHA-256 the name, a blank, and the content in base64."""
     python: Mapping[str, Any] = field(default_factory=dict)
     """The managed Python that is wanted: source, version, existing, pins, uv_version. Empty: whichever there is."""
 
@@ -81,6 +83,7 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
         places,
         tuple(declare(each, places) for each in declared),
         read_network(options),
+        options.get("built_wheels") or {},
         options.get("python") or {},
     )
 

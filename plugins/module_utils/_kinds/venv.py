@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from base64 import b64decode
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.files import COMPILED
@@ -46,8 +48,16 @@ _METADATA = re.compile(r"lib/python3\.\d+/site-packages/([^/]+\.dist-info)/METAD
 class Venv:
     """The kind `venv`: wheels only, each checked by the lock's hash."""
 
-    def __init__(self, places: Places, network: Network, commands: Commands) -> None:
+    def __init__(
+        self,
+        places: Places,
+        network: Network,
+        commands: Commands,
+        built_wheels: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`built_wheels` are wheels that no index has: by SHA-256 the name, a blank, and the content in base64."""
         self._uv, self._network, self._commands = places.uv, network, commands
+        self._built_wheels = built_wheels
         self._store = WheelStore(places.wheels, places.set_aside)
 
     def prepare(self, generation: Path, *, name: str, python: Path) -> None:
@@ -65,6 +75,9 @@ class Venv:
 
         platform = platform_of(python, self._commands)
         pins = parse_lock(lock).pins_for(platform.markers)
+        for digest in self._built_wheels.keys() & {digest for pin in pins for digest in pin.hashes}:
+            filename, _, content = self._built_wheels[digest].partition(" ")
+            self._store.receive(digest, filename, b64decode(content))
         fetched = fetch(self._store, pins, platform, self._network, self._commands)
         refuse_unrecorded((wheel.pin.name, wheel.path) for wheel in fetched.wheels)
         wheels.write_text(requirements_of(fetched.wheels), encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import sources_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for, uv_settings
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
     declaration_of,
@@ -18,6 +19,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files 
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made, explain, make_lock
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order, read_request
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Source
 
 from tests.index import Fault, Index
 from tests.wheels import Wheel, make_wheel
@@ -47,11 +49,15 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def builds_nothing(source: Source) -> BuiltWheel:
+    raise AssertionError(f"{source} is not to be built")
+
+
 def made(wheels: Path, platform: str = MAC, *, before: str = "", oldest_macos: str = "12.1", **declared: Any) -> Made:
     request = read_request({"name": "lab", **declared})
     assert request
     with resolver_for(Network(wheels=wheels.as_uri())) as resolver:
-        return make_lock(Order("lab", platform, request, oldest_macos), resolver, before)
+        return make_lock(Order("lab", platform, request, oldest_macos), resolver, builds_nothing, before)
 
 
 def test_a_lock_pins_the_pair_and_what_goes_with_it_by_the_platforms_hashes(wheels: Path) -> None:
@@ -134,7 +140,7 @@ def test_an_index_that_does_not_answer(fault: Fault, words: str, wheels: Path, m
         request = read_request({"name": "lab", "packages": ["numpy"]})
         assert request
         with pytest.raises(MetalfleetError, match=words) as refusal, resolver_for(Network(index_url=url)) as resolver:
-            make_lock(Order("lab", MAC, request, "12.1"), resolver)
+            make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing)
         assert "sesame" not in str(refusal.value)
 
 
@@ -150,7 +156,7 @@ def test_what_is_configured_for_pip_counts_and_habits_do_not(
     request = read_request({"name": "lab", "packages": ["keras_like"]})
     assert request
     with resolver_for(Network()) as resolver:
-        lock = make_lock(Order("lab", MAC, request, "12.1"), resolver).text
+        lock = make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing).text
     assert versions_of(lock)["keras-like"] == "1.0"
 
 
