@@ -154,6 +154,6 @@ class TestWanted:
 
     @pytest.mark.parametrize("minor", ["3.8", "3.13", "3.1", ""])
     def test_a_version_without_a_pin_is_told_with_those_that_there_are(self, tmp_path: Path, minor: str) -> None:
-        message = f"no pinned Python {minor} for .*There are: 3.12. .*native_python_version .*native_python_archives"
+        message = f"no pinned Python {minor} for .*There are: 3.12. .*native_python_version.*native_python_archives"
         with pytest.raises(MetalfleetError, match=message):
             engine.wanted(tmp_path, "standalone", minor, system="Darwin", pins=PINS)
