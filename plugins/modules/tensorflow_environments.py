@@ -90,7 +90,10 @@ environments:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
+    platform_to_be,
+    read_document,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import DOCUMENT
 
 
@@ -98,7 +101,8 @@ def main() -> None:
     """Plan and, unless in check mode, apply."""
     module = AnsibleModule(DOCUMENT, supports_check_mode=True)
     try:
-        report = converge(read_document(module.params), check_mode=module.check_mode, with_diff=True)
+        document = read_document(module.params, platform_to_be(module.params))
+        report = converge(document, check_mode=module.check_mode, with_diff=True)
     except MetalfleetError as error:
         module.fail_json(msg=str(error))
     for warning in report.pop("warnings"):

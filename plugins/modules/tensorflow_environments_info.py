@@ -95,6 +95,13 @@ managed_python:
       type: list
       elements: str
       sample: []
+    minors:
+      description:
+        - Minor versions of Python that environments ask for beside the one that runs modules, and that
+          M(metalfleet.tensorflow.native_python) would have to install or repair.
+      type: list
+      elements: str
+      sample: []
 environments:
   description: The declared environments, in their order. Empty if the host could not be looked at.
   returned: always
@@ -157,7 +164,10 @@ apple_silicon:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import ask
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
+    platform_to_be,
+    read_document,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import DOCUMENT
 
 
@@ -165,7 +175,7 @@ def main() -> None:
     """Look at everything, and say it."""
     module = AnsibleModule(DOCUMENT, supports_check_mode=True)
     try:
-        report = ask(read_document(module.params))
+        report = ask(read_document(module.params, platform_to_be(module.params)))
     except MetalfleetError as error:
         module.fail_json(msg=str(error))
     for warning in report.pop("warnings"):

@@ -51,7 +51,8 @@ class EnvironmentsAction(FleetAction):
         options = with_certificates(options, list(folders_of_users(task_vars)))
         locks = locks_of(options, task_vars)
         document = self._document(options, locks)
-        read_document(document)  # what cannot be meant is refused here, before the host is touched
+        # What cannot be meant is refused here, before the host is touched.
+        read_document(document, platform_name(python=document["python"]["version"]))
         report = self._with_locks(self._answered(document, locks, task_vars), locks)
         if fails and not report.get("ok") and not report.get("failed"):
             return {**report, "failed": True, "msg": " ".join(report["text"])}
@@ -132,13 +133,13 @@ class EnvironmentsAction(FleetAction):
 
         carried = report.FORESEEN if self.sends_locks and self._task.check_mode else report.ASKED
         if isinstance(answer, EndedBadly):
-            return report.without_python(answer.text, carried=carried)
+            return report.without_python(document, answer.text, carried=carried)
         if self.sends_locks and carried == report.ASKED:
             raise NoPythonYet
         if answer.blank:
             return report.foresee(document, platform=platform_of(answer, document), carried=carried)
         missing = "The managed Python is missing, so that nothing else could be looked at"
-        return report.without_python(missing, carried=carried)
+        return report.without_python(document, missing, carried=carried)
 
 
 def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:

@@ -71,16 +71,9 @@ def test_each_environment_has_its_python_and_what_nobody_asks_for_goes(
     mac: NewMac, company: dict[str, Any], minors: tuple[str, str]
 ) -> None:
     main, other = minors
-    host = mac("m1-fresh")
-    said(host, "mkdir wheels")
-    host.run("cat > wheels/alpha-1.0-py3-none-any.whl", input=wheel_of(company), check=True)
+    host = with_wheels(mac("m1-fresh"), company)
     variables = declare(company, plain="", same=main, old=other)
-
-    def run(*arguments: str) -> dict[str, Result]:
-        return {"it": on(host, SETUP, *arguments, **variables)}
-
-    runs: FourRuns[Result] = four_runs({"it": host}, run)["it"]
-    runs.assert_checks_changed_nothing()
+    runs = setup_four_times(host, variables)
     # The first Python, the second one, and the environments.
     assert [each.recap[host.name]["changed"] for each in runs.said] == [3, 3, 0, 0]
     assert [minor_of(host, name) for name in ("plain", "same", "old")] == [main, main, other]
@@ -106,5 +99,47 @@ def test_each_environment_has_its_python_and_what_nobody_asks_for_goes(
     assert host.shim_calls() == []
 
 
-def wheel_of(company: dict[str, Any]) -> bytes:
-    return (Path(company["lock"]).parent / "wheels/alpha-1.0-py3-none-any.whl").read_bytes()
+def test_the_python_that_runs_the_modules_and_a_further_one_can_change_places(
+    mac: NewMac, company: dict[str, Any], minors: tuple[str, str]
+) -> None:
+    main, other = minors
+    host = with_wheels(mac("m1-fresh"), company)
+    variables = declare(company, one=main, two=other)
+    on(host, SETUP, **variables, native_python_version=main)
+    folders = sorted([f"cpython-{main}", f"cpython-{other}"])
+    generations = said(host, f"ls -d {ROOT}/environments/*/*")
+    for now, then in ((other, main), (main, other)):
+        swapped = setup_four_times(host, {**variables, "native_python_version": now})
+        # What bin/python3 leads to, the link that is new, and the one that is not needed any more.
+        assert [each.recap[host.name]["changed"] for each in swapped.said] == [3, 3, 0, 0]
+        assert pythons(host) == ["python3", f"python3.{then[2:]}", "uv", *folders]
+        assert said(host, f'{ROOT}/bin/python3 -c "import sys; print(sys.version[:4])"').strip() == now
+        assert [minor_of(host, name) for name in ("one", "two")] == [main, other]
+    assert said(host, f"ls -d {ROOT}/environments/*/*") == generations
+    variables["native_python_version"] = main
+
+    for lost in (f"{ROOT}/python", f"{ROOT}/python {ROOT}/bin"):
+        said(host, f"rm -r {lost}")
+        assert on(host, SETUP, **variables).recap[host.name]["failed"] == 0
+        assert [minor_of(host, name) for name in ("one", "two")] == [main, other]
+        assert on(host, SETUP, **variables).recap[host.name]["changed"] == 0
+    assert host.shim_calls() == []
+
+
+def with_wheels(host: Mac, company: dict[str, Any]) -> Mac:
+    """The host, with the wheels that the lock names."""
+    wheel = Path(company["lock"]).parent / "wheels/alpha-1.0-py3-none-any.whl"
+    said(host, "mkdir wheels")
+    host.run(f"cat > wheels/{wheel.name}", input=wheel.read_bytes(), check=True)
+    return host
+
+
+def setup_four_times(host: Mac, variables: dict[str, Any]) -> FourRuns[Result]:
+    """Check, setup, again, check; no check has changed anything."""
+
+    def run(*arguments: str) -> dict[str, Result]:
+        return {"it": on(host, SETUP, *arguments, **variables)}
+
+    runs: FourRuns[Result] = four_runs({"it": host}, run)["it"]
+    runs.assert_checks_changed_nothing()
+    return runs

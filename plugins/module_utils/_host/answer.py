@@ -32,7 +32,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.manage
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
@@ -44,7 +43,7 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
     managed = look_at_python(document, tools.commands)
     end_watchdog()
     findings = [examined(finding, tools) for finding in studied]
-    return make_report(findings, platform=platform_name(), managed=managed, facts=prober.facts)
+    return make_report(findings, platform=document.platform, managed=managed, facts=prober.facts)
 
 
 def tools_for(document: Document, prober: Prober) -> Tools:

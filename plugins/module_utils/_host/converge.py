@@ -33,7 +33,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report
     Managed,
     make_report,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, python_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
@@ -54,7 +54,7 @@ def converge(
         findings, managed, warnings = carry_out(document, findings, managed, tools)
     return make_report(
         [probed(finding, tools) for finding in findings],
-        platform=platform_name(),
+        platform=document.platform,
         managed=managed,
         warnings=warnings,
         with_diff=with_diff,
@@ -66,6 +66,7 @@ def carry_out(
 ) -> tuple[list[Finding], Managed, list[str]]:
     """Repair what has to be repaired, as the only writer, and clean up; returns warnings, too."""
     try:
+        refuse_another_python(document)
         with one_writer(document.places):
             # Another writer may have been at work until now.
             done = [repaired(again(finding, tools), tools) for finding in findings]
@@ -75,6 +76,16 @@ def carry_out(
     except MetalfleetError as refusal:
         refused = [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings]
         return refused, managed, []
+
+
+def refuse_another_python(document: Document) -> None:
+    """What is declared is meant for the Python that is to run this module; nothing is built by another one."""
+    now, wanted = platform_name(), document.platform
+    if now != wanted:
+        raise MetalfleetError(
+            f"The managed Python is {python_of(now)}, and {python_of(wanted)} is declared",
+            remedy="Run setup.yml, or the role metalfleet.tensorflow.native_python before this task.",
+        )
 
 
 def again(finding: Finding, tools: Tools) -> Finding:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     with_python,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair, find
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan import Request, next_minor
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
@@ -47,10 +49,12 @@ class Document:
     """Wheels that no index has: by SHA-256 the name, a blank, and the content in base64."""
     python: Mapping[str, Any] = field(default_factory=dict)
     """The managed Python that is wanted: source, version, existing, pins, uv_version. Empty: whichever there is."""
+    platform: str = field(default_factory=platform_name)
+    """The name of the host's platform with the Python that is to run our modules."""
 
     @property
     def minors(self) -> tuple[str, ...]:
-        """Minor versions of Python that environments need beside the one that runs our modules."""
+        """Minor versions of Python that environments need beside the one that is to run our modules."""
         needed = {each.python for each in self.environments if each.state == "present" and each.python}
         return tuple(sorted(needed, key=version_key))
 
@@ -58,8 +62,8 @@ class Document:
 def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
     """The document that the options of tensorflow_environments say.
 
-    `platform` chooses among the digests of locks; it is that of this process if nothing is said. Raises MetalfleetError
-    for what cannot be meant.
+    `platform` chooses among the digests of locks; it is that of this process if nothing is said, see platform_to_be.
+    Raises MetalfleetError for what cannot be meant.
     """
     places = read_places(options)
     environments = options["environments"]
@@ -85,7 +89,19 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
         read_network(options),
         options.get("built_wheels") or {},
         options.get("python") or {},
+        platform,
     )
+
+
+def platform_to_be(options: Mapping[str, Any]) -> str:
+    """The name of this host's platform once the managed Python that runs this process is as declared.
+
+    Raises MetalfleetError, as read_document does.
+    """
+    if not options.get("python"):
+        return platform_name()
+    root, request = read_places(options).root, Request(**options["python"])
+    return platform_name(python=next_minor(root, os.uname().sysname, request))
 
 
 def read_places(options: Mapping[str, Any]) -> Places:
@@ -168,7 +184,7 @@ def refuse_double_names(names: list[str]) -> None:
 
 
 def choose_python(environment: Mapping[str, Any], platform: str) -> dict[str, Any]:
-    """The minor version of an environment's Python, if that is another than the one that runs our modules."""
+    """The minor version of an environment's Python, if that is another than the one that is to run our modules."""
     python = str(environment.get("python") or "")
     return {"python": "" if python == python_of(platform) else python}
 

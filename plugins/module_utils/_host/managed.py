@@ -34,18 +34,19 @@ def look_at_python(document: Document, commands: Commands) -> Managed:
     if not document.python:
         return Managed()
     root, request = document.places.root, Request(**document.python)
-    requests = {"": request, **{minor: replace(request, version=minor, existing="") for minor in document.minors}}
-    reasons = {
-        minor: make_plan(Seen(root, os.uname().sysname, linked(root, minor)), wanted).reasons
-        for minor, wanted in requests.items()
-    }
+
+    def reasons(request: Request, minor: str = "") -> tuple[str, ...]:
+        return make_plan(Seen(root, os.uname().sysname, linked(root, minor)), request).reasons
+
+    beside = {minor: reasons(replace(request, version=minor, existing=""), minor) for minor in document.minors}
     keepers = {path: what_keeps_it_from_removal(path) for path in unused(root, document.minors, commands)}
     removable = tuple(str(path) for path, keeper in keepers.items() if keeper is None)
     stuck = {path: f"{keeper} belongs to another user" for path, keeper in keepers.items() if keeper}
     return Managed(
-        tuple(dict.fromkeys(reason for each in reasons.values() for reason in each)),
+        reasons(request),
         removable,
-        tuple(minor for minor in document.minors if reasons[minor]),
+        # They all use one uv, which comes with the first Python.
+        {minor: left for minor, found in beside.items() if (left := tuple(each for each in found if each != "uv"))},
         warnings=tuple(say_stuck(path, why) for path, why in stuck.items()),
     )
 

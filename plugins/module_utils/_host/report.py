@@ -19,6 +19,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem, as_sentence
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.surplus import REASON as SURPLUS
 
 UNKNOWN = "unknown"
@@ -80,18 +81,24 @@ class Managed:
     """What is known of the managed Python and uv."""
 
     reasons: tuple[str, ...] = ()
-    """Why native_python has to repair them."""
+    """Why native_python has to repair uv, or the Python that runs our modules."""
     surplus: tuple[str, ...] = ()
     """What of those nothing uses any more, which is removed together with what environments leave behind."""
-    minors: tuple[str, ...] = ()
-    """Minor versions of Pythons beside the one that runs our modules that have to be brought or repaired."""
+    additional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Why it has to bring or repair Pythons beside that one, by minor version."""
     carried: str = ASKED
     warnings: tuple[str, ...] = ()
 
     @property
     def codes(self) -> list[str]:
-        """All reasons."""
-        return [*self.reasons, *([SURPLUS] if self.surplus else [])]
+        """All reasons, each once."""
+        additional = (reason for reasons in self.additional.values() for reason in reasons)
+        return list(dict.fromkeys([*self.reasons, *additional, *([SURPLUS] if self.surplus else [])]))
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether native_python has nothing to do."""
+        return not self.reasons and not self.additional
 
 
 def make_report(
@@ -114,7 +121,11 @@ def make_report(
         "changed": any(finding.has_changed for finding in findings)
         or bool(managed.surplus and managed.carried != ASKED),
         "platform": platform,
-        "managed_python": {"reasons": managed.codes, "surplus": list(managed.surplus), "minors": list(managed.minors)},
+        "managed_python": {
+            "reasons": managed.codes,
+            "surplus": list(managed.surplus),
+            "minors": list(managed.additional),
+        },
         "environments": environments,
         "reasons": list(dict.fromkeys(codes)),
         "todo": todo,
@@ -151,20 +162,26 @@ def foresee(options: Mapping[str, Any], *, platform: str = "", carried: str = AS
         if each.state == "present":
             refuse_unfit_pair(each)
     findings = [Finding(each, nothing, make_plan(each, nothing), carried) for each in declared]
-    is_wanted = wants_python(document) and carried == ASKED
-    managed = Managed(("absent",), minors=document.minors) if is_wanted else Managed()
+    managed = nothing_managed(document) if wants_python(document) and carried == ASKED else Managed()
     return make_report(findings, platform=None, managed=managed, with_diff=True)
 
 
-def without_python(text: str, *, carried: str = ASKED) -> dict[str, Any]:
+def without_python(options: Mapping[str, Any], text: str, *, carried: str = ASKED) -> dict[str, Any]:
     """The report of a host whose managed Python gave no answer; `text` says how it ended.
 
-    With `carried` FORESEEN, native_python's check has said before that it would be repaired.
+    Nothing is known of any Python there, so that all are asked for. With `carried` FORESEEN, native_python's check has
+    said before that it would be repaired.
     """
-    report = make_report([], platform=None, managed=Managed(("absent",)))
+    document = read_document(options, platform_name(python=options["python"]["version"]))
+    report = make_report([], platform=None, managed=nothing_managed(document))
     is_foreseen = carried == FORESEEN
     remedy = "It would be repaired first." if is_foreseen else "Run setup.yml to repair it."
     return {**report, "todo": "python", "ok": is_foreseen, "text": [f"{as_sentence(text)} {remedy}"]}
+
+
+def nothing_managed(document: Document) -> Managed:
+    """What is to be brought where nothing is there, or nothing is known."""
+    return Managed(("absent",), additional=dict.fromkeys(document.minors, ("absent",)))
 
 
 def wants_python(document: Document) -> bool:
@@ -174,7 +191,7 @@ def wants_python(document: Document) -> bool:
 
 def what_is_left(findings: Sequence[Finding], managed: Managed) -> str:
     """What has to be done next: `python`, `environments`, or `nothing`."""
-    if managed.reasons and any(finding.declaration.state == "present" for finding in findings):
+    if not managed.is_in_order and any(finding.declaration.state == "present" for finding in findings):
         return "python"
     is_surplus = bool(managed.surplus) and managed.carried != DONE
     return "environments" if is_surplus or any(finding.is_pending for finding in findings) else "nothing"
@@ -182,9 +199,9 @@ def what_is_left(findings: Sequence[Finding], managed: Managed) -> str:
 
 def worth_saying(host: list[str], environments: Sequence[Mapping[str, Any]]) -> list[str]:
     """What needs somebody's attention, the worst first; where nothing does, what was found."""
-    if host and all(set(each["reasons"]) <= {"absent"} for each in environments):
-        return host  # to say of each environment that it is not there either would not help
-    found = [*host, *worst_first([each for each in environments if not each["ok"]])]
+    # Where a Python has to come first, to say of environments that they are not there either would not help.
+    others = [each for each in environments if not (host and each["reasons"] == ["absent"] and not each["problem"])]
+    found = [*host, *worst_first([each for each in others if not each["ok"]])]
     return found or worst_first(environments) or ["No environment is declared."]
 
 
@@ -271,15 +288,26 @@ SAID_OF_STATE = {"present": say_of_present, "absent": say_of_absent, "rolled_bac
 
 
 def say_of_python(managed: Managed, todo: str) -> Iterator[str]:
-    """Of the managed Python and uv."""
-    if todo == "python" and managed.carried == FORESEEN:
-        yield (
-            f"The managed Python or uv would be repaired first ({', '.join(managed.reasons)}); only then can be said "
-            "which environments have to follow."
-        )
-    elif todo == "python" and managed.reasons == ("absent",):
-        yield "Not set up yet: there is no managed Python. Run setup.yml."
-    elif todo == "python":
-        yield f"The managed Python or uv is not as declared ({', '.join(managed.reasons)}). Run setup.yml to repair it."
+    """Of the managed Pythons and uv."""
+    is_foreseen = managed.carried == FORESEEN
+    if todo == "python" and managed.reasons:
+        why = ", ".join(managed.reasons)
+        if is_foreseen:
+            yield (
+                f"The managed Python or uv would be repaired first ({why}); only then can be said which environments "
+                "have to follow."
+            )
+        elif managed.reasons == ("absent",):
+            yield "Not set up yet: there is no managed Python. Run setup.yml."
+        else:
+            yield f"The managed Python or uv is not as declared ({why}). Run setup.yml to repair it."
+    if todo == "python" and managed.reasons != ("absent",):
+        for minor, reasons in managed.additional.items():
+            python = f"Python {minor}, which an environment asks for,"
+            why = ", ".join(reasons)
+            if is_foreseen:
+                yield f"{python} would be installed or repaired first ({why})."
+            else:
+                yield f"{python} is not as declared ({why}). Run setup.yml to install or repair it."
     if managed.surplus and managed.carried == ASKED:
         yield f"Nothing uses {', '.join(managed.surplus)} any more ({SURPLUS}). Run setup.yml to remove it."

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import (
     Linked,
+    Wanted,
     find_reasons,
+    link_to,
     minor_of,
+    target_of,
     version_key,
+    version_of,
     wanted,
 )
 
@@ -73,14 +77,7 @@ class Plan(NamedTuple):
 
 def make_plan(seen: Seen, request: Request) -> Plan:
     """Compare host and declaration. Raises MetalfleetError where nothing is pinned for the declared minor version."""
-    python, at_least = wanted(
-        seen.root,
-        request.source,
-        request.version,
-        system=seen.system,
-        pins=request.pins,
-        existing=request.existing,
-    )
+    python, at_least = interpreter_for(request, seen.root, seen.system)
     found = choose(seen, request, python, at_least)
     is_there = found is not None or seen.candidates is None
     target = found.path if found else python
@@ -88,6 +85,22 @@ def make_plan(seen: Seen, request: Request) -> Plan:
     if not is_there and not set(reasons) - {"uv"}:
         reasons.insert(0, "interpreter-missing")
     return Plan(tuple(reasons), target, found.version if found else "", is_there)
+
+
+def interpreter_for(request: Request, root: Path, system: str) -> Wanted:
+    """See wanted."""
+    return wanted(root, request.source, request.version, system=system, pins=request.pins, existing=request.existing)
+
+
+def next_minor(root: Path, system: str, request: Request) -> str:
+    """The minor version of the Python that is to take the place of the linked one; "" where that stays linked.
+
+    Raises MetalfleetError, as make_plan does.
+    """
+    python = interpreter_for(request, root, system).python
+    if python is None or python == target_of(link_to(root)):
+        return ""
+    return minor_of(version_of(python)) or request.version
 
 
 def choose(seen: Seen, request: Request, python: str | None, at_least: str) -> Interpreter | None:

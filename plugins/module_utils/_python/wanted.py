@@ -51,7 +51,7 @@ def linked(root: Path, minor: str = "") -> Linked:
     """Read the links below a root folder (absolute, no "~"), without executing anything; see link_to."""
     python, uv = target_of(link_to(root, minor)), target_of(root / "bin" / "uv")
     uv_runs = _can_execute(uv) and not _damage(root / "uv", uv)
-    return Linked(python, _can_execute(python), _version(python), uv, uv_runs, _damage(root / "python", python))
+    return Linked(python, _can_execute(python), version_of(python), uv, uv_runs, _damage(root / "python", python))
 
 
 def link_to(root: Path, minor: str = "") -> Path:
@@ -166,8 +166,8 @@ def _can_execute(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113 - a path, not a Path, is at hand
 
 
-def _version(python: str) -> str:
-    """From the C header that every complete Python brings: prefix/include/pythonX.Y/patchlevel.h."""
+def version_of(python: str) -> str:
+    """From the C header that every complete Python brings, prefix/include/pythonX.Y/patchlevel.h; "" without it."""
     real = Path(os.path.realpath(python))
     for header in sorted(real.parent.parent.glob("include/python3.*/patchlevel.h")):
         with suppress(OSError):

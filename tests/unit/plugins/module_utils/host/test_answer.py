@@ -18,9 +18,17 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import ask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
+    Document,
+    platform_to_be,
+    read_document,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
+    Places,
+    platform_name,
+    python_of,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import find
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
@@ -265,10 +273,42 @@ class TestManagedPython:
         said = ask(replace(host.document, python=declared), host.tools)
         assert (said["todo"], said["managed_python"]["minors"]) == ("python", ["3.9"])
         assert said["managed_python"]["reasons"] == ["uv", "absent"]
+        assert [text.partition(" is not as declared ")[::2] for text in said["text"]] == [
+            ("The managed Python or uv", "(uv). Run setup.yml to repair it."),
+            ("Python 3.9, which an environment asks for,", "(absent). Run setup.yml to install or repair it."),
+        ]
         built = host.converge()
         assert "The managed Python 3.9, which the environment old is made with, is not there" in built["text"][0]
         host.declare("old", python="3.9", state="absent")
         assert ask(replace(host.document, python=declared), host.tools)["managed_python"]["minors"] == []
+
+    def test_what_an_environment_needs_depends_on_the_python_that_is_to_come(self, host: Host) -> None:
+        """The one that runs the modules now may be what an environment needs beside the next one, and the reverse."""
+        now = platform_name()
+        mine = python_of(now)
+        following = f"/opt/python{mine}9"
+        options = {
+            "root": str(host.places.root),
+            "links": str(host.places.links),
+            "environments": [
+                {"name": name, "python": name, "lock_digests": {"any": "1" * 64}} for name in (mine, f"{mine}9")
+            ],
+            "lock_texts": {"1" * 64: "# nothing"},
+            "python": {**self.DECLARED, "version": f"{mine}9", "existing": following},
+        }
+        platform = platform_to_be(options)
+        assert platform == platform_name(python=f"{mine}9")
+        document = read_document(options, platform)
+        assert document.minors == (mine,)
+        said = ask(document, host.tools)
+        assert (said["platform"], said["managed_python"]["minors"]) == (platform, [mine])
+        refused = converge(document, check_mode=False, tools=host.tools)
+        assert f"The managed Python is {mine}, and {mine}9 is declared" in refused["environments"][0]["text"]
+        assert not host.places.generations(mine).exists()
+
+        host.places.python.unlink()
+        host.places.python.symlink_to(following)
+        assert platform_to_be(options) == platform_to_be({}) == now
 
     def test_what_nothing_uses_any_more_is_removed(self, host: Host) -> None:
         uv, old = host.folder / "uv/0.0.0/bin/uv", host.places.pythons / "cpython-3.9.0+1"
@@ -309,9 +349,14 @@ class TestWithoutPython:
         assert (foreseen["todo"], foreseen["ok"], foreseen["reasons"]) == ("nothing", True, [])
 
     def test_an_interpreter_that_died_is_said_with_its_words(self) -> None:
-        said = report.without_python("The managed Python ended with status 1 and said: no json")
+        options = {
+            "environments": [{"name": name, "python": name, "lock_digests": {}} for name in ("3.11", "3.12")],
+            "python": {"version": "3.12"},
+        }
+        said = report.without_python(options, "The managed Python ended with status 1 and said: no json")
         assert said["text"] == ["The managed Python ended with status 1 and said: no json. Run setup.yml to repair it."]
         assert (said["environments"], said["ok"], said["todo"]) == ([], False, "python")
+        assert said["managed_python"]["minors"] == ["3.11"]
 
 
 class TestPairs:
