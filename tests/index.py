@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
     from pathlib import Path
 
 SLOW = 0.5  # seconds before each answer
@@ -47,6 +48,8 @@ STATUS = {Fault.BROKEN: 500, Fault.REFUSED: 401}
 class Index:
     """Serves a folder's files at `url` while it is entered: a simple index (PEP 503), with `digests` also PEP 691.
 
+    `withdrawn` gives reasons for files, by their names ("yanked", PEP 592).
+
     `/flat/` is a page of all files, `/moved/` an index elsewhere: each address of it redirects to `moved_to`.
     """
 
@@ -56,11 +59,13 @@ class Index:
         fault: Fault = Fault.NONE,
         *,
         digests: bool = False,
+        withdrawn: Mapping[str, str] | None = None,
         moved_to: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.scheme = "https" if tls else "http"
         self.fault, self.digests, self.moved_to = fault, digests, moved_to
+        self.withdrawn = withdrawn or {}
         self.downloads: list[str] = []
         self.resumed = 0
         """Downloads that went on where another had ended."""
@@ -147,16 +152,17 @@ class Index:
                     "url": f"/files/{file.name}",
                     "size": file.stat().st_size,
                     "hashes": {"sha256": _sha256(file)},
+                    "yanked": (self.withdrawn[file.name] or True) if file.name in self.withdrawn else False,
                 }
                 for file in files
             ]
             page = json.dumps({"meta": {"api-version": "1.0"}, "files": entries}).encode()
             return self._send(request, JSON, page[:9] if self.fault is Fault.GARBLED else gzip.compress(page))
-        fragments = [f"#sha256={_sha256(file)}" if self.digests else "" for file in files]
-        links = [
-            f'<a href="/files/{file.name}{fragment}">{file.name}</a>'
-            for file, fragment in zip(files, fragments, strict=True)
-        ]
+        links = []
+        for file in files:
+            fragment = f"#sha256={_sha256(file)}" if self.digests else ""
+            yanked = f' data-yanked="{self.withdrawn[file.name]}"' if file.name in self.withdrawn else ""
+            links.append(f'<a href="/files/{file.name}{fragment}"{yanked}>{file.name}</a>')
         return self._send(request, "text/html", f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode())
 
     def _send(self, request: BaseHTTPRequestHandler, kind: str, content: bytes) -> None:

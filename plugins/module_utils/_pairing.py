@@ -41,11 +41,14 @@ class Pair:
     """`default`, `supported` (documented by Apple), `links-only` or `broken`; `unknown` is in no row."""
     faults: tuple[str, ...] = ()
     """Issues of what goes wrong at run time."""
+    withdrawn: tuple[str, ...] = ()
+    """Which of both its authors have withdrawn from the index ("yanked"), and why."""
 
     @classmethod
     def from_data(cls, row: Mapping[str, Any]) -> Pair:
         """A row as it is written."""
-        return cls(**{**row, "pythons": tuple(row["pythons"]), "faults": tuple(row["faults"])})
+        lists = {name: tuple(row.get(name, ())) for name in ("pythons", "faults", "withdrawn")}
+        return cls(**{**row, **lists})
 
     def as_data(self) -> dict[str, Any]:
         """As it is written."""
@@ -79,7 +82,8 @@ def choose(pairs: Sequence[Pair], wish: Wish, machine: Machine, *, allow_unteste
     Raises MetalfleetError where there is none: why, and the nearest that works.
     """
     wanted = [pair for pair in pairs if _is_wished(pair, wish)] or [_unknown(pairs, wish)]
-    best = max(wanted, key=lambda pair: (not why_not(pair, machine, allow_untested=allow_untested), *_worth(pair)))
+    can_be_had = {pair: not why_not(pair, machine, allow_untested=allow_untested) for pair in wanted}
+    best = max(wanted, key=lambda pair: (can_be_had[pair], not pair.withdrawn, *_worth(pair)))
     refuse_unfit(best, pairs, machine, allow_untested=allow_untested)
     return best
 
@@ -164,7 +168,8 @@ def _unknown(pairs: Sequence[Pair], wish: Wish) -> Pair:
 
 def _nearest(pairs: Iterable[Pair], pair: Pair, machine: Machine) -> Pair | None:
     """The best documented pair for a machine, of those that are the fewest minor versions of TensorFlow away."""
-    fitting = [each for each in pairs if each.status in (DEFAULT, SUPPORTED) and not why_not(each, machine)]
+    sound = [each for each in pairs if each.status in (DEFAULT, SUPPORTED) and not each.withdrawn]
+    fitting = [each for each in sound if not why_not(each, machine)]
     return max(fitting, key=lambda each: (-abs(_minor(each) - _minor(pair)), *_worth(each)), default=None)
 
 

@@ -221,8 +221,9 @@ class Locks:
             macs = {digest for platform, digest in shipped.items() if platform.startswith("macos")}
             self.pairs |= dict.fromkeys(macs, (pair.tensorflow, pair.metal))
             return shipped
-        text = read_text(self._find(environment["lock"]), "lock")
-        lock = parse_lock(text)  # what is no lock is refused here, before the host is touched
+        path = self._find(environment["lock"])
+        text = read_text(path, "lock")
+        lock = parse_file(path, text)  # what is no lock is refused here, before the host is touched
         refuse_bad_lock(environment["name"], lock)
         if environment.get("jupyter_kernel"):
             refuse_lock_without_ipykernel(environment["name"], text)
@@ -236,7 +237,9 @@ class Locks:
         for file in find_lock_files(self._making.folder, name):
             text = file.read()
             if declaration_of(text) == self._order(name, file.platform, request).declaration:
-                lock = parse_lock(text)
+                lock = parse_file(
+                    file.path, text, "Take it back from version control, or remove it to have it made anew."
+                )
                 found[file.platform] = self._add(text)
                 self._note_pair(found[file.platform], lock)
                 for sha256, built in built_in(text).items():
@@ -333,6 +336,16 @@ class Locks:
             return build(source, resolver, self._making.network)
 
         return make
+
+
+def parse_file(path: Path, text: str, remedy: str = "") -> Lock:
+    """What a file says. Raises MetalfleetError that names it; `remedy` replaces that for a lock in general."""
+    try:
+        return parse_lock(text)
+    except MetalfleetError as error:
+        problem = error.problem
+        evidence = " ".join(part for part in (problem.evidence, f"It is {path}.") if part)
+        raise MetalfleetError(problem.cause, evidence=evidence, remedy=remedy or problem.remedy) from error
 
 
 def in_base64(content: bytes) -> str:

@@ -77,7 +77,9 @@ def test_they_can_be_installed_on_one_mac(mac: NewMac, converged: str, tmp_path:
         assert {normalized(package) for packages in wanted.values() for package in packages} <= {
             normalized(each.rpartition("-")[0]) for each in inside["packages"]
         }
-        assert (inside["wrong"], inside["foreign"]) == ([], [])
+        # debugpy's wheel for Macs brings what it injects into other processes, for every system.
+        foreign = [path for path in inside["foreign"] if "/debugpy/_vendored/" not in path]
+        assert (inside["wrong"], foreign) == ([], [])
     again = on(host, SETUP, **declared)
     assert again.recap[host.name]["changed"] == 0
     assert again.output.count("gpu-ok") == len(TEAMS) + 1

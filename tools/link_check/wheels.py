@@ -234,6 +234,15 @@ class Packages:
                 found.setdefault(Version(wheel.version), []).append((wheel, file))
         return dict(sorted(found.items()))
 
+    def withdrawn(self, package: str) -> dict[str, str]:
+        """Why the authors of a package have withdrawn versions ("yanked"): all wheels that there are of each."""
+        return {
+            str(version): reasons[0] or "no reason is given"
+            for version, files in self.wheels(package).items()
+            for reasons in [[file.withdrawn for _, file in files if file.withdrawn is not None]]
+            if len(reasons) == len(files)
+        }
+
     def _list(self, package: str) -> list[RemoteFile]:
         failures: list[FetchFailed] = []
         files = next((files for files in self._listings.of(package, failures) if files), [])

@@ -19,7 +19,8 @@ import sys
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import TABLE
 from tqdm import tqdm
 
-from tools.link_check.matrix import check_all
+from tools.link_check.check import TENSORFLOWS
+from tools.link_check.matrix import PLUGIN, check_all
 from tools.link_check.wheels import Packages
 from tools.pairing.page import PAGE, render
 from tools.pairing.table import CHECKOUT, differences, pairs_of, read_judgements, read_table, write_table
@@ -37,7 +38,8 @@ def main() -> None:
         with tqdm(unit="B", unit_scale=True, desc="fetching", leave=False, disable=None) as bar:
             packages, oldest = Packages(bar.update), judgements.oldest_tensorflow
             answers = check_all(packages, oldest, lambda text: tqdm.write(text, file=sys.stderr))
-        pairs = pairs_of(answers, judgements)
+        withdrawn = {package: packages.withdrawn(package) for package in (*TENSORFLOWS, PLUGIN)}
+        pairs = pairs_of(answers, judgements, withdrawn)
         checked = dt.datetime.now(dt.UTC).date().isoformat()
     for line in differences(old, pairs):
         print(line)

@@ -30,6 +30,7 @@ def render(pairs: Sequence[Pair], judgements: Judgements, checked: str) -> str:
         plugins=plugins,
         rows=[(release, [known[release, plugin] for plugin in plugins]) for release in releases],
         failures=list(failures(pairs)),
+        withdrawn=sorted({each for pair in pairs for each in pair.withdrawn}),
         faults=[{"tensorflow": [], "metal": [], **fault} for fault in judgements.faults],
         others=judgements.others,
     )

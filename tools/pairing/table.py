@@ -25,6 +25,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs impor
 from packaging.version import Version
 
 from tools.link_check.check import Answer
+from tools.link_check.matrix import PLUGIN
 
 CHECKOUT = Path(__file__).parents[2]
 JUDGEMENTS = Path(__file__).with_name("judgements.yml")
@@ -58,13 +59,18 @@ def minor(version: str) -> str:
     return "{0.major}.{0.minor}".format(Version(version))
 
 
-def pairs_of(answers: Iterable[Answer], judgements: Judgements) -> list[Pair]:
+Withdrawn = Mapping[str, Mapping[str, str]]
+"""Versions that authors have withdrawn, by package, with the reason of each."""
+
+
+def pairs_of(answers: Iterable[Answer], judgements: Judgements, withdrawn: Withdrawn) -> list[Pair]:
     """The rows, by version. All wheels of a pair must agree on whether it links. Raises ValueError if they do not."""
     grouped: dict[tuple[str, str], list[Answer]] = {}
     for each in answers:
         grouped.setdefault((wheel_of(each.tensorflow).version, wheel_of(each.plugin).version), []).append(each)
     by_version = sorted(grouped.items(), key=lambda item: tuple(map(Version, item[0])))
-    return [judgements.judge(pair_of(*versions, same)) for versions, same in by_version]
+    pairs = [pair_of(*versions, same) for versions, same in by_version]
+    return [judgements.judge(replace(pair, withdrawn=say_withdrawn(pair, withdrawn))) for pair in pairs]
 
 
 def pair_of(tensorflow: str, metal: str, answers: Iterable[Answer]) -> Pair:
@@ -83,6 +89,13 @@ def pair_of(tensorflow: str, metal: str, answers: Iterable[Answer]) -> Pair:
         newest.first_failure,
         len(newest.missing_symbols),
     )
+
+
+def say_withdrawn(pair: Pair, withdrawn: Withdrawn) -> tuple[str, ...]:
+    """What the authors of a pair's two packages have withdrawn of it."""
+    both = ((pair.package, pair.tensorflow), (PLUGIN, pair.metal))
+    found = ((package, version, withdrawn.get(package, {}).get(version)) for package, version in both)
+    return tuple(f"{package} {version}: {reason}" for package, version, reason in found if reason)
 
 
 def wheel_of(filename: str) -> WheelName:

@@ -85,6 +85,8 @@ class RemoteFile:
     sha256: str = ""
     """Empty where the index does not say it."""
     size: int | None = None
+    withdrawn: str | None = None
+    """Why its authors have withdrawn it ("yanked", PEP 592), "" where they do not say; None if they have not."""
 
 
 @dataclass(frozen=True)
@@ -285,17 +287,19 @@ def _html_listing(page: str, base: str) -> list[RemoteFile]:
     parser = _Links(base)
     parser.feed(page)
     files = []
-    for link in parser.links:
+    for link, attributes in parser.links:
         url, fragment = urldefrag(link)
         sha256 = re.search(r"sha256=([0-9a-fA-F]{64})", fragment)
-        files.append(_file_of(url, sha256[1] if sha256 else "", {}))
+        yanked = (attributes["data-yanked"] or True) if "data-yanked" in attributes else False
+        files.append(_file_of(url, sha256[1] if sha256 else "", {"yanked": yanked}))
     return [file for file in files if _may_be_fetched(file, base)]
 
 
 def _file_of(url: str, sha256: str, about: dict[str, object]) -> RemoteFile:
-    size = about.get("size")
+    size, yanked = about.get("size"), about.get("yanked", False)
+    withdrawn = yanked if isinstance(yanked, str) else "" if yanked else None
     name = unquote(urlsplit(url).path.rpartition("/")[2])
-    return RemoteFile(name, url, sha256.lower(), size if isinstance(size, int) else None)
+    return RemoteFile(name, url, sha256.lower(), size if isinstance(size, int) else None, withdrawn)
 
 
 def _may_be_fetched(file: RemoteFile, base: str) -> bool:
@@ -305,16 +309,17 @@ def _may_be_fetched(file: RemoteFile, base: str) -> bool:
 
 
 class _Links(HTMLParser):
-    """The targets of all links of a page."""
+    """The targets of all links of a page, with the links' attributes."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
         self._base = base
-        self.links: list[str] = []
+        self.links: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        target = dict(attrs).get("href")
+        attributes = dict(attrs)
+        target = attributes.get("href")
         if target and tag == "base":
             self._base = urljoin(self._base, target)
         elif target and tag == "a":
-            self.links.append(urljoin(self._base, target))
+            self.links.append((urljoin(self._base, target), attributes))

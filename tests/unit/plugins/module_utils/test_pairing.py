@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
@@ -146,3 +147,14 @@ def test_what_links_only_is_said() -> None:
 def test_what_is_not_known_of_a_machine_suits() -> None:
     assert not why_not(default_pair(), Machine())
     refuse_unfit(default_pair(), PAIRS, Machine())
+
+
+def test_what_its_authors_have_withdrawn_is_chosen_for_nobody_who_did_not_ask_for_it() -> None:
+    withdrawn = ("tensorflow 2.18.1: broken",)
+    pairs = [replace(pair, withdrawn=withdrawn if pair.tensorflow == "2.18.1" else ()) for pair in PAIRS]
+    assert choose(pairs, Wish("2.18"), Machine("3.12", "15.0")).tensorflow == "2.18.0"
+    assert choose(pairs, Wish("2.18.1"), Machine("3.12", "15.0")).tensorflow == "2.18.1"
+    with pytest.raises(MetalfleetError) as refused:
+        choose(pairs, Wish("2.20"), Machine("3.12", "15.0"))
+    assert "2.18.0" in str(refused.value)
+    assert "2.18.1" not in str(refused.value)

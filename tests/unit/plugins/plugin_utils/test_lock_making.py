@@ -144,6 +144,23 @@ def test_an_index_that_does_not_answer(fault: Fault, words: str, wheels: Path, m
         assert "sesame" not in str(refusal.value)
 
 
+def test_what_its_authors_have_withdrawn_is_taken_only_if_it_is_pinned_and_is_said(wheels: Path) -> None:
+    withdrawn = {file.name: "wrong numbers" for file in wheels.iterdir() if file.name.startswith("numpy-2.1.0-")}
+    with Index(wheels, withdrawn=withdrawn) as index, resolver_for(Network(index_url=index.url)) as resolver:
+
+        def locked(*packages: str) -> Made:
+            request = read_request({"name": "lab", "packages": list(packages)})
+            assert request
+            return make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing)
+
+        other, pinned = locked("numpy"), locked("numpy==2.1.0")
+    assert (versions_of(other.text)["numpy"], other.remarks) == ("2.0.0", ())
+    assert versions_of(pinned.text)["numpy"] == "2.1.0"
+    [said] = pinned.remarks
+    assert said.startswith("lab: ")
+    assert "wrong numbers" in said
+
+
 def test_what_is_configured_for_pip_counts_and_habits_do_not(
     wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

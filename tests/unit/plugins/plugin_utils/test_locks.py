@@ -172,6 +172,18 @@ def test_a_declaration_that_has_changed_is_locked_again_with_the_pins_that_can_s
     assert "--hash" not in diff["after"]
 
 
+@pytest.mark.parametrize("damage", ["<<<<<<< HEAD\n", "lab==1.0\n"])
+def test_a_made_lock_that_is_damaged_is_named(damage: str, tmp_path: Path, index: Index) -> None:
+    declared = {"name": "lab", "packages": ["lab==1.0"]}
+    locks = locks_of(declared, making=making(tmp_path, index))
+    locks.complete(MAC)
+    locks.keep()
+    [written] = (tmp_path / "locks").iterdir()
+    written.write_text(written.read_text() + damage)
+    with pytest.raises(MetalfleetError, match=r"It is \S+/locks/lab-\S+\.txt\. .* or remove it to have it made anew"):
+        locks_of(declared, making=making(tmp_path, index))
+
+
 @pytest.mark.parametrize(
     ("is_there", "is_locked", "words"),
     [
@@ -285,7 +297,7 @@ def test_a_relative_path_begins_at_the_inventory_or_the_playbook(kept_in: str, t
     ("text", "jupyter_kernel", "words"),
     [
         ("version = 1\nrequires-python = '>=3.10'\n", False, "uv.lock"),
-        ("six==1.17.0\n", False, "SHA-256"),
+        ("six==1.17.0\n", False, r"SHA-256.* It is \S+/mine\.txt\."),
         ("# nothing yet\n", False, "is empty"),
         (pin("tensorflow-metal", "1.2.0") + pin("tensorflow-metal-plugin", "1.0"), False, "a file of the same name"),
         (PINNED, True, "no ipykernel"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -36,7 +37,7 @@ def answer(tensorflow: str, metal: str, python: str = "312", plugin_python: str 
 
 def test_a_row_says_what_all_wheels_of_a_pair_say() -> None:
     answers = [answer("2.18.1", "1.2.0", python) for python in ("39", "310", "312")]
-    [pair] = pairs_of([*answers, answer("2.18.1", "1.2.0", "313", plugin_python="312")], JUDGEMENTS)
+    [pair] = pairs_of([*answers, answer("2.18.1", "1.2.0", "313", plugin_python="312")], JUDGEMENTS, {})
     assert pair == Pair(
         "2.18.1", "1.2.0", "tensorflow", ("3.9", "3.10", "3.12"), "12.1", links=True, first_failure="",
         missing_symbols=0, status="default", faults=("#1",),
@@ -45,7 +46,7 @@ def test_a_row_says_what_all_wheels_of_a_pair_say() -> None:
 
 def test_what_a_pair_is_good_for() -> None:
     answers = [answer("2.18.0", "1.2.0"), answer("2.19.1", "1.2.0"), answer("2.18.1", "1.1.0", failure="no")]
-    assert [(pair.tensorflow, pair.metal, pair.status, pair.faults) for pair in pairs_of(answers, JUDGEMENTS)] == [
+    assert [(pair.tensorflow, pair.metal, pair.status, pair.faults) for pair in pairs_of(answers, JUDGEMENTS, {})] == [
         ("2.18.0", "1.2.0", "supported", ("#1",)),
         ("2.18.1", "1.1.0", "broken", ()),
         ("2.19.1", "1.2.0", "links-only", ()),
@@ -54,12 +55,28 @@ def test_what_a_pair_is_good_for() -> None:
 
 def test_wheels_that_contradict_each_other_are_no_row() -> None:
     with pytest.raises(ValueError, match="link for some Pythons only"):
-        pairs_of([answer("2.18.1", "1.2.0", "311"), answer("2.18.1", "1.2.0", failure="no")], JUDGEMENTS)
+        pairs_of([answer("2.18.1", "1.2.0", "311"), answer("2.18.1", "1.2.0", failure="no")], JUDGEMENTS, {})
+
+
+def test_what_was_withdrawn_is_in_the_table_and_on_the_page() -> None:
+    withdrawn = {"tensorflow": {"2.18.1": "wrong; really"}, "tensorflow-metal": {"1.1.0": "old"}}
+    answers = [answer("2.18.1", "1.2.0"), answer("2.18.0", "1.1.0"), answer("2.18.0", "1.2.0")]
+    pairs = pairs_of(answers, JUDGEMENTS, withdrawn)
+    assert [(pair.tensorflow, pair.metal, pair.withdrawn) for pair in pairs] == [
+        ("2.18.0", "1.1.0", ("tensorflow-metal 1.1.0: old",)),
+        ("2.18.0", "1.2.0", ()),
+        ("2.18.1", "1.2.0", ("tensorflow 2.18.1: wrong; really",)),
+    ]
+    assert [Pair.from_data(json.loads(json.dumps(pair.as_data()))) for pair in pairs] == pairs
+    [said] = differences([replace(pairs[2], withdrawn=())], [pairs[2]])
+    assert said.endswith("withdrawn was (), and is ('tensorflow 2.18.1: wrong; really',)")
+    complete = [*pairs, *pairs_of([answer("2.18.1", "1.1.0")], JUDGEMENTS, {})]
+    assert "\n- tensorflow 2.18.1: wrong; really\n" in render(complete, JUDGEMENTS, "")
 
 
 def test_what_changed_is_shown() -> None:
-    [old, gone] = pairs_of([answer("2.18.1", "1.2.0"), answer("2.18.1", "1.3.0")], JUDGEMENTS)
-    [new] = pairs_of([answer("2.22.0", "1.2.0", failure="no")], JUDGEMENTS)
+    [old, gone] = pairs_of([answer("2.18.1", "1.2.0"), answer("2.18.1", "1.3.0")], JUDGEMENTS, {})
+    [new] = pairs_of([answer("2.22.0", "1.2.0", failure="no")], JUDGEMENTS, {})
     assert list(differences([old, gone], [replace(old, status="supported"), new])) == [
         "! TensorFlow 2.18.1 with tensorflow-metal 1.2.0: status was 'default', and is 'supported'",
         "- TensorFlow 2.18.1 with tensorflow-metal 1.3.0: is not in the index any more",
