@@ -213,7 +213,9 @@ def test_what_must_not_be_made_is_refused(  # noqa: PLR0917 - pytest names them
         locks.complete(MAC)
 
 
-def complete(tmp_path: Path, url: str, package: str) -> str:
+def complete(folder_of_run: str, tmp_path: Path, url: str, package: str) -> str:
+    """What a process of a run of Ansible makes."""
+    constants.DEFAULT_LOCAL_TMP = folder_of_run
     locks = Locks(Path, Making(tmp_path / "locks", Network(index_url=url)))
     locks.read([{"name": "lab", "packages": [package]}])
     try:
@@ -229,8 +231,9 @@ def test_many_hosts_make_it_resolve_once(
 ) -> None:
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     package = "lab" if works else "lab>9"
-    with multiprocessing.get_context("fork").Pool(6) as pool:
-        answers = pool.starmap(complete, [(tmp_path, index.url, package)] * 6)
+    # Not by forks: a thread of the index might hold a lock at that moment, for ever.
+    with multiprocessing.get_context("spawn").Pool(6) as pool:
+        answers = pool.starmap(complete, [(constants.DEFAULT_LOCAL_TMP, tmp_path, index.url, package)] * 6)
     assert len(set(answers)) == 1
     assert ("lab==2.0" in answers[0]) == works
     asked = [path for path, _ in index.requests if path.endswith("/lab/")]
