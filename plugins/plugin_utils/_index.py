@@ -31,10 +31,11 @@ def resolver_for(network: Network) -> Iterator[Resolver]:
     # Of a folder on the hosts nothing can be known here.
     sources = sources_of(network if is_url(network.wheels) else replace(network, wheels=""))
     # What pip is configured with may hold several indexes, of which pip takes the best that any has.
-    strategy = [] if network.index_url else ["--index-strategy=unsafe-best-match"]
+    mixes = not network.index_url and len(sources.indexes) + len(sources.pages) > 1
+    strategy = ["--index-strategy=unsafe-best-match"] if mixes else []
     with tempfile.TemporaryDirectory() as folder:
         options = (*strategy, *([] if sources.indexes else ["--no-index"]))
-        yield Resolver(uv_settings(sources, Path(folder)), options)
+        yield Resolver(uv_settings(sources, Path(folder)), options, mixes)
 
 
 def uv_settings(sources: Sources, folder: Path) -> dict[str, str]:

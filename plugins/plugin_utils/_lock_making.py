@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -102,17 +103,45 @@ def without_plugin(version: str) -> Pair:
 
 def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, kept: Mapping[str, str]) -> Resolved:
     """Ask uv. Where a package brings TensorFlow along by its first name, that is the one to take, and no second one."""
-    resolved = resolver.wheels(
-        [*requirements_of(pair, target), *order.request.packages],
-        target=target,
-        python=order.python,
-        constraints=constraints_for(pair.tensorflow),
-        preferred=kept,
-        oldest_macos=order.oldest_macos if target.has_plugin else "",
-        build=order.request.build,
-    )
+
+    def ask(pins: Mapping[str, str], preferred: Mapping[str, str]) -> Resolved:
+        return resolver.wheels(
+            [*requirements_of(pair, target), *order.request.packages],
+            target=target,
+            python=order.python,
+            constraints=[*constraints_for(pair.tensorflow), *(f"{name}=={pins[name]}" for name in pins)],
+            preferred={name: version for name, version in preferred.items() if name not in pins},
+            oldest_macos=order.oldest_macos if target.has_plugin else "",
+            build=order.request.build,
+        )
+
+    resolved = keep_most(ask, kept) if kept and resolver.mixes_indexes else ask({}, kept)
     if {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
         return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, kept)
+    return resolved
+
+
+def keep_most(ask: Callable[[Mapping[str, str], Mapping[str, str]], Resolved], kept: Mapping[str, str]) -> Resolved:
+    """Resolve with as many of the kept versions as possible; `ask` takes those to demand, and those to prefer.
+
+    Of several indexes uv looks for a preferred version in the first that has it, and where that has it for other
+    platforms only, takes another version, or finds none. What is demanded is looked for in all. Raises
+    ResolutionFailed.
+    """
+    with suppress(ResolutionFailed):
+        return ask(kept, {})
+    preferred = kept
+    try:
+        resolved = ask({}, preferred)
+    except ResolutionFailed:
+        preferred = {}
+        resolved = ask({}, preferred)
+    demanded: dict[str, str] = {}
+    for name, version in kept.items():
+        if resolved.versions.get(name, version) != version:
+            with suppress(ResolutionFailed):
+                resolved = ask({**demanded, name: version}, preferred)
+                demanded[name] = version
     return resolved
 
 

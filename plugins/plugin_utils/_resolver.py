@@ -94,6 +94,8 @@ class Resolver:
 
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     options: tuple[str, ...] = ()
+    mixes_indexes: bool = False
+    """Whether it takes the best version that any of several indexes has."""
 
     def compile(
         self, *arguments: str | Path, settings: Mapping[str, str] | None = None

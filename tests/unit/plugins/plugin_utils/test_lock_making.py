@@ -144,6 +144,37 @@ def test_an_index_that_does_not_answer(fault: Fault, words: str, wheels: Path, m
         assert "sesame" not in str(refusal.value)
 
 
+def test_what_was_locked_stays_also_where_the_first_of_two_indexes_has_it_for_others_only(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("some", "more"):
+        for version in ("1.0", "2.0", "3.0"):
+            make_wheel(tmp_path / "whole", name, version, tag="cp312-cp312-macosx_11_0_arm64")
+            make_wheel(tmp_path / "linux", name, version, tag="cp312-cp312-manylinux_2_17_x86_64")
+    make_wheel(tmp_path / "whole", "demanding", requires="some>2")
+    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+
+    def locked(before: str, *packages: str) -> str:
+        request = read_request({"name": "lab", "packages": list(packages)})
+        assert request
+        with resolver_for(Network()) as resolver:
+            return make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing, before).text
+
+    def versions(text: str) -> list[str]:
+        return [versions_of(text)[name] for name in ("some", "more")]
+
+    with Index(tmp_path / "linux") as linux, Index(tmp_path / "whole", digests=True) as whole:
+        monkeypatch.setenv("PIP_INDEX_URL", whole.url)
+        monkeypatch.setenv("PIP_EXTRA_INDEX_URL", linux.url)  # which uv asks first
+        monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+        first = locked("", "some<3", "more<3")
+        second = locked(first, "some", "more", "keras_like")
+        third = locked(second, "some", "more", "demanding")
+    assert [versions(text) for text in (first, second, third)] == [["2.0", "2.0"], ["2.0", "2.0"], ["3.0", "2.0"]]
+
+
 def test_what_its_authors_have_withdrawn_is_taken_only_if_it_is_pinned_and_is_said(wheels: Path) -> None:
     withdrawn = {file.name: "wrong numbers" for file in wheels.iterdir() if file.name.startswith("numpy-2.1.0-")}
     with Index(wheels, withdrawn=withdrawn) as index, resolver_for(Network(index_url=index.url)) as resolver:
