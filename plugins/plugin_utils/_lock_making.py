@@ -35,7 +35,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order
@@ -80,8 +80,35 @@ def make_lock(
     packages = [*resolved.packages, *(wheel.as_package for wheel in built)]
     wheels = {each.sha256: {"file": each.filename, "source": each.source_sha256} for each in built}
     heading = heading_of(order.environment, order.platform, order.declaration, wheels)
-    remarks = tuple(f"{order.environment}: {each}." for each in resolved.yanked)
-    return Made(rendered(heading, packages), remarks, built)
+    remarks = [*resolved.yanked, *held_back(order, target, resolver, resolved, kept)]
+    return Made(rendered(heading, packages), tuple(f"{order.environment}: {each}." for each in remarks), built)
+
+
+def held_back(
+    order: Order, target: Target, resolver: Resolver, resolved: Resolved, kept: Mapping[str, str]
+) -> Iterator[str]:
+    """Of which declared packages a newer version does not go with the rest, as far as that is new to the user.
+
+    A resolver goes back to a version of years ago, if that asks for nothing that stands in its way, and says nothing.
+    """
+    try:
+        alone = resolver.wheels(
+            order.request.packages,
+            target=target,
+            python=order.python,
+            oldest_macos=order.oldest_macos if target.has_plugin else "",
+            build=order.request.build,
+            with_dependencies=False,
+        )
+    except ResolutionFailed:
+        return
+    for name, newest in alone.versions.items():
+        version = resolved.versions.get(name, newest)
+        if version not in (newest, kept.get(name)):
+            yield (
+                f"{name} is locked at {version}, because the newest version, {newest}, does not go with TensorFlow or "
+                f"with another package. To see why not, declare {name}=={newest}"
+            )
 
 
 def pair_for(order: Order, target: Target) -> Pair:

@@ -119,6 +119,7 @@ class Resolver:
         preferred: Mapping[str, str] | None = None,
         oldest_macos: str = "",
         build: Iterable[str] = (),
+        with_dependencies: bool = True,
     ) -> Resolved:
         """Resolve requirements to the wheels for a minor version of Python.
 
@@ -139,6 +140,7 @@ class Resolver:
                 "--format=pylock.toml",
                 f"--output-file={pylock}",  # of which uv keeps what it can
                 *(f"--no-binary={name}" for name in build),
+                *([] if with_dependencies else ["--no-deps"]),
                 settings={"MACOSX_DEPLOYMENT_TARGET": oldest_macos} if oldest_macos else {},
             )
             content = pylock.read_text("utf-8")

@@ -42,6 +42,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_wheel(folder, "numpy", version)
     make_wheel(folder, "keras_like", requires="tensorflow")
     make_wheel(folder, "newer", requires="numpy>=4")
+    make_wheel(folder, "backs_off", "1.0")
+    make_wheel(folder, "backs_off", "2.0", requires="numpy>=4")
     make_wheel(folder, "linux_only", tag="cp312-cp312-manylinux_2_17_x86_64")
     make_wheel(folder, "old_python", tag="cp310-cp310-macosx_11_0_arm64")
     make_wheel(folder, "needs_13", "2.0", tag="cp312-cp312-macosx_13_0_arm64")
@@ -142,6 +144,17 @@ def test_an_index_that_does_not_answer(fault: Fault, words: str, wheels: Path, m
         with pytest.raises(MetalfleetError, match=words) as refusal, resolver_for(Network(index_url=url)) as resolver:
             make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing)
         assert "sesame" not in str(refusal.value)
+
+
+def test_a_package_of_which_the_newest_version_does_not_go_with_the_rest_is_said_once(wheels: Path) -> None:
+    first = made(wheels, packages=["backs_off", "keras_like"])
+    assert versions_of(first.text)["backs-off"] == "1.0"
+    [said] = first.remarks
+    assert said.startswith("lab: backs-off is locked at 1.0, because the newest version, 2.0, does not go with")
+    with pytest.raises(MetalfleetError, match=r"numpy.*backs-off==2\.0"):
+        made(wheels, packages=["backs_off==2.0"])  # as the remark advises
+    assert made(wheels, packages=["backs_off", "numpy"], before=first.text).remarks == ()
+    assert made(wheels, packages=["backs_off<2"]).remarks == ()
 
 
 def test_what_was_locked_stays_also_where_the_first_of_two_indexes_has_it_for_others_only(

@@ -237,7 +237,7 @@ def test_many_hosts_make_it_resolve_once(
     assert len(set(answers)) == 1
     assert ("lab==2.0" in answers[0]) == works
     asked = [path for path, _ in index.requests if path.endswith("/lab/")]
-    assert len(asked) == 1
+    assert len(asked) == (2 if works else 1)  # to resolve, and for the newest version there is
 
 
 def test_one_environment_is_not_declared_in_two_ways(tmp_path: Path, index: Index) -> None:
