@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
@@ -91,18 +92,13 @@ def held_back(
 
     A resolver goes back to a version of years ago, if that asks for nothing that stands in its way, and says nothing.
     """
+    if not order.request.packages:
+        return
     try:
-        alone = resolver.wheels(
-            order.request.packages,
-            target=target,
-            python=order.python,
-            oldest_macos=order.oldest_macos if target.has_plugin else "",
-            build=order.request.build,
-            with_dependencies=False,
-        )
+        newest_of = wheels_for(order, target, resolver)(order.request.packages, with_dependencies=False).versions
     except ResolutionFailed:
         return
-    for name, newest in alone.versions.items():
+    for name, newest in newest_of.items():
         version = resolved.versions.get(name, newest)
         if version not in (newest, kept.get(name)):
             yield (
@@ -132,20 +128,27 @@ def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, kept: 
     """Ask uv. Where a package brings TensorFlow along by its first name, that is the one to take, and no second one."""
 
     def ask(pins: Mapping[str, str], preferred: Mapping[str, str]) -> Resolved:
-        return resolver.wheels(
+        return wheels_for(order, target, resolver)(
             [*requirements_of(pair, target), *order.request.packages],
-            target=target,
-            python=order.python,
             constraints=[*constraints_for(pair.tensorflow), *(f"{name}=={pins[name]}" for name in pins)],
             preferred={name: version for name, version in preferred.items() if name not in pins},
-            oldest_macos=order.oldest_macos if target.has_plugin else "",
-            build=order.request.build,
         )
 
     resolved = keep_most(ask, kept) if kept and resolver.mixes_indexes else ask({}, kept)
     if {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
         return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, kept)
     return resolved
+
+
+def wheels_for(order: Order, target: Target, resolver: Resolver) -> Callable[..., Resolved]:
+    """Resolves requirements for the hosts that an order is for."""
+    return partial(
+        resolver.wheels,
+        target=target,
+        python=order.python,
+        oldest_macos=order.oldest_macos if target.has_plugin else "",
+        build=order.request.build,
+    )
 
 
 def keep_most(ask: Callable[[Mapping[str, str], Mapping[str, str]], Resolved], kept: Mapping[str, str]) -> Resolved:
