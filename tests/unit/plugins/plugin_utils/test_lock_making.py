@@ -55,11 +55,26 @@ def builds_nothing(source: Source) -> BuiltWheel:
     raise AssertionError(f"{source} is not to be built")
 
 
-def made(wheels: Path, platform: str = MAC, *, before: str = "", oldest_macos: str = "12.1", **declared: Any) -> Made:
+def made(wheels: Path, platform: str = MAC, **others: Any) -> Made:
+    """From a folder; see made_from."""
+    return made_from(Network(wheels=wheels.as_uri()), platform, **others)
+
+
+def made_from(
+    network: Network, platform: str = MAC, *, before: str = "", oldest_macos: str = "12.1", **declared: Any
+) -> Made:
     request = read_request({"name": "lab", **declared})
     assert request
-    with resolver_for(Network(wheels=wheels.as_uri())) as resolver:
+    with resolver_for(network) as resolver:
         return make_lock(Order("lab", platform, request, oldest_macos), resolver, builds_nothing, before)
+
+
+@pytest.fixture
+def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for pip nor for uv."""
+    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
 
 
 def test_a_lock_pins_the_pair_and_what_goes_with_it_by_the_platforms_hashes(wheels: Path) -> None:
@@ -139,10 +154,8 @@ def test_an_index_that_does_not_answer(fault: Fault, words: str, wheels: Path, m
     monkeypatch.setenv("UV_HTTP_TIMEOUT", "2")
     with Index(wheels, fault) as index:
         url = index.url.replace("://", "://fleet:sesame@")
-        request = read_request({"name": "lab", "packages": ["numpy"]})
-        assert request
-        with pytest.raises(MetalfleetError, match=words) as refusal, resolver_for(Network(index_url=url)) as resolver:
-            make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing)
+        with pytest.raises(MetalfleetError, match=words) as refusal:
+            made_from(Network(index_url=url), packages=["numpy"])
         assert "sesame" not in str(refusal.value)
 
 
@@ -157,6 +170,7 @@ def test_a_package_of_which_the_newest_version_does_not_go_with_the_rest_is_said
     assert made(wheels, packages=["backs_off<2"]).remarks == ()
 
 
+@pytest.mark.usefixtures("nothing_configured")
 def test_what_was_locked_stays_also_where_the_first_of_two_indexes_has_it_for_others_only(
     wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,15 +179,6 @@ def test_what_was_locked_stays_also_where_the_first_of_two_indexes_has_it_for_ot
             make_wheel(tmp_path / "whole", name, version, tag="cp312-cp312-macosx_11_0_arm64")
             make_wheel(tmp_path / "linux", name, version, tag="cp312-cp312-manylinux_2_17_x86_64")
     make_wheel(tmp_path / "whole", "demanding", requires="some>2")
-    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-
-    def locked(before: str, *packages: str) -> str:
-        request = read_request({"name": "lab", "packages": list(packages)})
-        assert request
-        with resolver_for(Network()) as resolver:
-            return make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing, before).text
 
     def versions(text: str) -> list[str]:
         return [versions_of(text)[name] for name in ("some", "more")]
@@ -182,22 +187,17 @@ def test_what_was_locked_stays_also_where_the_first_of_two_indexes_has_it_for_ot
         monkeypatch.setenv("PIP_INDEX_URL", whole.url)
         monkeypatch.setenv("PIP_EXTRA_INDEX_URL", linux.url)  # which uv asks first
         monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-        first = locked("", "some<3", "more<3")
-        second = locked(first, "some", "more", "keras_like")
-        third = locked(second, "some", "more", "demanding")
+        first = made_from(Network(), packages=["some<3", "more<3"]).text
+        second = made_from(Network(), before=first, packages=["some", "more", "keras_like"]).text
+        third = made_from(Network(), before=second, packages=["some", "more", "demanding"]).text
     assert [versions(text) for text in (first, second, third)] == [["2.0", "2.0"], ["2.0", "2.0"], ["3.0", "2.0"]]
 
 
 def test_what_its_authors_have_withdrawn_is_taken_only_if_it_is_pinned_and_is_said(wheels: Path) -> None:
     withdrawn = {file.name: "wrong numbers" for file in wheels.iterdir() if file.name.startswith("numpy-2.1.0-")}
-    with Index(wheels, withdrawn=withdrawn) as index, resolver_for(Network(index_url=index.url)) as resolver:
-
-        def locked(*packages: str) -> Made:
-            request = read_request({"name": "lab", "packages": list(packages)})
-            assert request
-            return make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing)
-
-        other, pinned = locked("numpy"), locked("numpy==2.1.0")
+    with Index(wheels, withdrawn=withdrawn) as index:
+        network = Network(index_url=index.url)
+        other, pinned = made_from(network, packages=["numpy"]), made_from(network, packages=["numpy==2.1.0"])
     assert (versions_of(other.text)["numpy"], other.remarks) == ("2.0.0", ())
     assert versions_of(pinned.text)["numpy"] == "2.1.0"
     [said] = pinned.remarks
@@ -205,20 +205,15 @@ def test_what_its_authors_have_withdrawn_is_taken_only_if_it_is_pinned_and_is_sa
     assert "wrong numbers" in said
 
 
+@pytest.mark.usefixtures("nothing_configured")
 def test_what_is_configured_for_pip_counts_and_habits_do_not(
     wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {wheels}\nconstraint = /nowhere\n")
-    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
-        monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     monkeypatch.setenv("UV_CONSTRAINT", "/nowhere")
     monkeypatch.setenv("UV_NO_CONFIG", "1")
-    request = read_request({"name": "lab", "packages": ["keras_like"]})
-    assert request
-    with resolver_for(Network()) as resolver:
-        lock = make_lock(Order("lab", MAC, request, "12.1"), resolver, builds_nothing).text
-    assert versions_of(lock)["keras-like"] == "1.0"
+    assert versions_of(made_from(Network(), packages=["keras_like"]).text)["keras-like"] == "1.0"
 
 
 def test_credentials_and_certificates_go_to_uv_in_its_environment(tmp_path: Path) -> None:
