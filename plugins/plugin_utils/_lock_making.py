@@ -121,7 +121,8 @@ def pair_for(order: Order, target: Target) -> Pair:
 def without_plugin(version: str) -> Pair:
     """TensorFlow alone, of the version, or of the newest that is known of a minor version; "" is any."""
     known = [pair for pair in read_pairs() if version and is_version(pair.tensorflow, version)]
-    return replace(known[-1], metal=NO_PLUGIN) if known else Pair(version, NO_PLUGIN)
+    sound = [pair for pair in known if not pair.withdrawn] or known
+    return replace(sound[-1], metal=NO_PLUGIN) if sound else Pair(version, NO_PLUGIN)
 
 
 def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, kept: Mapping[str, str]) -> Resolved:

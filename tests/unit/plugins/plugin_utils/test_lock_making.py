@@ -9,15 +9,22 @@ from typing import Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import sources_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _lock_making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for, uv_settings
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
     declaration_of,
     versions_of,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made, explain, make_lock
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (
+    Made,
+    explain,
+    make_lock,
+    without_plugin,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order, read_request
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Source
 
@@ -233,6 +240,13 @@ def test_credentials_and_certificates_go_to_uv_in_its_environment(tmp_path: Path
     with resolver_for(network) as resolver:
         assert resolver.options == ()  # what others have must not take the place of what the company has
         assert "sesame" not in repr(resolver)
+
+
+def test_without_the_plugin_nobody_gets_what_was_withdrawn_but_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [Pair("2.20.0", "1.2.0"), Pair("2.20.1", "1.2.0", withdrawn=("tensorflow 2.20.1: broken",))]
+    monkeypatch.setattr(_lock_making, "read_pairs", lambda: pairs)
+    found = {version: without_plugin(version).tensorflow for version in ("2.20", "2.20.1", "2.21")}
+    assert found == {"2.20": "2.20.0", "2.20.1": "2.20.1", "2.21": "2.21"}
 
 
 def test_what_is_not_known_is_told_in_uvs_own_words() -> None:
