@@ -124,9 +124,10 @@ def _candidates(minor: str) -> Iterator[Path]:
     folders = [*os.environ.get("PATH", "").split(":"), "/usr/local/bin", "/usr/bin"]
     yield from (Path(folder, f"python{minor}") for folder in folders if folder)
     yield Path(getattr(sys, "_base_executable", sys.executable))
-    home = Path.home()
-    yield from sorted(home.glob(f".pyenv/versions/{minor}.*/bin/python{minor}"), reverse=True)
-    yield from sorted(home.glob(f".local/share/uv/python/cpython-{minor}*/bin/python{minor}"), reverse=True)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path.home() / ".local/share/uv/python")
+    yield from sorted(pyenv.glob(f"versions/{minor}.*/bin/python{minor}"), reverse=True)
+    yield from sorted(uv.glob(f"cpython-{minor}*/bin/python{minor}"), reverse=True)
 
 
 def _ask(executable: Path) -> Cpython | None:
