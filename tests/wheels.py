@@ -58,20 +58,24 @@ def make_wheel(
 
 
 BACKEND = """
-import base64, hashlib, os, zipfile
+import base64, hashlib, os, time, zipfile
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     filename = "{name}-{version}-{tag}.whl"
     info = "{name}-{version}.dist-info"
+    date = time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH") or time.time()))[:6]
     with zipfile.ZipFile(os.path.join(folder, filename), "w") as wheel:
-        wheel.writestr("{name}/__init__.py", "VERSION = '{version}'\\n")
-        wheel.writestr(info + "/METADATA", "Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
-        wheel.writestr(info + "/WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: {tag}\\n")
+        def write(path, text):
+            wheel.writestr(zipfile.ZipInfo(path, date), text)
+
+        write("{name}/__init__.py", "VERSION = '{version}'\\n")
+        write(info + "/METADATA", "Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
+        write(info + "/WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: {tag}\\n")
         lines = []
         for path in wheel.namelist():
             digest = base64.urlsafe_b64encode(hashlib.sha256(wheel.read(path)).digest()).rstrip(b"=").decode()
             lines.append(path + ",sha256=" + digest + ",\\n")
-        wheel.writestr(info + "/RECORD", "".join(lines) + info + "/RECORD,,\\n")
+        write(info + "/RECORD", "".join(lines) + info + "/RECORD,,\\n")
     return filename
 """
 

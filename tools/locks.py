@@ -83,7 +83,7 @@ def lock_uv(resolver: Resolver, platforms: Iterable[Target]) -> None:
 def lock_pair(resolver: Resolver, pair: Pair, platforms: Iterable[Target]) -> None:
     """Write the locks of a pair; the first platform decides the versions, the others follow it."""
     for python in pair.pythons:
-        limits = constraints_for(pair.tensorflow)
+        limits = [*constraints_for(pair.tensorflow)]
         for platform in platforms:
             wanted = requirements_of(pair, platform)
             packages = resolver.wheels(

@@ -2,12 +2,15 @@
 # PRIVATE: for this collection only, may change in any release.
 """Which TensorFlow with which Metal plug-in: from the pairing table, a wish and a machine to a pair, or to a refusal.
 
+TensorFlow without the plug-in is a pair, too: one with NO_PLUGIN.
+
 Pure: it asks nothing. The controller chooses pairs here when it makes locks, and a Mac looks here whether it can have
 the pair that its lock pins.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +32,7 @@ class Pair:
 
     tensorflow: str
     metal: str
+    """The plug-in's version, or NO_PLUGIN."""
     package: str = "tensorflow"
     """In which TensorFlow of this version comes for Macs with Apple Silicon."""
     pythons: tuple[str, ...] = ()
@@ -57,7 +61,18 @@ class Pair:
     @property
     def name(self) -> str:
         """For people."""
-        return f"TensorFlow {self.tensorflow} with tensorflow-metal {self.metal}"
+        plugin = f"with tensorflow-metal {self.metal}" if self.has_plugin else "without the plug-in"
+        return f"TensorFlow {self.tensorflow} {plugin}"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether TensorFlow is more than a version to be tried out, as 2.22.0rc0 is."""
+        return re.fullmatch(r"[\d.]*", self.tensorflow) is not None
+
+    @property
+    def has_plugin(self) -> bool:
+        """Whether it is not TensorFlow alone."""
+        return self.metal != NO_PLUGIN
 
 
 class Wish(NamedTuple):
@@ -83,8 +98,8 @@ def choose(pairs: Sequence[Pair], wish: Wish, machine: Machine, *, allow_unteste
     """
     wanted = [pair for pair in pairs if _is_wished(pair, wish)] or [_unknown(pairs, wish)]
     can_be_had = {pair: not why_not(pair, machine, allow_untested=allow_untested) for pair in wanted}
-    best = max(wanted, key=lambda pair: (can_be_had[pair], not pair.withdrawn, *_worth(pair)))
-    refuse_unfit(best, pairs, machine, allow_untested=allow_untested)
+    best = max(wanted, key=lambda pair: (can_be_had[pair], not pair.withdrawn, pair.is_final, *_worth(pair)))
+    refuse_unfit(best, pairs, machine, wished=wish.tensorflow, allow_untested=allow_untested)
     return best
 
 
@@ -101,30 +116,33 @@ def find(pairs: Iterable[Pair], tensorflow: str, metal: str) -> Pair:
     )
 
 
-def refuse_unfit(pair: Pair, pairs: Iterable[Pair], machine: Machine, *, allow_untested: bool = False) -> None:
-    """Refuse a pair that a machine cannot have. Raises MetalfleetError with the nearest of `pairs` that it can."""
+def refuse_unfit(
+    pair: Pair, pairs: Iterable[Pair], machine: Machine, *, wished: str = "", allow_untested: bool = False
+) -> None:
+    """Refuse a pair that a machine cannot have. Raises MetalfleetError with what of `pairs` it can have instead.
+
+    `wished` is the version of TensorFlow that was declared; "" is not known, or none.
+    """
     reason = why_not(pair, machine, allow_untested=allow_untested)
     if reason:
-        other = _nearest(pairs, pair, machine)
-        instead = (
-            f'declare tensorflow: "{other.tensorflow}" and metal: "{other.metal}", a pair that works' if other else ""
-        )
+        pairs = list(pairs)
         ways = [
-            instead,
+            _say_nearest(pairs, pair, machine),
             _other_machine(pair, machine),
-            "declare metal: none, for TensorFlow without the plug-in, on the CPU",
+            "declare metal: none, for TensorFlow without the plug-in, on the CPU"
+            if pair.has_plugin and _fitting(pairs, Wish(wished, NO_PLUGIN), machine)
+            else "",
             "set tensorflow_allow_untested: true, to take it all the same" if _is_overruled(pair, machine) else "",
         ]
         remedy = "; or ".join(way for way in ways if way)
-        raise MetalfleetError(f"{pair.name} {reason}", remedy=remedy[0].upper() + remedy[1:])
+        raise MetalfleetError(f"{pair.name} {reason}", remedy=remedy[:1].upper() + remedy[1:])
 
 
 def why_not(pair: Pair, machine: Machine, *, allow_untested: bool = False) -> str:
     """Why a machine cannot have a pair; "" if it can. What is known of neither does not count."""
     if _lacks_wheels(pair, machine):
-        others = (
-            f", but for {', '.join(pair.pythons)}" if pair.pythons else ", nor for any other that both have some for"
-        )
+        both = ", nor for any other that both have some for"
+        others = f", but for {', '.join(pair.pythons)}" if pair.pythons else both
         return f"has no wheels for Python {machine.python}{others}"
     if _needs_macos(pair, machine):
         return f"needs macOS {pair.least_macos} or newer, not {machine.macos}"
@@ -133,7 +151,7 @@ def why_not(pair: Pair, machine: Machine, *, allow_untested: bool = False) -> st
     if pair.status == BROKEN:
         more = f"; {pair.missing_symbols} symbols are missing" if pair.missing_symbols > 1 else ""
         return f"cannot be imported: the plug-in does not link ({pair.first_failure}{more})"
-    if pair.status == UNKNOWN:
+    if pair.status == UNKNOWN and pair.has_plugin:
         return "is not in the pairing table (docs/pairs.md), so that nothing is known of whether it links"
     return ""
 
@@ -142,8 +160,9 @@ def remark(pair: Pair, *, allow_untested: bool = False) -> str:
     """What a user should know of a pair that is used all the same; "" if there is nothing."""
     if pair.status == LINKS_ONLY:
         return f"{pair.name} links, but Apple's table does not name it: only the probe tells whether it computes right."
-    if allow_untested and pair.status in (BROKEN, UNKNOWN):
-        return f"{pair.name} {why_not(pair, Machine())}. It is used because of tensorflow_allow_untested."
+    reason = why_not(pair, Machine())
+    if allow_untested and reason:
+        return f"{pair.name} {reason}. It is used because of tensorflow_allow_untested."
     return ""
 
 
@@ -153,7 +172,9 @@ def is_version(version: str, wished: str) -> bool:
 
 
 def _is_wished(pair: Pair, wish: Wish) -> bool:
-    return is_version(pair.tensorflow, wish.tensorflow) and is_version(pair.metal, wish.metal)
+    """TensorFlow alone is nobody's pair who does not ask for it."""
+    is_alike = pair.has_plugin == (wish.metal != NO_PLUGIN)
+    return is_alike and is_version(pair.tensorflow, wish.tensorflow) and is_version(pair.metal, wish.metal)
 
 
 def _worth(pair: Pair) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
@@ -166,11 +187,20 @@ def _unknown(pairs: Sequence[Pair], wish: Wish) -> Pair:
     return Pair(wish.tensorflow or default.tensorflow, wish.metal or default.metal)
 
 
-def _nearest(pairs: Iterable[Pair], pair: Pair, machine: Machine) -> Pair | None:
-    """The best documented pair for a machine, of those that are the fewest minor versions of TensorFlow away."""
-    sound = [each for each in pairs if each.status in (DEFAULT, SUPPORTED) and not each.withdrawn]
-    fitting = [each for each in sound if not why_not(each, machine)]
-    return max(fitting, key=lambda each: (-abs(_minor(each) - _minor(pair)), *_worth(each)), default=None)
+def _fitting(pairs: Iterable[Pair], wish: Wish, machine: Machine) -> list[Pair]:
+    """The documented pairs of a wish that a machine can have."""
+    sound = [each for each in pairs if each.status in (DEFAULT, SUPPORTED) and each.is_final and not each.withdrawn]
+    return [each for each in sound if _is_wished(each, wish) and not why_not(each, machine)]
+
+
+def _say_nearest(pairs: Iterable[Pair], pair: Pair, machine: Machine) -> str:
+    """The best pair of its kind for a machine, of those that are the fewest minor versions of TensorFlow away."""
+    fitting = _fitting(pairs, Wish(metal="" if pair.has_plugin else NO_PLUGIN), machine)
+    other = max(fitting, key=lambda each: (-abs(_minor(each) - _minor(pair)), *_worth(each)), default=None)
+    if other is None:
+        return ""
+    plugin = f' and metal: "{other.metal}", a pair that works' if other.has_plugin else ""
+    return f'declare tensorflow: "{other.tensorflow}"{plugin}'
 
 
 def _minor(pair: Pair) -> int:

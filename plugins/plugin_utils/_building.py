@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 SECONDS_TO_BUILD = 600
 FOR_ALL = "-none-any.whl"
+REPRODUCIBLE = {"SOURCE_DATE_EPOCH": "315532800"}
+"""The date of all files in a wheel, the oldest that a ZIP archive can have: built again, it has the same hash.
+
+https://reproducible-builds.org/docs/source-date-epoch/
+"""
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,12 @@ def build(source: Source, resolver: Resolver, network: Network) -> BuiltWheel:
         command = [find_uv(), "build", "--wheel", *resolver.options, f"--python={sys.executable}"]
         done = subprocess.run(
             [*command, "--no-python-downloads", f"--out-dir={folder}/wheels", str(archive)],
-            env=resolver.settings, capture_output=True, text=True, check=False, timeout=SECONDS_TO_BUILD,
-        )  # fmt: skip
+            env={**resolver.settings, **REPRODUCIBLE},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS_TO_BUILD,
+        )
         wheels = list(Path(folder, "wheels").glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             raise MetalfleetError(

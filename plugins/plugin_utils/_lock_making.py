@@ -22,6 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import heading_of, versions_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_pairs
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import OWN_NAMES
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import (
     ResolutionFailed,
     Resolved,
@@ -36,10 +37,14 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order
+
+
+LONGEST_WORDS = 800
+"""Of uv's, in a message: more than that nobody reads."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +76,21 @@ def make_lock(
             evidence=f"Locks are made for: {', '.join(targets())}.",
             remedy="Declare a lock of your own (lock).",
         )
-    pair = pair_for(order, target)
-    kept = {} if "all" in upgrade else {name: each for name, each in versions_of(before).items() if name not in upgrade}
-    try:
-        resolved = resolve(order, pair, target, resolver, kept)
-    except ResolutionFailed as failure:
-        raise explain(order, str(failure)) from failure
+    kept = versions_to_keep(before, upgrade)
+    resolved = resolve_first(order, pairs_for(order, target, kept), target, resolver, kept)
     built = tuple(map(build, resolved.sources))
     packages = [*resolved.packages, *(wheel.as_package for wheel in built)]
     wheels = {each.sha256: {"file": each.filename, "source": each.source_sha256} for each in built}
     heading = heading_of(order.environment, order.platform, order.declaration, wheels)
     remarks = [*resolved.yanked, *held_back(order, target, resolver, resolved, kept)]
     return Made(rendered(heading, packages), tuple(f"{order.environment}: {each}." for each in remarks), built)
+
+
+def versions_to_keep(lock: str, upgrade: frozenset[str]) -> dict[str, str]:
+    """The versions of a lock without those that are to be upgraded. TensorFlow is one thing, whatever its package."""
+    if "all" in upgrade:
+        return {}
+    return {name: version for name, version in versions_of(lock).items() if not {name, OWN_NAMES.get(name)} & upgrade}
 
 
 def held_back(
@@ -107,22 +115,53 @@ def held_back(
             )
 
 
-def pair_for(order: Order, target: Target) -> Pair:
-    """What goes into the lock of TensorFlow and the plug-in; a version may be "", for any. Raises MetalfleetError."""
-    wish, pairs, brave = order.request.wish, read_pairs(), order.allow_untested
-    if target.has_plugin and wish.metal != NO_PLUGIN:
-        return choose(pairs, wish, Machine(order.python, order.oldest_macos), allow_untested=brave)
-    if wish.metal == NO_PLUGIN or wish.tensorflow:
-        return without_plugin(wish.tensorflow)
-    # A host without Metal follows the Macs.
-    return choose(pairs, Wish(metal=wish.metal), Machine(), allow_untested=brave)
+def pairs_for(order: Order, target: Target, kept: Mapping[str, str]) -> list[Pair]:
+    """What may go into the lock of TensorFlow and the plug-in, the first to be tried first: what was `kept`, the best.
+
+    A version may be "", for any. Raises MetalfleetError where nothing can be had.
+    """
+    wish, machine = order.request.wish, Machine(order.python, order.oldest_macos)
+    if not target.has_plugin:
+        # It follows the Macs: to the best pair, or to what is wished of TensorFlow.
+        machine = Machine(order.python if wish.metal == NO_PLUGIN else "")
+        wish = Wish(wish.tensorflow, NO_PLUGIN) if wish.tensorflow else wish
+
+    def pair_for(wish: Wish) -> Pair:
+        return choose(read_pairs(), wish, machine, allow_untested=order.allow_untested)
+
+    best = pair_for(wish)
+    if not best.has_plugin and not wish.tensorflow and best.is_final:
+        # Nothing but wheels for the Python is asked of TensorFlow alone, and uv sees to these.
+        return [replace(best, tensorflow="")]
+    try:
+        return list(dict.fromkeys([pair_for(narrowed(wish, kept)), best]))
+    except MetalfleetError:
+        return [best]
 
 
-def without_plugin(version: str) -> Pair:
-    """TensorFlow alone, of the version, or of the newest that is known of a minor version; "" is any."""
-    known = [pair for pair in read_pairs() if version and is_version(pair.tensorflow, version)]
-    sound = [pair for pair in known if not pair.withdrawn] or known
-    return replace(sound[-1], metal=NO_PLUGIN) if sound else Pair(version, NO_PLUGIN)
+def narrowed(wish: Wish, kept: Mapping[str, str]) -> Wish:
+    """A wish with the versions of a lock in the place of what it leaves open."""
+    locked = {option: kept[name] for name, option in OWN_NAMES.items() if name in kept}
+
+    def fill(option: str, wished: str) -> str:
+        version = locked.get(option, "")
+        return version if version and is_version(version, wished) else wished
+
+    return Wish(fill("tensorflow", wish.tensorflow), fill("metal", wish.metal))
+
+
+def resolve_first(
+    order: Order, pairs: Sequence[Pair], target: Target, resolver: Resolver, kept: Mapping[str, str]
+) -> Resolved:
+    """Resolve with the first of the pairs that goes with the packages. Raises MetalfleetError of the last."""
+    *others, last = pairs
+    for pair in others:
+        with suppress(ResolutionFailed):
+            return resolve(order, pair, target, resolver, kept)
+    try:
+        return resolve(order, last, target, resolver, kept)
+    except ResolutionFailed as failure:
+        raise explain(order, last, str(failure)) from failure
 
 
 def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, kept: Mapping[str, str]) -> Resolved:
@@ -176,15 +215,17 @@ def keep_most(ask: Callable[[Mapping[str, str], Mapping[str, str]], Resolved], k
     return resolved
 
 
-def explain(order: Order, said: str) -> MetalfleetError:
+def explain(order: Order, pair: Pair, said: str) -> MetalfleetError:
     """What a person is told where uv found no solution."""
-    words = in_one_line(mask(said))
+    text = " ".join(said.split())  # uv breaks its lines as wide as a terminal is
+    words = " ".join([shortened(in_one_line(mask(said))), *own_limits(pair, text)])
     where = f"for the environment {order.environment} ({order.platform})"
     for known in KNOWN:
-        found = re.search(known.pattern, said)
+        found = re.search(known.pattern, text)
         if found:
-            cause = known.cause.format(where=where, python=order.python, **found.groupdict())
-            return MetalfleetError(cause, evidence=f"uv says: {words}", remedy=known.remedy)
+            names = {"where": where, "python": order.python, "oldest": order.oldest_macos, **found.groupdict()}
+            cause, remedy = known.cause.format(**names), known.remedy.format(**names)
+            return MetalfleetError(cause, evidence=f"uv says: {words}", remedy=remedy)
     return MetalfleetError(
         f"The packages {where} could not be resolved",
         evidence=f"uv says: {words}",
@@ -192,8 +233,26 @@ def explain(order: Order, said: str) -> MetalfleetError:
     )
 
 
+def shortened(words: str) -> str:
+    """Their beginning and their end: of a package with many versions uv tells why each of them is out."""
+    if len(words) <= LONGEST_WORDS:
+        return words
+    start, end = words[: LONGEST_WORDS // 2], words[-LONGEST_WORDS // 2 :]
+    return f"{start.rpartition(' ')[0]} [...] {end.partition(' ')[2]}"
+
+
+def own_limits(pair: Pair, said: str) -> Iterator[str]:
+    """Why we have set limits that uv speaks of: no package declares them, so that nobody would know where to look."""
+    for requirement, reason in constraints_for(pair.tensorflow).items():
+        if re.search(rf"\b{re.escape(requirement)}(?![\w.])", said):
+            yield f"{requirement} is a limit of the collection: {reason}"
+
+
 class Known(NamedTuple):
-    """A failure of uv: how its message is told from others, what it means, and what helps."""
+    """A failure of uv: how its message is told from others, what it means, and what helps.
+
+    Both texts may name the groups of the pattern.
+    """
 
     pattern: str
     cause: str
@@ -215,6 +274,15 @@ KNOWN = (
         r"(?P<package>[\w.-]+) was not found in the (package registry|provided package locations)",
         "No index has {package}, which is wanted {where}",
         "Correct its name in packages, or name the index that has it in tensorflow_extra_index_urls.",
+    ),
+    Known(
+        r"matching platform tag \(e\.g\., `macosx_.*"
+        r"Wheels are available for `(?P<package>[^`]+)` \(v(?P<version>[^)]+)\) on "
+        r".*?`macosx_(?P<major>\d+)_(?P<minor>\d+)_(arm64|universal2)`",
+        "{package}, which is wanted {where}, has wheels for newer Macs only: {version} needs macOS {major}.{minor}, "
+        "and the lock is for macOS {oldest} and newer",
+        'Leave it out, or declare an older version that suits them; or set tensorflow_oldest_macos: "{major}.{minor}", '
+        "where all Macs that have the environment have that.",
     ),
     Known(
         r"Wheels are (available|required) for `(?P<package>[^`]+)`",

@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ansible import constants
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
+    refuse_bad_name,
+    refuse_bad_python,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import (
     refuse_lock_without_ipykernel,
 )
@@ -145,8 +149,11 @@ class Locks:
     def read(self, environments: Iterable[Mapping[str, Any]]) -> None:
         """Read what is there for environments as they are declared. Raises MetalfleetError."""
         for environment in environments:
-            name, request = environment["name"], read_request(environment)
-            self._pythons[name] = environment.get("python") or self._python_for(request)
+            name, python = environment["name"], str(environment.get("python") or "")
+            refuse_bad_name(name)
+            refuse_bad_python(name, python)
+            request = read_request(environment)
+            self._pythons[name] = python or self._python_for(request)
             if request:
                 self._requests[name] = request
                 self._digests[name] = self._kept(name, request)
@@ -207,8 +214,13 @@ class Locks:
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the pairing table that a host needs: of what its locks pin, and of what it could have instead."""
         pinned = {find(read_pairs(), *pair) for pair in self.pairs.values()}
-        others = (pair for pair in read_pairs() if pair.status in (DEFAULT, SUPPORTED) and pair not in pinned)
-        return [pair.as_data() for pair in (*pinned, *others)]
+        versions = {pair.tensorflow for pair in pinned}
+        others = (
+            pair
+            for pair in read_pairs()
+            if pair.status in (DEFAULT, SUPPORTED) and (pair.has_plugin or pair.tensorflow in versions)
+        )
+        return [pair.as_data() for pair in dict.fromkeys((*pinned, *others))]
 
     # ------------------------------------------------------------------------------------------------- what is there
 
@@ -261,7 +273,7 @@ class Locks:
 
     def _python_for(self, request: Request | None) -> str:
         """The Python that a declared pair needs, where it has no wheels for that which hosts have; "" is any."""
-        if request is None or request.wish.metal == NO_PLUGIN or not (request.wish.tensorflow or request.wish.metal):
+        if request is None or not (request.wish.tensorflow or request.wish.metal):
             return ""
         return python_for(read_pairs(), request.wish, self._making.python)
 

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 OPTIONS = ("tensorflow", "metal", "packages", "build")
 """What is declared of packages. An environment for which none is has the collection's own lock."""
-OWN_NAMES = {"tensorflow": "tensorflow", "tensorflow-macos": "tensorflow", "tensorflow-metal": "metal"}
+OWN_NAMES = {
+    **dict.fromkeys(("tensorflow", "tensorflow-macos", "tensorflow-cpu"), "tensorflow"),
+    "tensorflow-metal": "metal",
+}
 """Packages for which there is an option."""
+EXAMPLES = {"tensorflow": 'tensorflow: "2.18.1"', "metal": 'metal: "1.2.0", or metal: none for the CPU alone'}
 OTHER_PLUGIN = "tensorflow-metal-plugin"
 
 
@@ -106,7 +110,7 @@ def version_of(environment: Mapping[str, Any], option: str) -> str:
     except InvalidVersion as error:
         raise MetalfleetError(
             f"{option}: {version} of the environment {environment['name']} is no version",
-            remedy=f'Write one such as {option}: "{"2.18.1" if option == "tensorflow" else "1.2.0"}".',
+            remedy=f"Write one such as {EXAMPLES[option]}.",
         ) from error
 
 

@@ -217,13 +217,16 @@ def targets() -> dict[str, Target]:
     return {name: Target(name, **fields) for name, fields in _resolution()["platforms"].items()}
 
 
-def constraints_for(tensorflow: str) -> list[str]:
-    """The limits that hold beside those which packages declare. `tensorflow` is its version; "" is not known."""
-    return [
-        each["requirement"]
+def constraints_for(tensorflow: str) -> dict[str, str]:
+    """The limits that hold beside those which packages declare, each with its reason.
+
+    `tensorflow` is its version; "" is not known.
+    """
+    return {
+        each["requirement"]: each["reason"]
         for each in _resolution()["constraints"]
         if "before" not in each or (tensorflow and version_key(tensorflow) < version_key(each["before"]))
-    ]
+    }
 
 
 def in_one_line(words: str) -> str:

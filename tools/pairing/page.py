@@ -19,6 +19,8 @@ TEMPLATE = Path(__file__).with_name("page.md.j2")
 
 def render(pairs: Sequence[Pair], judgements: Judgements, checked: str) -> str:
     """The page. `checked` is the day on which the pairs were checked."""
+    alone = [pair for pair in pairs if not pair.has_plugin]
+    pairs = [pair for pair in pairs if pair.has_plugin]
     plugins = by_version(pair.metal for pair in pairs)
     known = {(pair.tensorflow, pair.metal): pair for pair in pairs}
     releases = reversed(by_version(pair.tensorflow for pair in pairs))
@@ -27,6 +29,7 @@ def render(pairs: Sequence[Pair], judgements: Judgements, checked: str) -> str:
         checked=checked,
         default=judgements.default,
         pairs=pairs,
+        alone=alone,
         plugins=plugins,
         rows=[(release, [known[release, plugin] for plugin in plugins]) for release in releases],
         failures=list(failures(pairs)),

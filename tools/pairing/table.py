@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     BROKEN,
     DEFAULT,
     LINKS_ONLY,
+    NO_PLUGIN,
     SUPPORTED,
     Pair,
 )
@@ -43,6 +45,8 @@ class Judgements:
 
     def judge(self, pair: Pair) -> Pair:
         """A pair with what is judged of it."""
+        if not pair.has_plugin:
+            return replace(pair, status=SUPPORTED)
         minors = {"tensorflow": minor(pair.tensorflow), "metal": minor(pair.metal)}
         if not pair.links:
             return replace(pair, status=BROKEN, faults=())
@@ -64,13 +68,31 @@ Withdrawn = Mapping[str, Mapping[str, str]]
 
 
 def pairs_of(answers: Iterable[Answer], judgements: Judgements, withdrawn: Withdrawn) -> list[Pair]:
-    """The rows, by version. All wheels of a pair must agree on whether it links. Raises ValueError if they do not."""
-    grouped: dict[tuple[str, str], list[Answer]] = {}
+    """The rows, by version, first of each TensorFlow alone.
+
+    All wheels of a pair must agree on whether it links. Raises ValueError if they do not.
+    """
+    grouped: dict[str, dict[str, list[Answer]]] = {}
     for each in answers:
-        grouped.setdefault((wheel_of(each.tensorflow).version, wheel_of(each.plugin).version), []).append(each)
-    by_version = sorted(grouped.items(), key=lambda item: tuple(map(Version, item[0])))
-    pairs = [pair_of(*versions, same) for versions, same in by_version]
+        of_release = grouped.setdefault(wheel_of(each.tensorflow).version, {})
+        of_release.setdefault(wheel_of(each.plugin).version, []).append(each)
+    pairs = [
+        pair
+        for tensorflow, by_plugin in sorted(grouped.items(), key=lambda item: Version(item[0]))
+        for pair in (
+            alone(tensorflow, itertools.chain.from_iterable(by_plugin.values())),
+            *(pair_of(tensorflow, metal, by_plugin[metal]) for metal in sorted(by_plugin, key=Version)),
+        )
+    ]
     return [judgements.judge(replace(pair, withdrawn=say_withdrawn(pair, withdrawn))) for pair in pairs]
+
+
+def alone(tensorflow: str, answers: Iterable[Answer]) -> Pair:
+    """TensorFlow without the plug-in, from what is known of it with any."""
+    by_python = {each.python: wheel_of(each.tensorflow) for each in answers}
+    pythons = tuple(sorted(by_python, key=Version))
+    newest = by_python[pythons[-1]]
+    return Pair(tensorflow, NO_PLUGIN, newest.name, pythons, macos_of(newest), links=True)
 
 
 def pair_of(tensorflow: str, metal: str, answers: Iterable[Answer]) -> Pair:
@@ -122,7 +144,7 @@ def differences(old: Iterable[Pair], new: Iterable[Pair]) -> Iterator[str]:
     """What a reviewer has to look at, a line each."""
     before, after = ({(pair.tensorflow, pair.metal): asdict(pair) for pair in pairs} for pairs in (old, new))
     for pair in dict.fromkeys([*before, *after]):
-        name = "TensorFlow {} with tensorflow-metal {}".format(*pair)
+        name = Pair(*pair).name
         if pair not in after:
             yield f"- {name}: is not in the index any more"
         elif pair not in before:

@@ -101,11 +101,7 @@ def declare(options: dict[str, Any], places: Places) -> Declaration:
         **given,
     )
     refuse_bad_name(declaration.name)
-    if declaration.python and not re.fullmatch(r"3\.\d+", declaration.python):
-        raise MetalfleetError(
-            f"python: {declaration.python} of the environment {declaration.name} is no minor version",
-            remedy='Write it such as "3.11", between quotes.',
-        )
+    refuse_bad_python(declaration.name, declaration.python)
     if declaration.keep < 1:
         raise MetalfleetError(
             f"The environment {declaration.name} cannot have keep: {declaration.keep}, which is the number of "
@@ -113,6 +109,15 @@ def declare(options: dict[str, Any], places: Places) -> Declaration:
             remedy="Declare keep with 1 or more, or leave it out.",
         )
     return declaration
+
+
+def refuse_bad_python(environment: str, python: str) -> None:
+    """Refuse what is no minor version; "" is any."""
+    if python and not re.fullmatch(r"3\.\d+", python):
+        raise MetalfleetError(
+            f"python: {python} of the environment {environment} is no minor version",
+            remedy='Write it such as "3.11", between quotes.',
+        )
 
 
 def refuse_bad_name(name: str) -> None:

@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 
 PAIRS = read_pairs()
 VERSIONS = [*sorted({pair.tensorflow for pair in PAIRS}), "2.18", "2.9", "3.0", ""]
-PLUGINS = [*sorted({pair.metal for pair in PAIRS}), "1.2", "9.9", ""]
+PLUGINS = [*sorted({pair.metal for pair in PAIRS}), "1.2", "9.9", ""]  # "none", too
 PYTHONS = ["", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 MACOS = ["", "11.7.10", "12.0.1", "12.1", "12.4", "13.0", "15.6", "26.1"]
 
@@ -59,6 +59,22 @@ def test_the_best_pair_for_a_machine(wish: Wish, machine: Machine, expected: tup
 
 
 @pytest.mark.parametrize(
+    ("wish", "machine", "expected"),
+    [
+        (Wish("2.20", "none"), Machine("3.13", "14.0"), "2.20.0"),
+        (Wish("", "none"), Machine("3.9", "12.1"), "2.20.0"),
+        (Wish("", "none"), Machine("3.12", "14.0"), "2.21.0"),
+        (Wish("", "none"), Machine("3.14", "14.0"), "2.22.0rc0"),  # there is no other for that Python
+        (Wish("2.22", "none"), Machine("3.12", "14.0"), "2.22.0rc0"),
+        (Wish("2.12", "none"), Machine("3.11", "12.1"), "2.12.0"),
+        (Wish("9.1", "none"), Machine("3.14", "12.1"), "9.1"),  # the index may know what the table does not yet
+    ],
+)
+def test_tensorflow_alone(wish: Wish, machine: Machine, expected: str) -> None:
+    assert names(choose(PAIRS, wish, machine)) == (expected, "none")
+
+
+@pytest.mark.parametrize(
     ("wish", "machine", "words"),
     [
         (
@@ -72,10 +88,22 @@ def test_the_best_pair_for_a_machine(wish: Wish, machine: Machine, expected: tup
             Machine("3.13", "14.0"),
             r'no wheels for Python 3\.13, but for 3\.9.*Declare python: "3\.12"; or declare metal: none',
         ),
-        (Wish(), Machine("3.12", "11.6"), r"needs macOS 12\.\d or newer, not 11\.6\. Upgrade macOS.*or declare metal"),
+        (Wish(), Machine("3.12", "11.6"), r"needs macOS 12\.\d or newer, not 11\.6\. Upgrade macOS .*\)\.$"),
+        (Wish("2.9"), Machine("3.10", "11.7"), r"not 11\.7\. Upgrade macOS .*; or declare metal: none"),
         (Wish("2.9"), Machine("3.10", "12.1"), r'not 12\.1\. Declare tensorflow: "2\.11\.0".*oldest_macos: "13\.0"'),
         (Wish("3.1"), Machine("3.12", "14.0"), r"3\.1 with tensorflow-metal 1\.2\.0 is not in the pairing table"),
         (Wish("2.18.1", "9.9"), Machine("3.12", "14.0"), r"2\.18\.1 with tensorflow-metal 9\.9 is not in the pairing"),
+        (
+            Wish("2.18.1"),
+            Machine("3.13", "14.0"),
+            r'Declare python: "3\.12"\.$',  # without the plug-in there is no wheel for that Python either
+        ),
+        (
+            Wish("2.18.1", "none"),
+            Machine("3.13", "14.0"),
+            r'without the plug-in has no wheels .* Declare tensorflow: "2\.20\.0"; or declare python: "3\.12"\.$',
+        ),
+        (Wish("1.15"), Machine("3.12", "14.0"), r"works; or set tensorflow_allow_untested"),
         (Wish("", "1.1.0"), Machine("3.12", "14.0"), r'3\.12, but for 3\.9, .*"2\.18\.1" and metal: "1\.2\.0"'),
     ],
 )
@@ -97,10 +125,16 @@ def test_whatever_is_wished_nobody_gets_what_does_not_work_and_the_remedy_can_be
     except MetalfleetError as refusal:
         remedy = refusal.problem.remedy
     if remedy:
-        offered = re.search(r'eclare tensorflow: "(.*?)" and metal: "(.*?)"', remedy)
-        if offered:
+        if offered := re.search(r'eclare tensorflow: "(.*?)" and metal: "(.*?)"', remedy):
             assert names(choose(PAIRS, Wish(*offered.groups()), machine)) == offered.groups()
-        assert "metal: none" in remedy
+        elif offered := re.search(r'eclare tensorflow: "(.*?)"', remedy):
+            assert names(choose(PAIRS, Wish(offered[1], "none"), machine)) == (offered[1], "none")
+        if "metal: none" in remedy:
+            assert is_version(choose(PAIRS, Wish(wish.tensorflow, "none"), machine).tensorflow, wish.tensorflow)
+        if python := re.search(r'declare python: "(.*?)"', remedy, re.IGNORECASE):
+            assert python[1] in choose(PAIRS, wish, Machine(python[1]), allow_untested=True).pythons
+    elif wish.metal == "none" and pair not in PAIRS:
+        assert not any(is_version(each.tensorflow, wish.tensorflow) for each in PAIRS)
     else:
         assert pair.links
         assert pair in PAIRS

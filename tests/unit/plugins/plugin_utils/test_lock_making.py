@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import sources_of
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _lock_making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for, uv_settings
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
@@ -23,8 +21,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making
     Made,
     explain,
     make_lock,
-    without_plugin,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order, read_request
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Source
 
@@ -38,7 +36,7 @@ MAC, LINUX = "macos-arm64-py3.12", "linux-x86_64-py3.12"
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """TensorFlow and the plug-in in name, and packages that go with them or do not."""
     folder = tmp_path_factory.mktemp("wheels")
-    for version in ("2.18.1", "2.17.1", "2.20.0"):
+    for version in ("2.18.1", "2.18.0", "2.17.1", "2.17.0", "2.20.0"):
         make_wheel(folder, "tensorflow", version, tag="cp312-cp312-macosx_12_0_arm64", requires="numpy<3")
         make_wheel(folder, "tensorflow", version, tag="cp312-cp312-manylinux_2_17_x86_64", requires="numpy<3")
         make_wheel(folder, "tensorflow_cpu", version, tag="cp312-cp312-manylinux_2_17_x86_64", requires="numpy<3")
@@ -48,11 +46,13 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for version in ("1.26.4", "2.0.0", "2.1.0"):
         make_wheel(folder, "numpy", version)
     make_wheel(folder, "keras_like", requires="tensorflow")
+    make_wheel(folder, "needs_newest", requires="tensorflow>=2.18.1")
     make_wheel(folder, "newer", requires="numpy>=4")
     make_wheel(folder, "backs_off", "1.0")
     make_wheel(folder, "backs_off", "2.0", requires="numpy>=4")
     make_wheel(folder, "linux_only", tag="cp312-cp312-manylinux_2_17_x86_64")
     make_wheel(folder, "old_python", tag="cp310-cp310-macosx_11_0_arm64")
+    make_wheel(folder, "needs_14", tag="cp312-cp312-macosx_14_0_arm64")
     make_wheel(folder, "needs_13", "2.0", tag="cp312-cp312-macosx_13_0_arm64")
     make_wheel(folder, "needs_13", "1.0", tag="cp312-cp312-macosx_11_0_arm64")
     return folder
@@ -68,12 +68,19 @@ def made(wheels: Path, platform: str = MAC, **others: Any) -> Made:
 
 
 def made_from(
-    network: Network, platform: str = MAC, *, before: str = "", oldest_macos: str = "12.1", **declared: Any
+    network: Network,
+    platform: str = MAC,
+    *,
+    before: str = "",
+    oldest_macos: str = "12.1",
+    upgrade: frozenset[str] = frozenset(),
+    **declared: Any,
 ) -> Made:
     request = read_request({"name": "lab", **declared})
     assert request
     with resolver_for(network) as resolver:
-        return make_lock(Order("lab", platform, request, oldest_macos), resolver, builds_nothing, before)
+        order = Order("lab", platform, request, oldest_macos)
+        return make_lock(order, resolver, builds_nothing, before, upgrade=upgrade)
 
 
 @pytest.fixture
@@ -128,11 +135,48 @@ def test_what_was_locked_stays_where_it_can(wheels: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("then", "now", "upgrade", "pair"),
+    [
+        ({"tensorflow": "2.18.0"}, {"packages": ["numpy"]}, "", ("2.18.0", "1.2.0")),
+        ({"tensorflow": "2.18.0"}, {"tensorflow": "2.18"}, "", ("2.18.0", "1.2.0")),
+        ({"tensorflow": "2.17.0"}, {"tensorflow": "2.18"}, "", ("2.18.1", "1.2.0")),
+        ({"tensorflow": "2.18.0"}, {"packages": ["needs_newest"]}, "", ("2.18.1", "1.2.0")),
+        ({"tensorflow": "2.18.0"}, {"packages": ["numpy"]}, "numpy", ("2.18.0", "1.2.0")),
+        ({"tensorflow": "2.18.0"}, {"packages": ["numpy"]}, "tensorflow", ("2.18.1", "1.2.0")),
+        ({"tensorflow": "2.18.0"}, {"packages": ["numpy"]}, "all", ("2.18.1", "1.2.0")),
+        ({"metal": "none", "tensorflow": "2.17"}, {"metal": "none"}, "", ("2.17.1", None)),
+        ({"metal": "none", "tensorflow": "2.20"}, {"packages": ["numpy"]}, "", ("2.18.1", "1.2.0")),
+    ],
+    ids=str,
+)
+def test_the_pair_of_a_lock_stays_where_it_can(
+    then: dict[str, Any], now: dict[str, Any], upgrade: str, pair: tuple[str, str | None], wheels: Path
+) -> None:
+    before = made(wheels, **then).text
+    after = versions_of(made(wheels, **now, before=before, upgrade=frozenset({upgrade})).text)
+    assert (after["tensorflow"], after.get("tensorflow-metal")) == pair
+
+
+@pytest.mark.parametrize(
     ("declared", "words"),
     [
+        (
+            {"tensorflow": "2.17", "packages": ["numpy==2"]},
+            r"numpy<2 is a limit of the collection: Tensor",
+        ),
+        (
+            {"metal": "none", "tensorflow": "2.17", "platform": "macos-arm64-py3.14"},
+            r"no wheels for Python 3\.14, but for",
+        ),
+        ({"metal": "none", "platform": "macos-arm64-py3.7"}, r"without the plug-in has no wheels for Python 3\.7"),
         ({"packages": ["newer"]}, r"for the environment lab \(macos-arm64-py3.12\) cannot live together.*numpy"),
         ({"packages": ["linux_only"]}, r"linux-only, which is wanted .* has no wheel for that platform"),
         ({"packages": ["old_python"]}, r"old-python, which is wanted .* has no wheel for Python 3\.12"),
+        (
+            {"packages": ["needs_14"]},
+            r"newer Macs only: 1\.0 needs macOS 14\.0, and .* macOS 12\.1 and newer\. .*oldest_macos: \"14\.0\"",
+        ),
+        ({"packages": ["needs_14"], "platform": LINUX}, r"needs-14, which is wanted .* has no wheel for that platform"),
         ({"packages": ["nobodys"]}, r"No index has nobodys, which"),
         ({"packages": ["newer==9"]}, r"No index has newer==9, which.*Correct its name or version"),
         (
@@ -242,15 +286,8 @@ def test_credentials_and_certificates_go_to_uv_in_its_environment(tmp_path: Path
         assert "sesame" not in repr(resolver)
 
 
-def test_without_the_plugin_nobody_gets_what_was_withdrawn_but_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = [Pair("2.20.0", "1.2.0"), Pair("2.20.1", "1.2.0", withdrawn=("tensorflow 2.20.1: broken",))]
-    monkeypatch.setattr(_lock_making, "read_pairs", lambda: pairs)
-    found = {version: without_plugin(version).tensorflow for version in ("2.20", "2.20.1", "2.21")}
-    assert found == {"2.20": "2.20.0", "2.20.1": "2.20.1", "2.21": "2.21"}
-
-
 def test_what_is_not_known_is_told_in_uvs_own_words() -> None:
     request = read_request({"name": "lab", "metal": "none"})
     assert request
-    error = explain(Order("lab", MAC, request, "12.1"), "error: the moon is full\n  cause: so it goes")
+    error = explain(Order("lab", MAC, request, "12.1"), default_pair(), "error: the moon is full\n  cause: so it goes")
     assert "could not be resolved. uv says: the moon is full so it goes." in str(error)

@@ -37,18 +37,23 @@ def answer(tensorflow: str, metal: str, python: str = "312", plugin_python: str 
 
 def test_a_row_says_what_all_wheels_of_a_pair_say() -> None:
     answers = [answer("2.18.1", "1.2.0", python) for python in ("39", "310", "312")]
-    [pair] = pairs_of([*answers, answer("2.18.1", "1.2.0", "313", plugin_python="312")], JUDGEMENTS, {})
+    alone, pair = pairs_of([*answers, answer("2.18.1", "1.2.0", "313", plugin_python="312")], JUDGEMENTS, {})
     assert pair == Pair(
         "2.18.1", "1.2.0", "tensorflow", ("3.9", "3.10", "3.12"), "12.1", links=True, first_failure="",
         missing_symbols=0, status="default", faults=("#1",),
     )  # fmt: skip
+    pythons = ("3.9", "3.10", "3.12", "3.13")
+    assert alone == Pair("2.18.1", "none", "tensorflow", pythons, "12.0", links=True, status="supported")
 
 
 def test_what_a_pair_is_good_for() -> None:
     answers = [answer("2.18.0", "1.2.0"), answer("2.19.1", "1.2.0"), answer("2.18.1", "1.1.0", failure="no")]
     assert [(pair.tensorflow, pair.metal, pair.status, pair.faults) for pair in pairs_of(answers, JUDGEMENTS, {})] == [
+        ("2.18.0", "none", "supported", ()),
         ("2.18.0", "1.2.0", "supported", ("#1",)),
+        ("2.18.1", "none", "supported", ()),
         ("2.18.1", "1.1.0", "broken", ()),
+        ("2.19.1", "none", "supported", ()),
         ("2.19.1", "1.2.0", "links-only", ()),
     ]
 
@@ -63,21 +68,24 @@ def test_what_was_withdrawn_is_in_the_table_and_on_the_page() -> None:
     answers = [answer("2.18.1", "1.2.0"), answer("2.18.0", "1.1.0"), answer("2.18.0", "1.2.0")]
     pairs = pairs_of(answers, JUDGEMENTS, withdrawn)
     assert [(pair.tensorflow, pair.metal, pair.withdrawn) for pair in pairs] == [
+        ("2.18.0", "none", ()),
         ("2.18.0", "1.1.0", ("tensorflow-metal 1.1.0: old",)),
         ("2.18.0", "1.2.0", ()),
+        ("2.18.1", "none", ("tensorflow 2.18.1: wrong; really",)),
         ("2.18.1", "1.2.0", ("tensorflow 2.18.1: wrong; really",)),
     ]
     assert [Pair.from_data(json.loads(json.dumps(pair.as_data()))) for pair in pairs] == pairs
-    [said] = differences([replace(pairs[2], withdrawn=())], [pairs[2]])
+    [said] = differences([replace(pairs[-1], withdrawn=())], [pairs[-1]])
     assert said.endswith("withdrawn was (), and is ('tensorflow 2.18.1: wrong; really',)")
     complete = [*pairs, *pairs_of([answer("2.18.1", "1.1.0")], JUDGEMENTS, {})]
     assert "\n- tensorflow 2.18.1: wrong; really\n" in render(complete, JUDGEMENTS, "")
 
 
 def test_what_changed_is_shown() -> None:
-    [old, gone] = pairs_of([answer("2.18.1", "1.2.0"), answer("2.18.1", "1.3.0")], JUDGEMENTS, {})
-    [new] = pairs_of([answer("2.22.0", "1.2.0", failure="no")], JUDGEMENTS, {})
-    assert list(differences([old, gone], [replace(old, status="supported"), new])) == [
+    [alone, old, gone] = pairs_of([answer("2.18.1", "1.2.0"), answer("2.18.1", "1.3.0")], JUDGEMENTS, {})
+    [_, new] = pairs_of([answer("2.22.0", "1.2.0", failure="no")], JUDGEMENTS, {})
+    assert list(differences([alone, old, gone], [replace(old, status="supported"), new])) == [
+        "- TensorFlow 2.18.1 without the plug-in: is not in the index any more",
         "! TensorFlow 2.18.1 with tensorflow-metal 1.2.0: status was 'default', and is 'supported'",
         "- TensorFlow 2.18.1 with tensorflow-metal 1.3.0: is not in the index any more",
         "+ TensorFlow 2.22.0 with tensorflow-metal 1.2.0: broken",
