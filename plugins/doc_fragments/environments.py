@@ -33,11 +33,12 @@ gpu:
   choices: [required, preferred, none]
 gpu_check:
   description:
-    - How much TensorFlow has to compute on every run. V(quick) goes from its import to exact products of matrices,
-      V(standard) also imports Keras and computes with it. After a build it is V(standard).
+    - How much TensorFlow has to compute on every run. V(quick) goes from its import to exact products of matrices.
+      V(standard) also compares some forty operations with the CPU, trains a small model, and has Keras fit, save and
+      load one, in a few seconds. V(full) also measures the speed. After a build it is at least V(standard).
     - V(none) leaves the probe out, after a build too.
   type: str
-  choices: [none, quick, standard]
+  choices: [none, quick, standard, full]
   default: quick
 on_drift:
   description:

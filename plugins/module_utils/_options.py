@@ -15,7 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 Spec = dict[str, dict[str, Any]]
 
 GPU = ["required", "preferred", "none"]
-GPU_CHECKS = ["none", "quick", "standard"]
+GPU_CHECKS = ["none", "quick", "standard", "full"]
 SOURCES = ["standalone", "python_org", "homebrew", "existing"]
 """The ways to come to a native Python."""
 PIN_OPTIONS = {"standalone": "archives", "python_org": "packages"}

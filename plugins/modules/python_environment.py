@@ -40,7 +40,7 @@ options:
       - How much TensorFlow computes when the environment is probed, as in M(metalfleet.tensorflow.tensorflow_gpu_info).
         A new generation is activated only if it passes. V(none) is for environments without TensorFlow.
     type: str
-    choices: [none, quick, standard]
+    choices: [none, quick, standard, full]
     default: none
 """
 

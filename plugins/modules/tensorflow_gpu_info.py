@@ -51,9 +51,11 @@ options:
     description:
       - How much is probed.
       - V(quick) has TensorFlow multiply small matrices, and takes little longer than its import.
-      - V(standard) also imports the Keras that users import, and has a tiny model compute.
+      - V(standard) also compares some forty operations with float64 on the CPU, looks for faults that others have
+        published, trains a small model on the GPU and on the CPU, and has Keras fit, evaluate, save and load one.
+      - V(full) also measures the speed, which takes some five seconds more.
     type: str
-    choices: [quick, standard]
+    choices: [quick, standard, full]
     default: quick
   timeout:
     description:
@@ -94,11 +96,14 @@ verdict:
   description:
     - The result in one word.
     - "V(gpu-ok): the GPU computes, and right."
+    - "V(gpu-paravirtual): the same, in a virtual Mac, whose GPU is that of the Mac around it."
+    - "V(gpu-software): the same, but Metal has only its software renderer, which is slower than the CPU."
     - "V(gpu-wrong-results): the GPU computes wrong numbers."
     - "V(gpu-unusable): TensorFlow lists a GPU that cannot be opened, or has no code for a basic operation."
     - "V(gpu-missing): TensorFlow lists no GPU."
     - "V(cpu-ok): the CPU computes, and right; no GPU was demanded or there."
-    - "V(keras-failed): TensorFlow computes, but Keras cannot be imported, or does not compute right."
+    - "V(training-failed): TensorFlow computes, but a small model does not learn, or not as on the CPU."
+    - "V(keras-failed): TensorFlow computes, but Keras cannot be imported, or does not fit, save or load a model."
     - "V(import-failed): TensorFlow cannot be imported, or does not compute even on the CPU."
     - "V(crashed): a signal ended the process."
     - "V(timed-out): the process was killed after O(timeout)."
@@ -158,9 +163,15 @@ stages:
         - "V(import): TensorFlow is imported."
         - "V(list): it lists its GPUs."
         - "V(create): it opens them."
-        - "V(placement): it computes on the first of them and nowhere else."
+        - "V(placement): it computes on the first of them and nowhere else, also in a C(tensorflow.function)."
         - "V(exact): computations whose results are exact on any correct device; on the CPU if there is no GPU."
-        - "V(keras): a model of Keras computes; only with O(gpu_check=standard)."
+        - "V(close): products of random numbers, as close to the exact ones as rounding allows."
+        - "V(ops): the operations that models are made of, beside float64 on the CPU."
+        - "V(known-faults): computations that others have found wrong. RV(faults) says what they show; none fails."
+        - "V(train): a small model learns, as it does on the CPU."
+        - "V(keras): a model of Keras is fitted, evaluated, saved and loaded."
+        - "V(speed): see RV(speed)."
+        - V(quick) ends with V(exact), V(standard) with V(keras).
       returned: success
       type: str
       sample: import
@@ -179,6 +190,42 @@ stages:
       returned: success
       type: str
       sample: ended by SIGILL
+without_kernel:
+  description:
+    - Operations among those of the stage V(ops) for which the GPU has no code, so that TensorFlow lets the CPU do them.
+    - Empty with O(gpu_check=quick).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+faults:
+  description: Wrong results that others have published of such GPUs. Empty with O(gpu_check=quick).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    issue:
+      description: Where it was published.
+      returned: success
+      type: str
+      sample: tensorflow/tensorflow#71577
+    what:
+      description: What is computed.
+      returned: success
+      type: str
+      sample: a convolution with more than 65,536 filters
+    seen:
+      description: Whether it comes out wrong here, too. V(null) if the GPU could not compute it.
+      returned: success
+      type: bool
+      sample: false
+speed:
+  description:
+    - GFLOP/s of the devices V(cpu) and V(gpu), each with V(matmul) and V(conv2d); V(null) for what a device cannot do.
+    - To compare machines of one kind by, not to judge one. Empty without O(gpu_check=full).
+  returned: success
+  type: dict
+  sample: {"cpu": {"conv2d": 410.2, "matmul": 890.1}, "gpu": {"conv2d": 1510.0, "matmul": 2310.5}}
 diagnosis:
   description: Why the verdict is not what O(gpu) asks for. V(null) if it is.
   returned: success

@@ -10,6 +10,7 @@
  *
  * Compile with -DVARIANT=<one of the enumerators below>; build.py does.
  */
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,10 +34,19 @@ enum variant {
   VARIANT_WRONG,          /* one element of each matrix product is 1 % off */
   VARIANT_WRONG_FIRST,    /* the first matrix product alone is 1 % off */
   VARIANT_WRONG_LARGE,    /* one element is off by one where matrices are longer than 255 */
+  VARIANT_WRONG_SECOND,   /* the second matrix product alone is 1 % off */
+  VARIANT_WRONG_TRACED,   /* one element of each matrix product in a tensorflow.function is 1 % off */
+  VARIANT_WRONG_CONV,     /* one element of each convolution is off by a tenth */
+  VARIANT_WRONG_FILTERS,  /* a convolution with more than 65,536 filters is wrong */
   VARIANT_NAN,            /* one element of each matrix product is not a number */
   VARIANT_SLOW,           /* right, but a matrix product takes 200 ms more */
   VARIANT_HANG_KERNEL,    /* a matrix product never ends */
   VARIANT_LEAVES_CHILD,   /* right, but leaves a process behind that has all its descriptors and never ends */
+  VARIANT_STOPS,          /* stops itself (SIGSTOP) when it is asked to register */
+  VARIANT_LEAKS,          /* right, but never frees the memory of its device */
+  VARIANT_GARBAGE,        /* right, but writes what is no text to every descriptor that it finds */
+  VARIANT_PARAVIRTUAL,    /* right, and calls itself what a virtual Mac's GPU is called */
+  VARIANT_SOFTWARE,       /* right, and calls itself what Metal's software renderer is called */
   VARIANT_EXITS,          /* ends the program with status 0 when it is asked to register */
 };
 
@@ -67,7 +77,7 @@ static void allocate(const SP_Device* device, uint64_t size, int64_t space, SP_D
 }
 
 static void deallocate(const SP_Device* device, SP_DeviceMemoryBase* memory) {
-  free(memory->opaque);
+  if (VARIANT != VARIANT_LEAKS) free(memory->opaque);
   memory->opaque = NULL;
   memory->size = 0;
 }
@@ -186,7 +196,10 @@ static void create_device(const SP_Platform* platform, SE_CreateDeviceParams* pa
     return;
   }
   /* Apple's plug-in names its GPU in these words. */
-  fprintf(stderr, "Metal device set to: fake_metal (host memory, no GPU)\n");
+  fprintf(stderr, "Metal device set to: %s\n",
+          VARIANT == VARIANT_PARAVIRTUAL ? "Apple Paravirtual device"
+          : VARIANT == VARIANT_SOFTWARE  ? "Apple Software Renderer"
+                                         : "fake_metal (host memory, no GPU)");
   *params->device = (SP_Device){
       .struct_size = SP_DEVICE_STRUCT_SIZE,
       .ordinal = params->ordinal,
@@ -253,6 +266,12 @@ static void destroy_timer_fns(const SP_Platform* platform, SP_TimerFns* fns) {}
 static void destroy_platform(SP_Platform* platform) {}
 static void destroy_platform_fns(SP_PlatformFns* fns) {}
 
+static void write_garbage(void) {
+  static const char garbage[] = "\xff\xfe\0{\"stage\": 42}\n{\"end\": \"gpu\"}\n[\r\x1b[2J";
+  for (int descriptor = 1; descriptor < 32; descriptor++)
+    if (write(descriptor, garbage, sizeof garbage) < 0) continue;
+}
+
 /* Never defined: a reference to it makes the library impossible to load. */
 extern void TF_SymbolThatNoTensorFlowHas(void);
 
@@ -261,6 +280,8 @@ EXPORT void SE_InitPlugin(SE_PlatformRegistrationParams* params, TF_Status* stat
   if (VARIANT == VARIANT_CRASH) *(volatile int*)NULL = 0;
   if (VARIANT == VARIANT_HANG_INIT) hang();
   if (VARIANT == VARIANT_LEAVES_CHILD && fork() == 0) hang();
+  if (VARIANT == VARIANT_STOPS) raise(SIGSTOP);
+  if (VARIANT == VARIANT_GARBAGE) write_garbage();
   if (VARIANT == VARIANT_EXITS) _exit(0);
   if (VARIANT == VARIANT_ABI) {
     TF_SetStatus(status, TF_FAILED_PRECONDITION, "fake_metal: incompatible StreamExecutor C API");
@@ -323,6 +344,7 @@ static void end(Call* call) {
 
 typedef struct {
   TF_Bool left, right;
+  bool traced; /* part of a tensorflow.function */
 } Transpose;
 
 static void* create_matmul(TF_OpKernelConstruction* construction) {
@@ -332,6 +354,9 @@ static void* create_matmul(TF_OpKernelConstruction* construction) {
   TF_OpKernelConstruction_GetAttrBool(construction, "transpose_b", &transpose->right, status);
   if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
   TF_DeleteStatus(status);
+  /* TensorFlow keeps the kernel of an eager operation, and makes another for each function. */
+  static atomic_int made[2][2];
+  transpose->traced = made[!!transpose->left][!!transpose->right]++;
   return transpose;
 }
 
@@ -356,7 +381,10 @@ static void multiply_matrices(Call* call, const Transpose* transpose) {
   float* last = rows && columns ? &out[rows * columns - 1] : NULL;
   if (VARIANT == VARIANT_WRONG && last) *last *= 1.01f;
   static atomic_int calls;
-  if (VARIANT == VARIANT_WRONG_FIRST && last && !calls++) *last *= 1.01f;
+  int earlier = calls++;
+  if (VARIANT == VARIANT_WRONG_FIRST && last && earlier == 0) *last *= 1.01f;
+  if (VARIANT == VARIANT_WRONG_SECOND && last && earlier == 1) *last *= 1.01f;
+  if (VARIANT == VARIANT_WRONG_TRACED && last && transpose->traced) *last += 1;
   if (VARIANT == VARIANT_WRONG_LARGE && last && inner > 255) *last += 1;
   if (VARIANT == VARIANT_NAN && last) *last = 0.0f / 0.0f;
   if (VARIANT == VARIANT_SLOW) usleep(SLOWNESS_US);
@@ -369,9 +397,89 @@ static void matmul(void* transpose, TF_OpKernelContext* context) {
   end(&call);
 }
 
+/* --- convolution: NHWC, as TensorFlow has it unless it is told otherwise ----- */
+
+typedef struct {
+  int32_t strides[4], dilations[4];
+  bool same; /* padded, so that with strides of 1 the result is as large as the image */
+} Convolution;
+
+static void* create_conv2d(TF_OpKernelConstruction* construction) {
+  TF_Status* status = TF_NewStatus();
+  Convolution* convolution = calloc(1, sizeof *convolution);
+  char padding[16] = "";
+  TF_OpKernelConstruction_GetAttrInt32List(construction, "strides", convolution->strides, 4, status);
+  if (TF_GetCode(status) == TF_OK)
+    TF_OpKernelConstruction_GetAttrInt32List(construction, "dilations", convolution->dilations, 4, status);
+  if (TF_GetCode(status) == TF_OK)
+    TF_OpKernelConstruction_GetAttrString(construction, "padding", padding, sizeof padding, status);
+  convolution->same = !strncmp(padding, "SAME", 4);
+  if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
+  TF_DeleteStatus(status);
+  return convolution;
+}
+
+/* One direction of an image: how long the result is, and how far the kernel begins before the image. */
+typedef struct {
+  int64_t in, kernel, out, before;
+  int32_t stride, dilation;
+} Axis;
+
+static Axis axis_of(const Convolution* convolution, const TF_Tensor* images, const TF_Tensor* kernel, int axis) {
+  Axis of = {.in = TF_Dim(images, axis), .kernel = TF_Dim(kernel, axis - 1), .stride = convolution->strides[axis],
+             .dilation = convolution->dilations[axis]};
+  int64_t reach = (of.kernel - 1) * of.dilation + 1;
+  of.out = convolution->same ? (of.in + of.stride - 1) / of.stride : (of.in - reach + of.stride) / of.stride;
+  int64_t padding = (of.out - 1) * of.stride + reach - of.in;
+  of.before = convolution->same && padding > 0 ? padding / 2 : 0;
+  return of;
+}
+
+static void add_pixel(float* out, const float* pixel, const float* weights, int64_t channels, int64_t filters) {
+  for (int64_t channel = 0; channel < channels; channel++)
+    for (int64_t filter = 0; filter < filters; filter++)
+      out[filter] += pixel[channel] * weights[channel * filters + filter];
+}
+
+static void convolve_images(Call* call, const Convolution* convolution) {
+  const TF_Tensor *images = call->left, *kernel = call->right;
+  if (TF_NumDims(images) != 4 || TF_NumDims(kernel) != 4 || TF_Dim(images, 3) != TF_Dim(kernel, 2))
+    return refuse(call, "fake_metal Conv2D: the shapes do not fit");
+  Axis down = axis_of(convolution, images, kernel, 1), across = axis_of(convolution, images, kernel, 2);
+  int64_t count = TF_Dim(images, 0), channels = TF_Dim(images, 3), filters = TF_Dim(kernel, 3);
+  float* out = allocate_result(call, (int64_t[]){count, down.out, across.out, filters}, 4);
+  if (!out) return;
+  int64_t size = count * down.out * across.out * filters;
+  memset(out, 0, (size_t)size * sizeof *out);
+
+  const float *pixels = TF_TensorData(images), *weights = TF_TensorData(kernel);
+  for (int64_t place = 0; place < count * down.out * across.out; place++) {
+    int64_t image = place / (down.out * across.out);
+    int64_t top = place / across.out % down.out * down.stride - down.before;
+    int64_t left = place % across.out * across.stride - across.before;
+    for (int64_t tap = 0; tap < down.kernel * across.kernel; tap++) {
+      int64_t y = top + tap / across.kernel * down.dilation, x = left + tap % across.kernel * across.dilation;
+      if (y < 0 || y >= down.in || x < 0 || x >= across.in) continue;
+      add_pixel(&out[place * filters], &pixels[((image * down.in + y) * across.in + x) * channels],
+                &weights[tap * channels * filters], channels, filters);
+    }
+  }
+  if (VARIANT == VARIANT_WRONG_CONV && size) out[size - 1] += 0.1f * (out[size - 1] + 10);
+  if (VARIANT == VARIANT_WRONG_FILTERS && filters > 65536) out[size - 1] = 0;
+}
+
+static void conv2d(void* convolution, TF_OpKernelContext* context) {
+  Call call = begin(context);
+  if (good(&call)) convolve_images(&call, convolution);
+  end(&call);
+}
+
+/* --- element by element ------------------------------------------------------ */
+
 static float plus(float a, float b) { return a + b; }
 static float minus(float a, float b) { return a - b; }
 static float times(float a, float b) { return a * b; }
+static float squared_difference(float a, float b) { return (a - b) * (a - b); }
 
 enum { MAX_RANK = 8 };
 
@@ -418,6 +526,7 @@ static void elementwise(TF_OpKernelContext* context, float (*operation)(float, f
 static void add(void* state, TF_OpKernelContext* context) { elementwise(context, plus); }
 static void subtract(void* state, TF_OpKernelContext* context) { elementwise(context, minus); }
 static void multiply(void* state, TF_OpKernelContext* context) { elementwise(context, times); }
+static void differ(void* state, TF_OpKernelContext* context) { elementwise(context, squared_difference); }
 
 /* Updating variables, so that training works. TensorFlow 2.19 and later neither
  * export this function nor need it: their own kernels serve any device. */
@@ -458,9 +567,11 @@ static void register_kernel(const char* operation, const char* type, Create crea
 EXPORT void TF_InitKernel(void) {
   if (VARIANT == VARIANT_NO_KERNELS) return;
   register_kernel("MatMul", "T", create_matmul, matmul);
+  register_kernel("Conv2D", "T", create_conv2d, conv2d);
   register_kernel("AddV2", "T", NULL, add);
   register_kernel("Sub", "T", NULL, subtract);
   register_kernel("Mul", "T", NULL, multiply);
+  register_kernel("SquaredDifference", "T", NULL, differ); /* what TensorFlow makes of a square after a Sub */
   if (!TF_AssignUpdateVariable) return;
   register_kernel("AssignAddVariableOp", "dtype", NULL, assign_add);
   register_kernel("AssignSubVariableOp", "dtype", NULL, assign_subtract);

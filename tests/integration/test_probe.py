@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow import STAGES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
 
 from tests.fake_metal.build import VARIANTS, BuildError, compile_plugin
@@ -36,6 +38,7 @@ class Expected:
     stage: str = "exact"
     cause: str = ""
     evidence: str = ""
+    level: str = "quick"
 
 
 EXPECTED = {
@@ -53,9 +56,18 @@ EXPECTED = {
     "wrong": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is 15.1"),
     "wrong_first": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is 15.1"),
     "wrong_large": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 789 elements are wrong"),
+    "wrong_second": Expected("gpu-wrong-results", "exact", "wrong numbers", "tensorflow.function is 15.1"),
+    "wrong_traced": Expected("gpu-wrong-results", "exact", "wrong numbers", "tensorflow.function is 16.0"),
+    "wrong_conv": Expected("gpu-wrong-results", "ops", "that models are made of", "conv1d is off by", "standard"),
+    "wrong_filters": Expected("gpu-ok", "keras", level="standard"),
     "nan": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is nan"),
     "hang_kernel": Expected("timed-out", "placement", "in stage placement did not end", "not ended after"),
     "leaves_child": Expected("gpu-ok"),
+    "stops": Expected("timed-out", "import", "could not be imported in time", "not ended after"),
+    "leaks": Expected("gpu-ok", "speed", level="full"),
+    "garbage": Expected("gpu-ok"),
+    "paravirtual": Expected("gpu-paravirtual"),
+    "software": Expected("gpu-software", "exact", "software renderer", "Apple Software Renderer"),
     "exits": Expected("import-failed", "import", "not known here", "the interpreter ended with status 0"),
 }
 
@@ -102,13 +114,13 @@ def test_each_variant_gets_its_verdict_and_diagnosis(
     if expected.verdict == "timed-out":
         result = probe_until_it_hangs(lambda limit: probe(environment, timeout=limit), expected.stage, timeout=8)
     else:
-        result = probe(environment, timeout=300)
+        result = probe(environment, timeout=300, level=expected.level)
 
     wait_until_gone(environment / "bin/python")
     assert (result.verdict, result.stages[-1].name) == (expected.verdict, expected.stage), result
     assert (result.tensorflow, result.plugin) == ("2.18.1", "1.2.0")
     assert result.gpu_visible == (expected.stage not in ("import", "list"))
-    assert result.ok == (expected.verdict == "gpu-ok")
+    assert result.ok == (expected.verdict in ("gpu-ok", "gpu-paravirtual"))
     assert result.duration < 300
     assert (result.diagnosis is None) == result.ok
     if result.diagnosis:
@@ -116,8 +128,33 @@ def test_each_variant_gets_its_verdict_and_diagnosis(
         assert expected.evidence in result.diagnosis.evidence
 
 
-def test_a_gpu_that_works_is_described(with_plugin: MakeEnvironment) -> None:
-    result = probe(with_plugin("ok"))
+def test_a_plugin_that_is_loaded_twice_is_found_out(with_plugin: MakeEnvironment) -> None:
+    environment = with_plugin("ok")
+    [plugin] = environment.glob("lib/python3*/site-packages/tensorflow-plugins/*")
+    shutil.copy(plugin, plugin.with_name("libmetal_plugin_copy.so"))
+
+    result = probe(environment)
+
+    assert (result.verdict, result.stages[-1].name) == ("crashed", "import"), result
+    assert result.diagnosis
+    assert "Two plug-ins" in result.diagnosis.cause
+
+
+def test_a_full_probe_tells_all_that_it_found(with_plugin: MakeEnvironment) -> None:
+    result = probe(with_plugin("wrong_filters"), level="full")
+
+    assert [stage.name for stage in result.stages] == list(STAGES)
+    assert {fault.issue: fault.seen for fault in result.faults}["tensorflow/tensorflow#71577"] is True
+    assert "a known fault: a convolution with more than 65,536 filters comes out wrong" in result.text
+    assert "softmax" in result.without_kernel
+    assert "conv2d" not in result.without_kernel
+    assert result.speed.keys() == {"cpu", "gpu"}
+    assert all(rate and rate > 0 for rates in result.speed.values() for rate in rates.values())
+
+
+@pytest.mark.parametrize("variant", ["ok", "garbage"])
+def test_a_gpu_that_works_is_described(with_plugin: MakeEnvironment, variant: str) -> None:
+    result = probe(with_plugin(variant))
 
     assert [stage.name for stage in result.stages] == ["start", "import", "list", "create", "placement", "exact"]
     assert all(stage.state == "ok" for stage in result.stages)
@@ -156,6 +193,22 @@ def test_a_gpu_that_is_not_wanted_is_not_used(with_plugin: MakeEnvironment) -> N
     assert (result.verdict, result.ok, result.gpu_visible) == ("cpu-ok", True, False)
 
 
+def test_what_others_install_into_the_environment_is_not_taken_for_its_own(
+    tensorflow_environment: Path, tmp_path: Path
+) -> None:
+    environment, elsewhere = clone(tensorflow_environment, tmp_path / "environment"), tmp_path / "elsewhere"
+    site_packages = next(environment.glob("lib/python3*/site-packages"))
+    elsewhere.mkdir()
+    (site_packages / "tensorflow").rename(elsewhere / "tensorflow")
+    (site_packages / "others.pth").write_text(f"{elsewhere}\n")
+
+    result = probe(environment, "none")
+
+    assert (result.verdict, result.stages[-1].name) == ("import-failed", "import")
+    assert result.diagnosis
+    assert f"another TensorFlow than that of {environment}: {elsewhere}/" in result.diagnosis.cause
+
+
 # --- Keras -----------------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +216,8 @@ def test_keras_computes_on_either_device(with_plugin: MakeEnvironment, tensorflo
     on_cpu = probe(tensorflow_environment, "none", level="standard")
     on_gpu = probe(with_plugin("ok"), level="standard")
 
+    assert on_cpu.without_kernel == []
+    assert [fault.seen for fault in on_cpu.faults] == [False] * 3
     assert (on_cpu.verdict, on_cpu.stages[-1].name, on_cpu.stages[-1].state) == ("cpu-ok", "keras", "ok"), on_cpu
     assert (on_gpu.verdict, on_gpu.stages[-1].name, on_gpu.stages[-1].state) == ("gpu-ok", "keras", "ok"), on_gpu
 

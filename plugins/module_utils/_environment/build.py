@@ -112,7 +112,8 @@ def probe_new(generation: Path, declaration: Declaration, probe: Probe) -> dict[
     """Probe a new generation, more thoroughly than what was built before."""
     if declaration.gpu_check == "none":
         return None
-    result = probe(generation, gpu=declaration.gpu, level="standard", timeout=declaration.probe_timeout, first=True)
+    level = declaration.gpu_check if declaration.gpu_check == "full" else "standard"
+    result = probe(generation, gpu=declaration.gpu, level=level, timeout=declaration.probe_timeout, first=True)
     if not result["ok"]:
         raise ProbeFailed(declaration, result)
     return result

@@ -70,9 +70,12 @@ def _as_x86_64(failure: Failure) -> bool:
 
 # --- the words of their texts
 
-_WITHOUT_GPU = "declare a `lock` without tensorflow-metal, and `gpu: none`, to compute on the CPU"
+_WITHOUT_GPU = (
+    "declare `metal: none`, or if you have a `lock` of your own, one without tensorflow-metal and `gpu: none`, to "
+    "compute on the CPU"
+)
 _CHECK_FILES = "run setup.yml with `integrity: full` for this environment, which repairs damaged files"
-_OWN_LOCK = "or leave `lock` out to get the collection's own"
+_DECLARED = "in `packages`, or in the `lock` if you have one of your own"
 
 
 def words_for(failure: Failure) -> dict[str, str]:
@@ -92,7 +95,7 @@ def words_for(failure: Failure) -> dict[str, str]:
         "other_pair": _other_pair(failure),
         "without_gpu": _WITHOUT_GPU,
         "check_files": _CHECK_FILES,
-        "own_lock": _OWN_LOCK,
+        "declared": _DECLARED,
     }
 
 
@@ -125,8 +128,8 @@ def _other_pair(failure: Failure) -> str:
         )
     tensorflow, plugin = USUAL_PAIR
     return (
-        "Declare a `lock` whose TensorFlow and tensorflow-metal go together, such as "
-        f"tensorflow=={tensorflow} with tensorflow-metal=={plugin}, {_OWN_LOCK}, which has this pair."
+        "Declare a pair that goes together: leave out `tensorflow` and `metal` to get the best for this Mac, or "
+        f'declare `tensorflow: "{tensorflow}"` and `metal: "{plugin}"`. A `lock` of your own must name such a pair.'
     )
 
 
@@ -141,7 +144,7 @@ _NATIVE = (
 )
 _UNKNOWN = (
     "No certain remedy is known. To rule out damaged files, {check_files}; to rule out packages that do not go "
-    "together, leave out `lock` if it is declared."
+    "together, leave out `packages` and `lock` if they are declared."
 )
 _LOG_IN = "Log in at the Mac's screen and run again: macOS offers Metal to some programs only then."
 _NO_GPU_IN_SESSION = (
@@ -153,7 +156,10 @@ _NOT_LINKED = r"[Ss]ymbol not found|undefined symbol|missing symbol called|symbo
 _DIED_IMPORTING = ("import-failed", "crashed")
 _ANY_IMPORT = ("import-failed", "crashed", "keras-failed")
 _OF_GPU = ("gpu-wrong-results", "gpu-unusable", "gpu-missing", "crashed", "timed-out")
-_AFTER_START = ("import", "list", "create", "placement", "exact", "keras")
+_NUMBERS = ("exact", "close", "ops", "known-faults")
+_LEARNING = ("train", "keras")
+_ON_GPU = ("create", "placement", *_NUMBERS, *_LEARNING, "speed")
+_AFTER_START = ("import", "list", *_ON_GPU)
 
 RULES: tuple[Rule, ...] = (
     # --- the interpreter
@@ -199,8 +205,8 @@ RULES: tuple[Rule, ...] = (
         signals=("SIGILL",),
         when=(_as_x86_64, _on_linux),
         cause="TensorFlow uses an instruction that the processor does not have: its x86_64 build needs AVX.",
-        remedy="In a virtual machine, let it use the processor of its host as it is. Without AVX, declare a `lock` "
-        "with another build of TensorFlow.",
+        remedy="In a virtual machine, let it use the processor of its host as it is. Without AVX no TensorFlow of the "
+        "package index runs: declare a `lock` with a build of your own.",
     ),
     Rule(
         signals=("SIGILL",),
@@ -212,7 +218,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         signals=("SIGILL",),
         cause="Illegal instruction: a package uses one that this processor, or the virtual machine, does not offer.",
-        remedy="Declare a `lock` with an older TensorFlow, {own_lock}. In a virtual machine, update its software.",
+        remedy="Declare an older `tensorflow`, or name an older release of the package {declared}. In a virtual "
+        "machine, update its software.",
     ),
     # --- the plug-in and TensorFlow
     Rule(
@@ -221,7 +228,8 @@ RULES: tuple[Rule, ...] = (
         r"(?:\n[^\n]*){0,2}Expected in:\s+(?:<[^>]+> )?/(?:System|usr/lib)/"
         r"|Library not loaded: /(?:System|usr/lib)/|built for newer macOS",
         cause="A library was built for a newer macOS than this one{macos}: it needs what this one does not have.",
-        remedy="Update macOS, or declare a `lock` whose packages were made for this macOS.",
+        remedy="Update macOS, or set `tensorflow_oldest_macos` to the version of this one and run lock.yml, so that "
+        "only packages are taken that were made for it. A `lock` of your own must name such packages.",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
@@ -253,7 +261,8 @@ RULES: tuple[Rule, ...] = (
         verdicts=_DIED_IMPORTING,
         pattern=r"already registered",
         cause="Two plug-ins register the same device.",
-        remedy="Keep one: name tensorflow-metal once in the `lock`, and remove any `tensorflow-plugins` folder in the "
+        remedy="Keep one: to remove what the environment should not have, {check_files}, and remove any "
+        "`tensorflow-plugins` folder in the "
         "user's own site-packages.",
     ),
     Rule(
@@ -265,7 +274,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=("crashed",),
         when=(_with_plugin,),
-        stages=("create", "placement", "exact", "keras"),
+        stages=_ON_GPU,
         pattern=r"libprotobuf FATAL|google::protobuf::FatalException",
         cause="The plug-in {plugin} and TensorFlow {tensorflow} each bring a protobuf, and these do not agree.{since}",
         remedy="{other_pair}",
@@ -285,9 +294,16 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("import-failed",),
+        pattern=r"TensorFlow was imported from (?P<elsewhere>\S+), which is not in",
+        cause="Python finds another TensorFlow than that of {environment}: {elsewhere}.",
+        remedy="Remove what leads there, often a .pth file or a package that was installed for development; to find "
+        "it, {check_files}.",
+    ),
+    Rule(
+        verdicts=("import-failed",),
         pattern=r"No module named 'tensorflow'",
         cause="TensorFlow is not installed in {environment}.",
-        remedy="Name it in the environment's `lock`, {own_lock}, and run setup.yml.",
+        remedy="Name it {declared}, and run setup.yml.",
     ),
     Rule(
         verdicts=("import-failed",),
@@ -302,7 +318,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"compiled using NumPy 1\.x|numpy\.core\.(?:multiarray|umath|_multiarray_umath) failed to import"
         r"|numpy\.dtype size changed|compiled against API version|_ARRAY_API not found",
         cause="The installed NumPy is not of the release that TensorFlow {tensorflow} was compiled for.",
-        remedy="Name a NumPy that TensorFlow allows in the environment's `lock`, {own_lock}.",
+        remedy="Name a NumPy that TensorFlow allows {declared}.",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
@@ -311,25 +327,25 @@ RULES: tuple[Rule, ...] = (
         r"|File already exists in database",
         cause="The installed protobuf is not of a release that TensorFlow {tensorflow}, or another package of the "
         "environment, was made for.",
-        remedy="Name a protobuf that all packages allow in the environment's `lock`, {own_lock}.",
+        remedy="Name a protobuf that all packages allow {declared}.",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
         pattern=r"Another metric with the same name already exists|Cannot register 2 metrics with the same name",
         cause="Keras and TensorFlow {tensorflow} are of releases that do not go together.",
-        remedy="Name a keras that goes with TensorFlow in the environment's `lock`, {own_lock}.",
+        remedy="Name a keras that goes with TensorFlow {declared}.",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
         pattern=r"Keras cannot be imported|No module named '(?:keras|tf_keras)[.']",
         cause="Keras is missing in {environment}, or cannot be imported.",
-        remedy="Name a keras that goes with TensorFlow {tensorflow} in the environment's `lock`, {own_lock}.",
+        remedy="Name a keras that goes with TensorFlow {tensorflow} {declared}.",
     ),
     Rule(
         verdicts=("import-failed", "keras-failed"),
         pattern=r"(?:No module named '|you need to have `)(?P<package>[\w.-]+)['`]",
         cause="The Python module {package}, which TensorFlow or Keras needs, is missing.",
-        remedy="Name the package that brings it in the environment's `lock`, {own_lock}.",
+        remedy="Name the package that brings it {declared}.",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
@@ -369,8 +385,8 @@ RULES: tuple[Rule, ...] = (
         verdicts=("gpu-missing",),
         when=(_without_plugin,),
         cause="tensorflow-metal is not installed in this environment.",
-        remedy="Name a tensorflow-metal that goes with TensorFlow {tensorflow} in the environment's `lock`, "
-        "{own_lock}. If the CPU shall compute, declare `gpu: none`.",
+        remedy="Leave out `metal`, so that the plug-in that goes with TensorFlow is taken, or name it in the `lock` "
+        "if you have one of your own. If the CPU shall compute, declare `gpu: none`.",
     ),
     Rule(
         verdicts=("gpu-missing",),
@@ -441,6 +457,25 @@ RULES: tuple[Rule, ...] = (
         remedy="{other_pair}",
     ),
     Rule(
+        verdicts=("gpu-software",),
+        pattern=r"^.*Metal device set to: .*Software.*",
+        cause="Metal has no GPU here, only its software renderer, which is slower than TensorFlow on the CPU.",
+        remedy="In a virtual machine {without_gpu}. On a Mac with a GPU, restart it and run again.",
+    ),
+    Rule(
+        verdicts=("gpu-wrong-results",),
+        stages=("close", "ops"),
+        when=(_with_usual_pair,),
+        cause="The GPU computes an operation wrong that models are made of. No training on it can be trusted.{since}",
+        remedy="Update macOS, restart the Mac and run again; if that does not help, {without_gpu}.",
+    ),
+    Rule(
+        verdicts=("gpu-wrong-results",),
+        stages=("close", "ops"),
+        cause="The GPU computes an operation wrong that models are made of. No training on it can be trusted.",
+        remedy="Update macOS, or take another pair. {other_pair}",
+    ),
+    Rule(
         verdicts=("gpu-wrong-results",),
         when=(_with_usual_pair,),
         cause="The GPU computes wrong numbers where only one result is correct. "
@@ -451,6 +486,29 @@ RULES: tuple[Rule, ...] = (
         verdicts=("gpu-wrong-results",),
         cause="The GPU computes wrong numbers where only one result is correct. No training on it can be trusted.",
         remedy="Update macOS, or take another pair. {other_pair}",
+    ),
+    # --- training
+    Rule(
+        stages=_LEARNING,
+        pattern=r"^(?P<evidence>.*(?:Could not find compiler for platform METAL|XLA compilation|jit_compile"
+        r"|could not find registered platform with id).*)",
+        cause="Something asks for XLA, TensorFlow's compiler, for which Apple's GPU has no part.",
+        remedy="Where a model is compiled, say `jit_compile=False`. With TensorFlow 2.11 to 2.15 take the optimizers "
+        "of `tf.keras.optimizers.legacy`, which do without it, or declare a newer `tensorflow`.",
+    ),
+    Rule(
+        verdicts=("training-failed", "keras-failed"),
+        when=(_with_plugin,),
+        pattern=r"^.*(?:No registered '\w+' OpKernel|Could not satisfy (?:explicit )?device specification).*",
+        cause="The plug-in {plugin} has no code for an operation that training needs.{since}",
+        remedy="{other_pair}",
+    ),
+    Rule(
+        verdicts=("training-failed",),
+        when=(_with_plugin,),
+        cause="A small model does not learn on the GPU, or not as it does on the CPU. No training on this GPU can be "
+        "trusted.{since}",
+        remedy="Update macOS, restart the Mac and run again; if that does not help, {without_gpu}.",
     ),
     # --- crashes
     Rule(
@@ -485,7 +543,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"mutex lock failed|mutex\.cc.*Lock blocking",
         cause="TensorFlow waits for a lock that another library in the same process has broken.",
         remedy="Take packages that bring a copy of the same native code, often pyarrow, torch or onnxruntime, out of "
-        "the environment's `lock`, or name an older TensorFlow there.",
+        "the environment's `packages` or `lock`, or declare an older `tensorflow`.",
     ),
     Rule(
         verdicts=("crashed", "timed-out"),
@@ -534,7 +592,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("timed-out",),
-        stages=("list", "create", "placement", "exact"),
+        stages=("list", *_ON_GPU),
         when=(_with_plugin,),
         cause="The computation in stage {stage} did not end in time.",
         remedy="Restart the Mac and run again; if that does not help, {without_gpu}.",
@@ -545,6 +603,12 @@ RULES: tuple[Rule, ...] = (
         remedy="Run again, or with a longer `tensorflow_probe_timeout`.",
     ),
     # --- what is not known
+    Rule(
+        verdicts=("training-failed",),
+        cause="TensorFlow computes in {environment}, but a small model does not learn, for a reason that is not known "
+        "here.",
+        remedy=_UNKNOWN,
+    ),
     Rule(
         verdicts=("keras-failed",),
         cause="TensorFlow computes in {environment}, but Keras does not work, for a reason that is not known here.",

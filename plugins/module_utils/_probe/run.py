@@ -15,6 +15,7 @@ import math
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,19 +25,30 @@ from typing import IO, TYPE_CHECKING, cast
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import reporter, tensorflow
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import (
+    reporter,
+    tensorflow,
+    tensorflow_numbers,
+    tensorflow_operations,
+    tensorflow_speed,
+    tensorflow_training,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import explain
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
     QUICK,
     SATISFYING,
     Fate,
+    Fault,
+    Speed,
     Stage,
     Told,
     conclude,
+    of_kind,
     read_reports,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import ModuleType
 
@@ -49,6 +61,16 @@ MAX_LOG_LINES = 40
 
 SECONDS_TO_DIE = 5
 SECONDS_BETWEEN_LOOKS = 0.1
+
+PROGRAM = (
+    reporter,
+    tensorflow_operations,
+    tensorflow_numbers,
+    tensorflow_training,
+    tensorflow_speed,
+    tensorflow,
+)
+"""What runs in the environment: each module after those that it imports. The last has the main function."""
 
 NOWHERE = f"{os.devnull}/nowhere"
 """A folder that nobody can make."""
@@ -78,6 +100,12 @@ class ProbeResult:
     tensorflow: str | None
     plugin: str | None
     stages: list[Stage]
+    without_kernel: list[str]
+    """Operations for which the GPU has no code, so that the CPU does them; known from the level `standard` on."""
+    faults: list[Fault]
+    """Published faults of such GPUs, and whether they are seen here, too; known from the level `standard` on."""
+    speed: Speed
+    """GFLOP/s, by `cpu` or `gpu` and then by kind of computation; known from the level `full` on."""
     diagnosis: Problem | None
     """Of a verdict that is not ok."""
     log: list[str]
@@ -102,7 +130,7 @@ def probe(
         environment: The environment's folder, or a link to it.
         gpu: What is demanded: a key of SATISFYING. With `none`, GPUs are hidden from TensorFlow. With `preferred`, the
             CPU is probed where there is no GPU; a GPU that is there must work all the same.
-        level: How much is probed: `quick`, or `standard`, which also lets Keras compute.
+        level: How much is probed: `quick`, `standard` or `full`.
         timeout: Seconds after which the process is killed.
         facts: Of this host, for the diagnosis.
         passed_on: The version of macOS on which this environment passed its probe when it was built, for the diagnosis.
@@ -117,7 +145,9 @@ def probe(
     interpreter = _interpreter_of(environment)
     ending = _run(interpreter, gpu, level, timeout, keep_bytecode=keep_bytecode)
     told = ending.told
+    devices = _described(told.texts("devices"), ending.output)
     verdict, stages = conclude(told, ending.fate, ending.duration)
+    verdict = of_kind(verdict, devices[0].description if devices else None)
     ok = verdict in SATISFYING[gpu]
     last = stages[-1]
     problem = (
@@ -127,7 +157,7 @@ def probe(
             Failure(
                 verdict=verdict,
                 stage=last.name,
-                summary=f"Stage {last.name} {last.state}: {(last.error or '').partition(chr(10))[0]}",
+                summary=f"Stage {last.name} {last.state}: {_telling_line(last.error or '')}",
                 environment=environment,
                 interpreter=interpreter,
                 error=(last.error or "") if last.state == "failed" else "",
@@ -146,11 +176,14 @@ def probe(
         verdict=verdict,
         ok=ok,
         text=f"{verdict}. {problem.text}" if problem else _praise(verdict, told),
-        gpu_visible=bool(told.texts("devices")),
-        devices=_described(told.texts("devices"), ending.output),
+        gpu_visible=bool(devices),
+        devices=devices,
         tensorflow=told.text("tensorflow"),
         plugin=told.text("plugin"),
         stages=stages,
+        without_kernel=told.texts("without_kernel"),
+        faults=told.faults,
+        speed=told.speed,
         diagnosis=problem,
         log=[] if ok else ending.output.splitlines()[-MAX_LOG_LINES:],
         duration=ending.duration,
@@ -178,9 +211,20 @@ def _interpreter_of(environment: Path) -> Path:
     )
 
 
+def _telling_line(error: str) -> str:
+    """What an error says in one line. One in a graph tells the cause after the calls that led to it."""
+    first, *others = [line for line in error.splitlines() if line and not line[0].isspace()] or [""]
+    reasons = [line for line in others if not line.startswith(("Detected at node", "[..."))]
+    return f"{first} {reasons[0]}" if first.endswith(":") and reasons else first
+
+
 def _praise(verdict: str, told: Told) -> str:
     plugin = told.text("plugin")
-    return f"{verdict}, TensorFlow {told.text('tensorflow')}{f', plug-in {plugin}' if plugin else ''}."
+    faults = (
+        f" It shows a known fault: {each.what} comes out wrong ({each.issue})." for each in told.faults if each.seen
+    )
+    versions = f"TensorFlow {told.text('tensorflow')}{f', plug-in {plugin}' if plugin else ''}"
+    return f"{verdict}, {versions}.{''.join(faults)}"
 
 
 def _described(devices: list[str], output: str) -> list[Device]:
@@ -205,39 +249,56 @@ class _Ending:
 
 
 def _run(interpreter: Path, gpu: str, level: str, timeout: float, *, keep_bytecode: bool) -> _Ending:
-    """Run the program in a process of its own, and wait until that is gone with all that it started."""
+    """Run the program in a process of its own, and wait until that is gone with all that it started and wrote."""
     start = time.monotonic()
-    reports, reporting = os.pipe()
-    own_limit = str(math.ceil(timeout) + SECONDS_TO_DIE)
     try:
-        # From a file, for a pipe would block us where an interpreter hangs at its start.
-        with tempfile.TemporaryFile() as source:
-            source.write(_source_of(reporter, tensorflow).encode())
-            source.seek(0)
-            process = subprocess.Popen(
-                [interpreter, "-I", *([] if keep_bytecode else ["-B"]), "-", str(reporting), gpu, level, own_limit],
-                stdin=source,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(reporting,),
-                start_new_session=True,  # a process group of its own, to be killed as a whole
-                env=_variables(level),
-            )
+        folder = tempfile.mkdtemp(prefix="metalfleet-probe-")  # ours, for the process may die before it tidies up
     except OSError as error:
-        os.close(reports)
-        fate = Fate("failed", f"{interpreter} cannot be started: {error.strerror}")
-        return _Ending(Told(), "", fate, _seconds_since(start))
+        return _not_started(interpreter, error, start)
+    own_limit = str(math.ceil(timeout) + SECONDS_TO_DIE)
+    options = ["-I", *([] if keep_bytecode else ["-B"])]
+    reports, reporting = os.pipe()
+    try:
+        with os.fdopen(reports, "rb", buffering=0):
+            command = [str(interpreter), *options, "-", str(reporting), gpu, level, own_limit]
+            process = _start(command, reporting, {**_variables(level), "TMPDIR": folder})
+            with cast("IO[bytes]", process.stdout) as output:
+                reported, printed, in_time = _listen(process, reports, output.fileno(), start + timeout)
+    except OSError as error:
+        return _not_started(interpreter, error, start)
     finally:
-        os.close(reporting)
-    output = cast("IO[bytes]", process.stdout)
-    with os.fdopen(reports, "rb", buffering=0), output:
-        reported, printed, in_time = _listen(process, reports, output.fileno(), start + timeout)
+        shutil.rmtree(folder, ignore_errors=True)
     return _Ending(
         told=read_reports(reported),
         output=printed.decode(errors="replace"),
         fate=_fate(process.returncode) if in_time else Fate("timed-out", f"not ended after {timeout:g} s"),
         duration=_seconds_since(start),
     )
+
+
+def _not_started(interpreter: Path, error: OSError, start: float) -> _Ending:
+    fate = Fate("failed", f"{interpreter} cannot be started: {error.strerror}")
+    return _Ending(Told(), "", fate, _seconds_since(start))
+
+
+def _start(command: list[str], reporting: int, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the program, which alone has the descriptor for its reports then. Raises OSError."""
+    try:
+        # From a file, for a pipe would block us where an interpreter hangs at its start.
+        with tempfile.TemporaryFile() as source:
+            source.write(_source_of(*PROGRAM).encode())
+            source.seek(0)
+            return subprocess.Popen(
+                command,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(reporting,),
+                start_new_session=True,  # a process group of its own, to be killed as a whole
+                env=variables,
+            )
+    finally:
+        os.close(reporting)
 
 
 def _source_of(*modules: ModuleType) -> str:

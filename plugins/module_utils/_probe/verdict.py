@@ -8,22 +8,27 @@ import contextlib
 import json
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Dict, Optional  # noqa: UP035
 
 if TYPE_CHECKING:
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 
 GPU_REQUIRED, GPU_PREFERRED, GPU_NONE = "required", "preferred", "none"
 
+GPU_OK, GPU_PARAVIRTUAL, GPU_SOFTWARE, CPU_OK = "gpu-ok", "gpu-paravirtual", "gpu-software", "cpu-ok"
+
 SATISFYING: dict[str, tuple[str, ...]] = {
-    GPU_REQUIRED: ("gpu-ok",),
-    GPU_PREFERRED: ("gpu-ok", "cpu-ok"),
-    GPU_NONE: ("cpu-ok",),
+    GPU_REQUIRED: (GPU_OK, GPU_PARAVIRTUAL),
+    GPU_PREFERRED: (GPU_OK, GPU_PARAVIRTUAL, GPU_SOFTWARE, CPU_OK),
+    GPU_NONE: (CPU_OK,),
 }
 """The demands that can be made on the GPU, each with the verdicts that meet it."""
 
-QUICK, STANDARD = "quick", "standard"
-"""How much is probed: to the stage `exact`, or to `keras`."""
+QUICK, STANDARD, FULL = "quick", "standard", "full"
+"""How much is probed: to the stage `exact`, to `keras`, or to `speed`. See programs.tensorflow."""
+
+_KINDS = {"Paravirtual": GPU_PARAVIRTUAL, "Software": GPU_SOFTWARE}
+"""Words in the names of devices that are no GPU of this machine: a virtual Mac's, and what computes without any."""
 
 FIRST_STAGE, FIRST_VERDICT = "start", "import-failed"
 """Where a process is that has told nothing yet, and what it is if it never does."""
@@ -38,6 +43,21 @@ class Stage:
     """`ok`, `failed`, `crashed` or `timed-out`; after any but the first there is no further stage."""
     seconds: float
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A wrong result that others have published of a GPU like this one."""
+
+    issue: str
+    """Such as tensorflow/tensorflow#71577."""
+    what: str
+    """What is computed."""
+    seen: bool | None
+    """Whether it is wrong here, too; None if it could not be computed."""
+
+
+Speed = Dict[str, Dict[str, Optional[float]]]  # noqa: UP006 - evaluated, also by Python 3.9
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,33 @@ class Told:
         values = self.found.get(name)
         return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
 
+    @property
+    def faults(self) -> list[Fault]:
+        """The published faults that were looked for."""
+        told = self.found.get("faults")
+        faults = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+        return [Fault(str(each.get("issue")), str(each.get("what")), _bool(each.get("seen"))) for each in faults]
+
+    @property
+    def speed(self) -> Speed:
+        """GFLOP/s, by `cpu` or `gpu` and then by kind of computation."""
+        told = self.found.get("speed")
+        devices = told.items() if isinstance(told, dict) else ()
+        return {
+            str(device): {
+                str(work): float(rate) if isinstance(rate, (int, float)) else None for work, rate in rates.items()
+            }
+            for device, rates in devices
+            if isinstance(rates, dict)
+        }
+
+
+def of_kind(verdict: str, description: str | None) -> str:
+    """A verdict with the kind of the GPU in it; `description` is what the plug-in calls the GPU."""
+    if verdict != GPU_OK or not description:
+        return verdict
+    return next((kind for word, kind in _KINDS.items() if word in description), verdict)
+
 
 def usual_gpu(facts: Facts) -> str:
     """What is demanded of the GPU where nobody says it: a Mac must use it, a virtual one may have none."""
@@ -102,6 +149,10 @@ def _add(told: Told, record: dict[str, Any]) -> Told:
     error = None if state == "ok" else _text(record["error"])
     stage = Stage(name, "ok" if error is None else "failed", _seconds(record["seconds"]), error)
     return replace(told, stages=(*told.stages, stage), found={**told.found, **record.get("found", {})})
+
+
+def _bool(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _text(value: object) -> str:

@@ -57,7 +57,7 @@ class Reporter:
                 state="failed",
                 verdict=error.verdict if isinstance(error, StageFailed) else verdict,
                 seconds=_seconds_since(start),
-                error=f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH],
+                error=shortened(f"{type(error).__name__}: {error}"),
             )
             raise
         self._tell(stage=name, state="ok", verdict=verdict, seconds=_seconds_since(start), found=found)
@@ -67,8 +67,16 @@ class Reporter:
         self._tell(end=verdict)
 
     def _tell(self, **record: Any) -> None:
-        self._stream.write(json.dumps(record) + "\n")
+        self._stream.write(f"\n{json.dumps(record)}\n")  # on a line of its own, whatever others have written there
         self._stream.flush()
+
+
+def shortened(text: str) -> str:
+    """Its beginning and its end: an error in a graph tells the cause last, after all calls that led to it."""
+    if len(text) <= MAX_ERROR_LENGTH:
+        return text
+    half = MAX_ERROR_LENGTH // 2
+    return f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
 def _seconds_since(start: float) -> float:

@@ -2,8 +2,9 @@
 # PRIVATE: for this collection only, may change in any release.
 """The probe's program for TensorFlow: stage by stage, does it compute in this environment, on the GPU, and right?
 
-Nothing here is called by the engine, which feeds the sources of this module and of `reporter` to the environment's own
-interpreter. So it may use the standard library, and of the environment `tensorflow` and `numpy`.
+Nothing here is called by the engine, which feeds the sources of this module, of `reporter` and of the other
+`tensorflow_*` modules to the environment's own interpreter. So they may use the standard library, and of the
+environment `tensorflow`, `numpy` and `keras`. Numbers are drawn with fixed seeds, so that each probe does the same.
 """
 
 from __future__ import annotations
@@ -19,11 +20,23 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import (
     Reporter,
     StageFailed,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow_numbers import (
+    check_close,
+    check_operations,
+    check_reported_faults,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow_speed import (
+    measure_speed,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow_training import (
+    check_keras,
+    check_training,
 )
 
 STAGES = {
@@ -33,13 +46,23 @@ STAGES = {
     "create": "gpu-unusable",
     "placement": "gpu-unusable",
     "exact": "gpu-unusable",
+    "close": "gpu-unusable",
+    "ops": "gpu-unusable",
+    "known-faults": "gpu-unusable",
+    "train": "training-failed",
     "keras": "keras-failed",
+    "speed": "gpu-unusable",
 }
-"""The stages in their order, each with the verdict that it ends in if it fails."""
+"""The stages in their order, each with the verdict that it ends in if it fails.
+
+A result that is wrong, in `exact`, `close` or `ops`, is `gpu-wrong-results`. Where the CPU is probed, `import-failed`
+stands for both: TensorFlow does not even compute there.
+"""
+QUICK, STANDARD, FULL = "quick", "standard", "full"
+"""The levels: up to the stage `exact`, up to `keras`, and all."""
 
 WRONG_RESULTS = "gpu-wrong-results"
 CPU_FAILED = "import-failed"
-"""The verdict where TensorFlow does not even compute on the CPU."""
 
 TENSORFLOW_PACKAGES = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
 PLUGIN_PACKAGES = ("tensorflow-metal",)
@@ -47,6 +70,10 @@ PLUGIN_PACKAGES = ("tensorflow-metal",)
 # Rows, inner dimension and columns. The larger are not multiples of any tile size, where kernels err first;
 # the last two are longer than a block of 256 threads, in every direction between them.
 MATRIX_SIZES = ((1, 1, 1), (3, 5, 7), (127, 255, 33), (263, 521, 3), (3, 2, 263))
+
+
+class WrongTensorflowError(Exception):
+    """What was imported is not the environment's."""
 
 
 class NoGpuError(Exception):
@@ -61,6 +88,13 @@ class WrongResultsError(StageFailed):
     """A result differs from the only correct one."""
 
 
+class Values(NamedTuple):
+    """3 times 5, as it was computed first, and first in a `tensorflow.function`."""
+
+    eager: float
+    traced: float
+
+
 def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
     """Run the stages of a level in their order; the first that fails raises."""
     with reporter.stage("start") as found:
@@ -73,6 +107,7 @@ def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
     with reporter.stage("import") as found:
         tensorflow = importlib.import_module("tensorflow")
         found["tensorflow"] = tensorflow.__version__
+        refuse_another_tensorflow(tensorflow)
         # Else an operation that the GPU cannot do would silently be done by the CPU.
         tensorflow.config.set_soft_device_placement(enabled=False)
         if gpu == "none":
@@ -84,18 +119,47 @@ def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
         with reporter.stage("create"):
             tensorflow.config.list_logical_devices("GPU")
         with reporter.stage("placement"):
-            first = float(matrix_product(tensorflow, device, [[3.0]], [[5.0]])[0][0])
+            first = first_products(tensorflow, device)
 
-    with reporter.stage("exact", verdict="" if on_gpu else CPU_FAILED):
-        if on_gpu and first != 15:  # the call that compiles kernels and sets the device up may err alone
-            raise WrongResultsError(f"{device}: the first product is {first}, not 15", verdict=WRONG_RESULTS)
+    verdict = "" if on_gpu else CPU_FAILED
+    with reporter.stage("exact", verdict=verdict):
+        if on_gpu:
+            refuse_wrong_values(first, device)
         check_matrix_products(tensorflow, device)
 
-    if level == "standard":
-        with reporter.stage("keras"):
-            check_keras(tensorflow)
+    if level != QUICK:
+        run_deep_stages(reporter, tensorflow, device, verdict)
+    if level == FULL:
+        with reporter.stage("speed", verdict=verdict) as found:
+            devices = ["CPU:0", *(["GPU:0"] if on_gpu else [])]
+            found["speed"] = {name[:3].lower(): measure_speed(tensorflow, name) for name in devices}
 
     reporter.end("gpu-ok" if on_gpu else "cpu-ok")
+
+
+def run_deep_stages(reporter: Reporter, tensorflow: Any, device: str, verdict: str) -> None:
+    """What is probed after a build: many operations, training, and Keras. `verdict` stands in for those of stages."""
+    if_wrong = verdict or WRONG_RESULTS
+    # Else a GPU of NVIDIA multiplies float32 with the precision of half the bits.
+    tensorflow.config.experimental.enable_tensor_float_32_execution(enabled=False)
+    with reporter.stage("close", verdict=verdict):
+        check_close(tensorflow, device, if_wrong)
+    with reporter.stage("ops", verdict=verdict) as found:
+        found.update(check_operations(tensorflow, device, if_wrong))
+    with reporter.stage("known-faults", verdict=verdict) as found:
+        found["faults"] = check_reported_faults(tensorflow, device)
+    tensorflow.config.set_soft_device_placement(enabled=True)  # as users have it
+    with reporter.stage("train") as found:
+        found.update(check_training(tensorflow, device))
+    with reporter.stage("keras") as found:
+        found.update(check_keras(tensorflow))
+
+
+def refuse_another_tensorflow(tensorflow: Any) -> None:
+    """Refuse one from elsewhere, as from a folder that a .pth file adds. Raises WrongTensorflowError."""
+    path = str(tensorflow.__file__)
+    if not path.startswith(f"{sys.prefix}{os.sep}"):
+        raise WrongTensorflowError(f"TensorFlow was imported from {path}, which is not in {sys.prefix}")
 
 
 def _version_of(packages: tuple[str, ...]) -> str | None:
@@ -123,10 +187,29 @@ def _list_gpus(reporter: Reporter, tensorflow: Any, gpu: str) -> bool:
     return bool(devices)
 
 
-def matrix_product(tensorflow: Any, device: str, left: Any, right: Any, **options: bool) -> Any:
-    """The product as a NumPy array, computed on this device and nowhere else."""
+def first_products(tensorflow: Any, device: str) -> Values:
+    """The calls that compile kernels and set the device up."""
+    numpy = importlib.import_module("numpy")
+    # Arrays, for numbers a function would know beforehand, and multiply once and for all on the CPU.
+    left, right = numpy.array([[3.0]], "float32"), numpy.array([[5.0]], "float32")
+    eager, traced = (matrix_product(tensorflow, device, left, right, traced=each) for each in (False, True))
+    return Values(float(eager[0][0]), float(traced[0][0]))
+
+
+def refuse_wrong_values(first: Values, device: str) -> None:
+    """Refuse a first product that is wrong: it may be the only one. Raises WrongResultsError."""
+    for name, value in zip(("first product", "first product in a tensorflow.function"), first):
+        if value != 15:
+            raise WrongResultsError(f"{device}: the {name} is {value}, not 15", verdict=WRONG_RESULTS)
+
+
+def matrix_product(
+    tensorflow: Any, device: str, left: Any, right: Any, *, traced: bool = False, **options: bool
+) -> Any:
+    """The product as a NumPy array, computed on this device and nowhere else; `traced` is in a tensorflow.function."""
+    multiply = tensorflow.function(tensorflow.linalg.matmul) if traced else tensorflow.linalg.matmul
     with tensorflow.device(f"/{device}"):
-        product = tensorflow.linalg.matmul(left, right, **options)
+        product = multiply(left, right, **options)
     for place in (product.device, product.backing_device):  # who computed it; whose memory it is in
         if not place.endswith(f"device:{device}"):
             raise PlacementError(f"asked for {device}, TensorFlow used {place}")
@@ -138,54 +221,51 @@ def check_matrix_products(tensorflow: Any, device: str) -> None:
 
     The entries are integers up to 8 and the sums far below 2**24: float32 holds each product and each partial sum
     exactly, whatever the order of summation, and so do the formats of fewer bits that a GPU may take its factors in.
-    Any difference is an error of the device, never a matter of rounding.
+    Any difference is an error of the device, never a matter of rounding. Each is computed twice, and the largest also
+    in a tensorflow.function.
     """
-    numpy = importlib.import_module("numpy")
-    random = numpy.random.default_rng(seed=1)
+    random = importlib.import_module("numpy").random.default_rng(seed=1)
     for rows, inner, columns in MATRIX_SIZES:
         left = random.integers(-8, 9, (rows, inner))
         right = random.integers(-8, 9, (inner, columns))
-        expected = left @ right
+        is_last = (rows, inner, columns) == MATRIX_SIZES[-1]
         for transpose_left, transpose_right in itertools.product((False, True), repeat=2):
-            result = matrix_product(
-                tensorflow,
-                device,
-                (left.T if transpose_left else left).astype("float32"),
-                (right.T if transpose_right else right).astype("float32"),
-                transpose_a=transpose_left,
-                transpose_b=transpose_right,
-            )
-            wrong = int((result != expected).sum())  # not-a-number differs from everything
-            if wrong:
-                raise WrongResultsError(
-                    f"{device}: {wrong} of {expected.size} elements are wrong in a {rows}x{inner} by {inner}x{columns} "
-                    f"matrix product (transposed: left {transpose_left}, right {transpose_right})",
-                    verdict=WRONG_RESULTS if device.startswith("GPU") else CPU_FAILED,
+            for traced in (False, False, True) if is_last else (False, False):
+                result = matrix_product(
+                    tensorflow,
+                    device,
+                    (left.T if transpose_left else left).astype("float32"),
+                    (right.T if transpose_right else right).astype("float32"),
+                    traced=traced,
+                    transpose_a=transpose_left,
+                    transpose_b=transpose_right,
+                )
+                where = " in a tensorflow.function" if traced else ""
+                refuse_wrong_product(
+                    result,
+                    left @ right,
+                    device,
+                    f"a {rows}x{inner} by {inner}x{columns} matrix product{where} (transposed: left {transpose_left}, "
+                    f"right {transpose_right})",
                 )
 
 
-def check_keras(tensorflow: Any) -> None:
-    """Let a tiny model of the Keras that users import compute once, with the placement of operations that they have."""
-    numpy = importlib.import_module("numpy")
-    tensorflow.config.set_soft_device_placement(enabled=True)
-    importlib.import_module("keras")  # its error is the cause, which `tensorflow.keras` hides behind one of its own
-    keras = tensorflow.keras
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
-    kernel, bias = numpy.array([[1.0, -2.0], [3.0, 4.0], [5.0, -6.0]]), numpy.array([7.0, 8.0])
-    model.set_weights([kernel, bias])
-    inputs = numpy.array([[1.0, 2.0, 3.0], [-4.0, -5.0, -6.0]])
-    result = numpy.asarray(model(inputs))
-    expected = numpy.maximum(inputs @ kernel + bias, 0)
-    if not numpy.array_equal(result, expected):
-        raise WrongResultsError(f"Keras: {result.tolist()} instead of {expected.tolist()}", verdict=STAGES["keras"])
+def refuse_wrong_product(result: Any, expected: Any, device: str, what: str) -> None:
+    """Refuse one of which any element is another. Raises WrongResultsError."""
+    wrong = int((result != expected).sum())  # not-a-number differs from everything
+    if wrong:
+        raise WrongResultsError(
+            f"{device}: {wrong} of {expected.size} elements are wrong in {what}",
+            verdict=WRONG_RESULTS if device.startswith("GPU") else CPU_FAILED,
+        )
 
 
 def main(descriptor: str, gpu: str, level: str, seconds: str) -> NoReturn:
     """Run the stages and end this process: status 0 when all went well, otherwise 1.
 
-    `descriptor` is an inherited one, to report on. `gpu` is `required`, `preferred` or `none`, `level` is `quick` or
-    `standard`. After `seconds` the process ends itself: the parent, which also keeps the time, may have been cut off
-    with its connection.
+    `descriptor` is an inherited one, to report on. `gpu` is `required`, `preferred` or `none`, `level` is `quick`,
+    `standard` or `full`. After `seconds` the process ends itself: the parent, which also keeps the time, may have been
+    cut off with its connection.
     """
     signal.alarm(int(seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected here; its gigabyte on the disk is of no use

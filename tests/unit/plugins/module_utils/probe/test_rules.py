@@ -13,7 +13,8 @@ import pytest
 import yaml
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENT as ENVIRONMENT_OPTIONS
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENT as ONE_ENVIRONMENT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import WISHES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, Rule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow import STAGES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import (
@@ -69,26 +70,26 @@ IMPORT_ERRORS = {
         f"  Referenced from: <0000> {PLUGIN}\n  Expected in:     <0000> /x/_pywrap_tensorflow_internal.so",
         f"The plug-in {PLUGIN} does not link with TensorFlow 2.20.0",
         "Symbol not found: __ZN3tsl8internal10LogMessageC1EPKcii",
-        "such as tensorflow==2.18.1 with tensorflow-metal==1.2.0",
+        '`tensorflow: "2.18.1"` and `metal: "1.2.0"`',
     ),
     "flat-namespace": Known(
         f"dlopen({PLUGIN}, 0x0006): symbol not found in flat namespace '_TF_GetInputPropertiesList'",
         f"The plug-in {PLUGIN} does not link",
         "_TF_GetInputPropertiesList",
-        "leave `lock` out",
+        "leave out `tensorflow` and `metal`",
     ),
     "linux": Known(
         f"{PLUGIN}: undefined symbol: TF_NoSuchFunction",
         f"The plug-in {PLUGIN} does not link",
         "TF_NoSuchFunction",
-        "leave `lock` out",
+        "leave out `tensorflow` and `metal`",
     ),
     "library-not-loaded": Known(
         f"dlopen({PLUGIN}, 0x0006): Library not loaded: @rpath/_pywrap_tensorflow_internal.so\n"
         f"  Referenced from: <0000> {PLUGIN}\n  Reason: tried: '/x/_pywrap_tensorflow_internal.so' (no such file)",
         f"The plug-in {PLUGIN} does not link",
         "@rpath/_pywrap_tensorflow_internal.so",
-        "leave `lock` out",
+        "leave out `tensorflow` and `metal`",
     ),
     "stray-plugin": Known(
         f"dlopen({STRAY}/libmetal_plugin.dylib, 0x0006): Symbol not found: _TF_Old",
@@ -190,7 +191,7 @@ IMPORT_ERRORS = {
         "No module named 'tensorflow'",
         "TensorFlow is not installed",
         "No module named 'tensorflow'",
-        "Name it in the environment's `lock`",
+        "Name it in `packages`",
     ),
     "half-removed": Known(
         "module 'tensorflow' has no attribute '__version__'",
@@ -313,9 +314,9 @@ def test_a_crash_is_explained(signal: str, stage: str, printed: str, cause: str)
         ("x86_64", MAC, "Rosetta does not offer", "remove.yml", ""),
         ("x86_64", None, "Rosetta does not offer", "remove.yml", ""),
         ("x86_64", LINUX, "needs AVX", "virtual machine", "Rosetta"),
-        ("arm64", MAC, "Illegal instruction", "older TensorFlow", "AVX"),
-        ("aarch64", LINUX, "Illegal instruction", "older TensorFlow", "AVX"),
-        (None, None, "Illegal instruction", "older TensorFlow", "AVX"),
+        ("arm64", MAC, "Illegal instruction", "an older `tensorflow`", "AVX"),
+        ("aarch64", LINUX, "Illegal instruction", "an older `tensorflow`", "AVX"),
+        (None, None, "Illegal instruction", "an older `tensorflow`", "AVX"),
     ],
 )
 def test_an_illegal_instruction_is_explained_by_the_processor(
@@ -369,12 +370,12 @@ def test_the_usual_pair_is_that_of_the_collections_locks() -> None:
 @pytest.mark.parametrize(
     ("others", "cause", "remedy"),
     [
-        ({"facts": MAC, "plugin": None}, "tensorflow-metal is not installed", "Name a tensorflow-metal"),
+        ({"facts": MAC, "plugin": None}, "tensorflow-metal is not installed", "Leave out `metal`"),
         ({"facts": LINUX, "plugin": None}, "for macOS only", "declare `gpu: none`"),
         ({"facts": MAC, "plugin_files": []}, "no tensorflow-plugins folder", "`integrity: full`"),
         ({"facts": VIRTUAL_MAC}, "this is a virtual machine", "Declare `gpu: preferred`"),
         ({"facts": HEADLESS_MAC}, "nobody is logged in", "Log in at the Mac's screen"),
-        ({"facts": MAC, **OTHER_PAIR}, "offers no GPU", "leave `lock` out"),
+        ({"facts": MAC, **OTHER_PAIR}, "offers no GPU", "leave out `tensorflow` and `metal`"),
         ({"facts": None}, "offers no GPU", "In a virtual machine declare"),
     ],
 )
@@ -387,7 +388,7 @@ def test_a_missing_gpu_is_explained_by_the_facts(others: dict[str, Any], cause: 
 @pytest.mark.parametrize(
     ("facts", "cause", "remedy"),
     [
-        (VIRTUAL_MAC, "in this virtual machine", "a `lock` without tensorflow-metal, and `gpu: none`"),
+        (VIRTUAL_MAC, "in this virtual machine", "declare `metal: none`"),
         (HEADLESS_MAC, "nobody is logged in", "Log in"),
         (None, "offers no GPU to this session", "log in"),
     ],
@@ -447,7 +448,8 @@ def test_what_is_wrong_with_keras_is_explained(error: str, cause: str, remedy: s
 # --- The table -------------------------------------------------------------------------------------------------------
 
 STAGE_NAMES = list(STAGES)
-VERDICTS = ["crashed", "timed-out", "gpu-wrong-results", *dict.fromkeys(STAGES.values())]
+ENVIRONMENT_OPTIONS = {**ONE_ENVIRONMENT, **WISHES}
+VERDICTS = ["crashed", "timed-out", "gpu-wrong-results", "gpu-software", *dict.fromkeys(STAGES.values())]
 
 
 @given(
@@ -501,6 +503,7 @@ def known_words() -> Iterator[str]:
     yield from ENVIRONMENT_OPTIONS
     yield from ("tensorflow-metal", "tensorflow-plugins")
     yield from ("codesign", "xattr", "ulimit")
+    yield from ("jit_compile=False", "tf.keras.optimizers.legacy")  # TensorFlow's
     yield "-e tensorflow_name=NAME"  # of one run by nature
 
 
@@ -520,7 +523,7 @@ def test_a_remedy_names_only_what_exists(rule: Rule) -> None:
             name, colon, value = quoted.partition(": ")
             assert quoted in known or name in known or quoted.split()[0] in known, quoted
             if colon and name in ENVIRONMENT_OPTIONS:
-                assert value in ENVIRONMENT_OPTIONS[name]["choices"]
+                assert value in ENVIRONMENT_OPTIONS[name].get("choices", [value])
         assert set(re.findall(r"\b[\w-]+\.yml\b", text)) <= playbooks
         assert set(re.findall(r"\b(?:tensorflow|native_python)_\w+", text)) <= known | {"tensorflow_name"}
 

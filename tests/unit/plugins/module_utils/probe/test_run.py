@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import reporter, tensorflow
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Told
 
@@ -193,7 +192,7 @@ def test_bytecode_is_written_only_where_it_is_wanted(make_environment: MakeEnvir
 def test_a_probe_whose_parent_is_gone_ends_itself(make_environment: MakeEnvironment) -> None:
     environment = make_environment("import time; time.sleep(600)")
     reports, reporting = os.pipe()
-    program = engine._source_of(reporter, tensorflow)
+    program = engine._source_of(*engine.PROGRAM)
     with os.fdopen(reports):
         process = subprocess.Popen(
             [environment / "bin/python", "-I", "-B", "-", str(reporting), "required", "quick", "1"],
