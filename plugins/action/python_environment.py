@@ -13,7 +13,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller 
     folders_of_users,
     read_text,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import with_certificates, without_none
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import with_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ class ActionModule(ModuleAction):
                 f"The environment {options['name']} has no lock",
                 remedy="Name one with lock, or hand it over in lock_text.",
             )
-        return super().act(without_none(with_certificates(options, folders)), task_vars)
+        return super().act(with_certificates(options, folders), task_vars)
 
     def act_without_python(
         self,

@@ -213,7 +213,7 @@ class FleetAction(ActionBase):
     ) -> dict[str, Any]:
         result = self._execute_module(
             module_name=f"metalfleet.tensorflow.{module}",
-            module_args=options,
+            module_args=without_none(options),
             task_vars={**task_vars, "ansible_python_interpreter": interpreter},
         )
         return dict(result)
@@ -279,3 +279,10 @@ def with_paths_as_written(spec: Spec) -> Spec:
         }
         for name, option in spec.items()
     }
+
+
+def without_none(value: Any) -> Any:
+    """Data without what was not given: a module takes a null for a value."""
+    if isinstance(value, dict):
+        return {name: without_none(each) for name, each in value.items() if each is not None}
+    return [without_none(each) for each in value] if isinstance(value, list) else value

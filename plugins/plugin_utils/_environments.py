@@ -84,7 +84,7 @@ class EnvironmentsAction(FleetAction):
         """All that is declared for the host, with what only the controller knows."""
         declared = {name: value for name, value in options.items() if name not in LOCKS}
         document = {**declared, "python": wanted_python(options["python"])}
-        return self._with_digests(dict(without_none(document)), locks)
+        return self._with_digests(document, locks)
 
     def _with_digests(self, document: dict[str, Any], locks: Locks) -> dict[str, Any]:
         return {
@@ -190,10 +190,3 @@ def with_certificates(options: Mapping[str, Any], folders: Iterable[Path]) -> di
     ca = options["ca"]
     sent = read_text(find_file(ca, "tensorflow_ca", folders), "tensorflow_ca") if ca else ""
     return {**others, "ca_certificates": sent}
-
-
-def without_none(value: Any) -> Any:
-    """Data without what was not given: a module takes a null for a value."""
-    if isinstance(value, dict):
-        return {name: without_none(each) for name, each in value.items() if each is not None}
-    return [without_none(each) for each in value] if isinstance(value, list) else value

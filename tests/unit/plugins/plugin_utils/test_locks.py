@@ -14,12 +14,12 @@ import pytest
 from ansible import constants
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import without_none
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     find_file,
     folder_of_locks,
     folders_of_users,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import without_none
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import SHIPPED, Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
 
