@@ -418,6 +418,27 @@ static void wrong_architecture(const char *path, int flags, const struct file *f
              "(have '%s', need '%s'))", path, flags, path, arch_name(have), own == ARM64 ? "arm64e' or 'arm64" : "x86_64");
 }
 
+static char *real_dlerror(void) {
+    static char *(*real)(void);
+    /* Looked up even before anything fails: it makes the loader forget its error. */
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "dlerror");
+    return real();
+}
+
+/* The loader's words on a stand-in, as dyld says them of the library for which it stands in. */
+static void *load_stand_in(void *(*load)(const char *, int), const char *path, const char *stand_in, int flags) {
+    real_dlerror();
+    void *handle = load(stand_in, flags);
+    if (handle) return handle;
+    const char *said = real_dlerror(), *symbol = said ? strstr(said, "undefined symbol: ") : NULL;
+    if (symbol)
+        snprintf(trouble, sizeof trouble, "dlopen(%.1000s, 0x%04X): symbol not found in flat namespace '_%.500s'", path,
+                 flags, symbol + strlen("undefined symbol: "));
+    else
+        snprintf(trouble, sizeof trouble, "dlopen(%.1000s, 0x%04X): %.1000s", path, flags, said ? said : "no reason");
+    return NULL;
+}
+
 void *dlopen(const char *path, int flags) {
     static void *(*real)(const char *, int);
     struct file f;
@@ -431,7 +452,7 @@ void *dlopen(const char *path, int flags) {
     else if (slice(&f, own) < 0)
         wrong_architecture(path, flags, &f);
     else if (find_stand_in(path, &f, own, &s))
-        handle = real(s.words[0], flags);
+        handle = load_stand_in(real, path, s.words[0], flags);
     else
         snprintf(trouble, sizeof trouble, "simulated Mac: nothing stands in for %.1000s (see stderr)", path);
     close(f.fd);
@@ -439,10 +460,8 @@ void *dlopen(const char *path, int flags) {
 }
 
 char *dlerror(void) {
-    static char *(*real)(void);
     static __thread char told[sizeof trouble];
-    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "dlerror");
-    if (!trouble[0]) return real();
+    if (!trouble[0]) return real_dlerror();
     strcpy(told, trouble);
     trouble[0] = 0;
     return told;
