@@ -32,6 +32,11 @@ def tensorflow_environment() -> Path:
     """
     if sys.platform != "linux":
         pytest.skip("the CPU build of TensorFlow is for Linux")
+    return make_tensorflow_environment()
+
+
+def make_tensorflow_environment() -> Path:
+    """The same, for those who are no tests."""
     python = _python_for_tensorflow()
     version = _output_of(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
     lock = LOCKS / f"linux-{platform.machine()}-py{version}.txt"

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ASKING
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._doctor import tell
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import EnvironmentsAction
 
 
@@ -11,3 +15,9 @@ class ActionModule(EnvironmentsAction):
 
     module = "tensorflow_environments_info"
     sends_locks = False
+    spec = ASKING
+
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return the report, and if a doctor was asked for also what a person is told."""
+        report = super().act(options, task_vars)
+        return {**report, "doctor": tell(report)} if options["doctor"] and "environments" in report else report

@@ -125,6 +125,8 @@ ENVIRONMENTS: Spec = {
     "on_failure": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
 }
 """What the modules for all environments of a host take from a playbook."""
+ASKING: Spec = {**ENVIRONMENTS, "doctor": {"type": "bool", "default": False}}
+"""What tensorflow_environments_info takes."""
 
 LOCKING: Spec = {
     **{name: ENVIRONMENTS[name] for name in ("environments", "allow_untested", "locks", "oldest_macos", "python")},
@@ -146,6 +148,7 @@ DOCUMENT: Spec = {
     "built_wheels": {"type": "dict", "default": {}, "no_log": True},
     "lock_pairs": {"type": "dict", "default": {}},
     "pairs": {"type": "list", "elements": "dict", "default": []},
+    "doctor": ASKING["doctor"],
     **SENT,
 }
 """What they are handed on the host: the same as their actions send it, with the locks and what is pinned."""

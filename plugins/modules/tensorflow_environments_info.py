@@ -25,6 +25,13 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments.python
   - metalfleet.tensorflow.environments.locked
   - metalfleet.tensorflow.environments.on_failure
+options:
+  doctor:
+    description:
+      - Probe every environment that is there as C(gpu_check=full) does, whatever it declares, drifted or not,
+        and return RV(doctor).
+    type: bool
+    default: false
 seealso:
   - module: metalfleet.tensorflow.tensorflow_environments
     description: Repairs what this module reports.
@@ -42,6 +49,12 @@ EXAMPLES = r"""
         gpu: preferred
     on_failure: report
   register: tensorflow_report
+
+- name: Find out all there is to know where something does not work
+  metalfleet.tensorflow.tensorflow_environments_info:
+    doctor: true
+    on_failure: report
+  register: tensorflow_examined
 
 - name: Say what was found
   ansible.builtin.debug:
@@ -155,6 +168,12 @@ environments:
       type: list
       elements: str
       sample: []
+doctor:
+  description: All of the report for people, line by line.
+  returned: with O(doctor)
+  type: list
+  elements: str
+  sample: ["Machine: Apple M2 Pro, 12 cores, GPU with 19 cores, 16 GB of memory, Mac14,9, macOS 15.6."]
 apple_silicon:
   description: The facts of the host, as M(metalfleet.tensorflow.apple_silicon_facts) returns them.
   returned: if the host could answer

@@ -32,6 +32,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.manage
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import FULL
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
@@ -42,7 +43,7 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
     studied = [study(declared, tools) for declared in document.environments]
     managed = look_at_python(document, tools.commands)
     end_watchdog()
-    findings = [examined(finding, tools) for finding in studied]
+    findings = [(doctored if document.doctor else examined)(finding, tools) for finding in studied]
     return make_report(findings, platform=document.platform, managed=managed, facts=prober.facts)
 
 
@@ -110,16 +111,31 @@ def probed(finding: Finding, tools: Tools) -> Finding:
     if finding.problem or finding.probe or not is_in_order or declared.gpu_check == "none":
         return finding
     try:
-        probe = tools.probe(
-            declared.link,
-            gpu=declared.gpu,
-            level=declared.gpu_check,
-            timeout=declared.probe_timeout,
-            passed_on=passed_on(finding.seen),
-        )
+        return replace(finding, probe=probe_active(finding, declared.gpu_check, tools))
     except MetalfleetError as refusal:
         return replace(finding, problem=refusal.problem)
-    return replace(finding, probe=probe)
+
+
+def doctored(finding: Finding, tools: Tools) -> Finding:
+    """The finding with the deepest probe of what is active, whatever is declared of probes, and has drifted."""
+    if finding.declaration.state == "absent" or finding.seen.active is None:
+        return finding
+    try:
+        return replace(finding, probe=probe_active(finding, FULL, tools))
+    except MetalfleetError as refusal:  # an older problem is the better explanation
+        return finding if finding.problem else replace(finding, problem=refusal.problem)
+
+
+def probe_active(finding: Finding, level: str, tools: Tools) -> dict[str, Any]:
+    """A probe by the stable path. Raises MetalfleetError where there is nothing to start."""
+    declared = finding.declaration
+    return tools.probe(
+        declared.link,
+        gpu=declared.gpu,
+        level=level,
+        timeout=declared.probe_timeout,
+        passed_on=passed_on(finding.seen),
+    )
 
 
 def passed_on(seen: Observation) -> str | None:

@@ -51,6 +51,8 @@ class Document:
     """The managed Python that is wanted: source, version, existing, pins, uv_version. Empty: whichever there is."""
     platform: str = field(default_factory=platform_name)
     """The name of the host's platform with the Python that is to run our modules."""
+    doctor: bool = False
+    """Whether everything is to be probed as deeply as can be, also what has drifted."""
 
     @property
     def minors(self) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
         options.get("built_wheels") or {},
         options.get("python") or {},
         platform,
+        bool(options.get("doctor")),
     )
 
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each variant of the Metal plug-in's stand-in on a simulated Mac, over SSH: the module's verdict, and doctor.yml."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests import metal
+from tests.ansible_runner import CHECKOUT
+from tests.hanging import LONGEST
+from tests.integration.hosts import HOME, LINKS, PLAYBOOKS, listing, on, said
+from tests.integration.processes import running
+from tests.integration.test_probe import EXPECTED, Expected
+
+if TYPE_CHECKING:
+    from tests.simulated_mac.fleet import Fleet, Mac
+
+DOCTOR = CHECKOUT / "playbooks/doctor.yml"
+TENSORFLOW = f"{LINKS}/tensorflow"
+
+
+@pytest.fixture(scope="module")
+def host(fleet: Fleet, converged: str) -> Iterator[Mac]:
+    """A Mac on which everything is in order but, in each test, the plug-in."""
+    made = fleet.up({"faulty": f"m1-fresh@{converged}"})["faulty"]
+    yield made
+    made.delete()
+
+
+def probe(host: Mac, level: str, seconds: float, answer: Path) -> Any:
+    """The module's answer, as an object."""
+    on(host, PLAYBOOKS / "probe.yml", probe_level=level, probe_seconds=int(seconds), answer=str(answer))
+    return SimpleNamespace(**json.loads(answer.read_text()))
+
+
+@pytest.mark.parametrize(("variant", "expected"), EXPECTED.items(), ids=EXPECTED.keys())
+def test_each_variant_gets_its_verdict_and_leaves_no_process(
+    host: Mac, variant: str, expected: Expected, tmp_path: Path
+) -> None:
+    metal.use(host, variant)
+
+    def ask(seconds: float) -> Any:
+        return probe(host, expected.level, seconds, tmp_path / "answer.json")
+
+    # Each is asked with more and more time, until the host gets as far as the stage where it hangs.
+    seconds = 10.0 if expected.verdict == "timed-out" else LONGEST
+    while (found := ask(seconds)).stages[-1]["name"] != expected.stage and seconds < LONGEST:
+        seconds *= 2
+
+    assert (found.verdict, found.stages[-1]["name"]) == (expected.verdict, expected.stage)
+    assert found.ok == (expected.verdict in ("gpu-ok", "gpu-paravirtual"))
+    if not found.ok:
+        assert expected.cause in found.diagnosis["cause"], (found.diagnosis, found.stages[-1], found.log)
+    assert running(host, lambda line: "python" in line) == []
+
+
+def test_the_doctor_tells_all_of_a_host_and_changes_nothing(host: Mac) -> None:
+    metal.use(host, "wrong_filters")
+    before = listing(host, HOME)
+
+    result = on(host, DOCTOR)
+
+    for words in (
+        r"Machine: Apple M1, 8 cores, GPU with \d cores, \d+ GB of memory, \S+, macOS [\d.]+",
+        r"Managed Python: as declared\.",
+        r"Stages: start [\d.]+ s, import [\d.]+ s, .*, keras [\d.]+ s, speed [\d.]+ s\.",
+        r"Known fault tensorflow/tensorflow#71577, .*: is seen here, too\.",
+        r"Speed of the GPU: matmul \d+ GFLOP/s, conv2d \d+ GFLOP/s\.",
+    ):
+        assert re.search(words, result.output), words
+    assert listing(host, HOME) == before
+
+
+def test_the_doctor_probes_also_what_has_drifted_or_is_not_to_be_probed(host: Mac) -> None:
+    metal.use(host, "no_create")
+    said(host, f"mv {TENSORFLOW}/lib/python3.*/site-packages/tensorboard/notebook.py .")
+    before = listing(host, HOME)
+
+    result = on(host, DOCTOR, check=False, tensorflow_environments=[{"name": "tensorflow", "gpu_check": "none"}])
+
+    assert result.rc != 0
+    assert re.search(r"Drift: file-missing: lib/python3\.\d+/site-packages/tensorboard/notebook\.py", result.output)
+    assert "Probe: gpu-unusable. The GPU is listed, but cannot be opened" in result.output
+    assert "tensorflow: has drifted (file-missing" in result.stdout.rpartition("\nTASK [")[2]
+    assert listing(host, HOME) == before
+    said(host, f"mv notebook.py $(echo {TENSORFLOW}/lib/python3.*/site-packages)/tensorboard/")
+
+
+def test_the_doctor_of_a_host_without_anything_says_what_to_run(fleet: Fleet) -> None:
+    fresh = fleet.up({"fresh": "m1-fresh"})["fresh"]
+    result = on(fresh, DOCTOR, check=False)
+    fresh.delete()
+    assert result.rc != 0
+    assert "Run setup.yml" in result.output
