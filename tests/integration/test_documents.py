@@ -85,6 +85,7 @@ def filled_in(arguments: list[str], folder: Path) -> list[str]:
     """Arguments with what a reader puts in for the words in capitals."""
     known = {
         "MY-INVENTORY": str(INVENTORY),
+        "HOST": "m1",
         "PATH-OF-THIS-CHECKOUT": str(CHECKOUT),
         "/srv/pythons": str(folder),
         "inventory/simulated": str(INVENTORY),
