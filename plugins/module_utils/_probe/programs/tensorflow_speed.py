@@ -8,7 +8,6 @@ This runs with the environment's interpreter, see `tensorflow`.
 from __future__ import annotations
 
 import importlib
-import statistics
 import time
 from typing import Any, Callable
 
@@ -37,7 +36,7 @@ def best_of(tensorflow: Any, device: str, work: Work) -> float | None:
                 seconds_of(compute)  # the first call compiles kernels
                 if seconds_of(compute) >= LONG_ENOUGH:
                     break
-            seconds = statistics.median(seconds_of(compute) for _ in range(REPETITIONS))
+            seconds = sorted(seconds_of(compute) for _ in range(REPETITIONS))[REPETITIONS // 2]
         except tensorflow.errors.OpError:
             return None
     return round(operations / seconds / 1e9, 1)

@@ -60,14 +60,16 @@ def test_the_options_reach_the_probe(run: Callable[..., dict[str, Any]], make_en
         __version__ = "2.18.1"
         config = SimpleNamespace(
             set_soft_device_placement=lambda enabled: None,
-            set_visible_devices=lambda devices, kind: time.sleep(60),
+            set_visible_devices=lambda devices, kind: time.sleep(600),
         )
     """
 
-    answer = run(environment=str(make_environment(hides_gpus)), gpu="none", timeout=1)
+    environment, timeout = str(make_environment(hides_gpus)), 1
+    while (answer := run(environment=environment, gpu="none", timeout=timeout))["stages"][-1]["name"] == "start":
+        timeout *= 2  # a busy machine needs its time to start Python
 
     assert (answer["verdict"], answer["stages"][-1]["name"]) == ("timed-out", "import")
-    assert "after 1 s" in answer["diagnosis"]["evidence"]
+    assert f"after {timeout} s" in answer["diagnosis"]["evidence"]
 
 
 def test_the_users_home_may_be_written_short(
