@@ -40,6 +40,14 @@ gpu_check:
   type: str
   choices: [none, quick, standard, full]
   default: quick
+known_faults:
+  description:
+    - What to do where the GPU computes something wrong that others have published, see docs/probe.md. It is looked for
+      after a build, and with C(gpu_check) V(standard) or V(full) on every run.
+    - V(report) says it. V(fail) takes the GPU for one that computes wrong, so that a new generation is not activated.
+  type: str
+  choices: [report, fail]
+  default: report
 on_drift:
   description:
     - What to do when an environment that was built differs from its declaration.

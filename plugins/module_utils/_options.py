@@ -27,6 +27,7 @@ ENVIRONMENT: Spec = {
     "lock": {"type": "path"},
     "gpu": {"type": "str", "choices": GPU},
     "gpu_check": {"type": "str", "choices": GPU_CHECKS, "default": "quick"},
+    "known_faults": {"type": "str", "choices": ["report", "fail"], "default": "report"},
     "on_drift": {"type": "str", "choices": ["repair", "report"], "default": "repair"},
     "jupyter_kernel": {"type": "bool", "default": False},
     "integrity": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
@@ -164,6 +165,7 @@ PROBE: Spec = {
     "environment": {"type": "path", "required": True},
     "gpu": ENVIRONMENT["gpu"],
     "gpu_check": {"type": "str", "choices": GPU_CHECKS[1:], "default": "quick"},
+    "known_faults": ENVIRONMENT["known_faults"],
     "timeout": BUILD["probe_timeout"],
 }
 """What tensorflow_gpu_info takes."""

@@ -57,6 +57,13 @@ options:
     type: str
     choices: [quick, standard, full]
     default: quick
+  known_faults:
+    description:
+      - What to do where the GPU computes something wrong that others have published, see RV(faults).
+      - V(report) says it. V(fail) takes the GPU for one that computes wrong.
+    type: str
+    choices: [report, fail]
+    default: report
   timeout:
     description:
       - Seconds that all of it may take; after them the process is killed.
@@ -167,7 +174,7 @@ stages:
         - "V(exact): computations whose results are exact on any correct device; on the CPU if there is no GPU."
         - "V(close): products of random numbers, as close to the exact ones as rounding allows."
         - "V(ops): the operations that models are made of, beside float64 on the CPU."
-        - "V(known-faults): computations that others have found wrong. RV(faults) says what they show; none fails."
+        - "V(known-faults): computations that others have found wrong, see RV(faults) and O(known_faults)."
         - "V(train): a small model learns, as it does on the CPU."
         - "V(keras): a model of Keras is fitted, evaluated, saved and loaded."
         - "V(speed): see RV(speed)."
@@ -252,6 +259,14 @@ log:
   type: list
   elements: str
   sample: []
+left_out:
+  description:
+    - Names of environment variables that change what Python or TensorFlow do, and that are set where the module runs,
+      often by the user's start-up files. The probe does without them; the user's programs have them.
+  returned: success
+  type: list
+  elements: str
+  sample: [TF_CPP_MIN_LOG_LEVEL]
 duration:
   description: Seconds that all of it took.
   returned: success
@@ -284,6 +299,7 @@ def main() -> None:
             gpu=options["gpu"] or usual_gpu(facts),
             level=options["gpu_check"],
             timeout=options["timeout"],
+            known_faults=options["known_faults"],
             facts=facts,
         )
     except MetalfleetError as error:

@@ -87,5 +87,8 @@ def tell_probe(probe: Mapping[str, Any]) -> Iterator[str]:
     for device, rates in probe["speed"].items():
         figures = (f"{work} {rate:.0f} GFLOP/s" for work, rate in rates.items() if rate)
         yield f"Speed of the {device.upper()}: {', '.join(figures) or 'it computes neither'}."
+    if probe["left_out"]:
+        names = ", ".join(probe["left_out"])
+        yield f"Set on the host for the user's programs, and left out of the probe: {names}."
     for line in probe["log"]:
         yield f"It printed: {line}"

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -90,7 +91,7 @@ def with_plugin(tensorflow_environment: Path, tmp_path: Path) -> MakeEnvironment
     """Make an environment with the real TensorFlow and a variant of the plug-in, as pip would leave it."""
 
     def make(variant: str) -> Path:
-        environment = clone(tensorflow_environment, tmp_path / variant)
+        environment = clone(tensorflow_environment, Path(tempfile.mkdtemp(dir=tmp_path)) / variant)
         site_packages = next(environment.glob("lib/python3*/site-packages"))
         compile_plugin(variant, site_packages / "tensorflow", site_packages / "tensorflow-plugins/libmetal_plugin.so")
         info = site_packages / "tensorflow_metal-1.2.0.dist-info"
@@ -146,6 +147,11 @@ def test_a_full_probe_tells_all_that_it_found(with_plugin: MakeEnvironment) -> N
     assert [stage.name for stage in result.stages] == list(STAGES)
     assert {fault.issue: fault.seen for fault in result.faults}["tensorflow/tensorflow#71577"] is True
     assert "a known fault: a convolution with more than 65,536 filters comes out wrong" in result.text
+    assert probe(with_plugin("ok"), level="standard", known_faults="fail").ok
+    asked = probe(with_plugin("wrong_filters"), level="standard", known_faults="fail")
+    assert (asked.verdict, asked.stages[-1].name) == ("gpu-wrong-results", "known-faults")
+    assert asked.diagnosis
+    assert "#71577" in asked.diagnosis.evidence
     assert "softmax" in result.without_kernel
     assert "conv2d" not in result.without_kernel
     assert result.speed.keys() == {"cpu", "gpu"}

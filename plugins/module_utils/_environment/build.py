@@ -113,7 +113,14 @@ def probe_new(generation: Path, declaration: Declaration, probe: Probe) -> dict[
     if declaration.gpu_check == "none":
         return None
     level = declaration.gpu_check if declaration.gpu_check == "full" else "standard"
-    result = probe(generation, gpu=declaration.gpu, level=level, timeout=declaration.probe_timeout, first=True)
+    result = probe(
+        generation,
+        gpu=declaration.gpu,
+        level=level,
+        known_faults=declaration.known_faults,
+        timeout=declaration.probe_timeout,
+        first=True,
+    )
     if not result["ok"]:
         raise ProbeFailed(declaration, result)
     return result

@@ -15,7 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
 
 SAME_NAMES = (
     *("name", "state", "generation", "lock_digest", "lock_platforms", "on_drift", "integrity", "keep", "rebuild"),
-    *("jupyter_kernel", "gpu", "gpu_check", "free_mb", "probe_timeout"),
+    *("jupyter_kernel", "gpu", "gpu_check", "known_faults", "free_mb", "probe_timeout"),
     *("python", "minor", "pair", "pairs", "allow_untested"),
 )
 """Options that are fields of a declaration, as they are."""
@@ -64,6 +64,8 @@ class Declaration:
     """What a probe must find; None: what is usual for this host."""
     gpu_check: str = "quick"
     """How much a probe computes; `none` leaves it out."""
+    known_faults: str = "report"
+    """What to do where a probe sees a published fault: `report`, or `fail`."""
     probe_timeout: float = 120
     """Seconds."""
 

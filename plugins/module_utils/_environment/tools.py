@@ -25,6 +25,7 @@ class Probe(Protocol):
         *,
         gpu: str | None,
         level: str,
+        known_faults: str = "report",
         timeout: float,
         passed_on: str | None = None,
         first: bool = False,

@@ -133,6 +133,7 @@ def probe_active(finding: Finding, level: str, tools: Tools) -> dict[str, Any]:
         declared.link,
         gpu=declared.gpu,
         level=level,
+        known_faults=declared.known_faults,
         timeout=declared.probe_timeout,
         passed_on=passed_on(finding.seen),
     )

@@ -464,6 +464,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
+        stages=("known-faults",),
+        cause="The GPU shows a fault that others have published, and `known_faults: fail` makes it one here.",
+        remedy="Update macOS, or take another pair. {other_pair} To be told only, leave out `known_faults`.",
+    ),
+    Rule(
+        verdicts=("gpu-wrong-results",),
         stages=("close", "ops"),
         when=(_with_usual_pair,),
         cause="The GPU computes an operation wrong that models are made of. No training on it can be trusted.{since}",

@@ -45,6 +45,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
     conclude,
     of_kind,
     read_reports,
+    with_faults,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ PROGRAM = (
     tensorflow,
 )
 """What runs in the environment: each module after those that it imports. The last has the main function."""
+
+LEFT_OUT = ("PYTHON", "__PYVENV", "TF_", "KERAS_", "XLA_", "PROTOCOL_BUFFERS_")
+"""How variables begin that change what Python or TensorFlow do."""
 
 NOWHERE = f"{os.devnull}/nowhere"
 """A folder that nobody can make."""
@@ -112,6 +116,8 @@ class ProbeResult:
     """The last lines that the process printed, of a verdict that is not ok."""
     duration: float
     """Seconds, the interpreter's start included."""
+    left_out: list[str]
+    """Environment variables that are set here, change what Python or TensorFlow do, and were not handed on."""
 
 
 def probe(
@@ -119,6 +125,7 @@ def probe(
     *,
     gpu: str,
     level: str = QUICK,
+    known_faults: str = "report",
     timeout: float,
     facts: Facts | None = None,
     passed_on: str | None = None,
@@ -131,6 +138,7 @@ def probe(
         gpu: What is demanded: a key of SATISFYING. With `none`, GPUs are hidden from TensorFlow. With `preferred`, the
             CPU is probed where there is no GPU; a GPU that is there must work all the same.
         level: How much is probed: `quick`, `standard` or `full`.
+        known_faults: Whether published faults that are seen only are told (`report`), or are wrong results (`fail`).
         timeout: Seconds after which the process is killed.
         facts: Of this host, for the diagnosis.
         passed_on: The version of macOS on which this environment passed its probe when it was built, for the diagnosis.
@@ -147,6 +155,8 @@ def probe(
     told = ending.told
     devices = _described(told.texts("devices"), ending.output)
     verdict, stages = conclude(told, ending.fate, ending.duration)
+    if known_faults == "fail":
+        verdict, stages = with_faults(verdict, stages, told.faults)
     verdict = of_kind(verdict, devices[0].description if devices else None)
     ok = verdict in SATISFYING[gpu]
     last = stages[-1]
@@ -187,6 +197,7 @@ def probe(
         diagnosis=problem,
         log=[] if ok else ending.output.splitlines()[-MAX_LOG_LINES:],
         duration=ending.duration,
+        left_out=sorted(name for name in os.environ if name.startswith(LEFT_OUT)),
     )
 
 
@@ -323,8 +334,7 @@ def _variables(level: str) -> dict[str, str]:
     # TensorFlow 2.19 and later look for plug-ins in the folders of all installation schemes of sysconfig, the user's
     # own too, whatever site.ENABLE_USER_SITE says (see the end of tensorflow/__init__.py). No option of Python stops
     # that, and none should: a stray plug-in there breaks the user's imports, so the probe has to meet it.
-    dropped = ("PYTHON", "__PYVENV", "TF_", "KERAS_", "XLA_", "PROTOCOL_BUFFERS_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
     variables = {
         **kept,
         "LC_ALL": "C",  # the loader's messages are matched by their words

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Optional  # noqa: UP035
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 
 GPU_REQUIRED, GPU_PREFERRED, GPU_NONE = "required", "preferred", "none"
@@ -26,6 +28,8 @@ SATISFYING: dict[str, tuple[str, ...]] = {
 
 QUICK, STANDARD, FULL = "quick", "standard", "full"
 """How much is probed: to the stage `exact`, to `keras`, or to `speed`. See programs.tensorflow."""
+
+FAULTS_STAGE = "known-faults"
 
 _KINDS = {"Paravirtual": GPU_PARAVIRTUAL, "Software": GPU_SOFTWARE}
 """Words in the names of devices that are no GPU of this machine: a virtual Mac's, and what computes without any."""
@@ -112,6 +116,19 @@ class Told:
             for device, rates in devices
             if isinstance(rates, dict)
         }
+
+
+WRONG_RESULTS = "gpu-wrong-results"
+
+
+def with_faults(verdict: str, stages: list[Stage], faults: Iterable[Fault]) -> tuple[str, list[Stage]]:
+    """The verdict and the stages where a published fault that is seen is to count as a wrong result."""
+    seen = [f"{each.what} comes out wrong ({each.issue})" for each in faults if each.seen]
+    if not seen:
+        return verdict, stages
+    until = [stage.name for stage in stages].index(FAULTS_STAGE)
+    failed = replace(stages[until], state="failed", error="; ".join(seen))
+    return WRONG_RESULTS, [*stages[:until], failed]
 
 
 def of_kind(verdict: str, description: str | None) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -180,6 +181,22 @@ def test_nobody_waits_for_a_process_that_was_left_behind(make_environment: MakeE
     os.kill(int(error.split()[1]), signal.SIGKILL)
     assert result.verdict == "import-failed"
     assert result.duration < 100
+
+
+def test_variables_that_change_what_tensorflow_does_are_left_out_and_named(
+    make_environment: MakeEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [each for each in os.environ if each.startswith(engine.LEFT_OUT)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "yes")
+    monkeypatch.setenv("XLA_FLAGS", "--secret")
+    environment = make_environment("import os; raise RuntimeError(sorted(os.environ))")
+
+    result = probe(environment)
+
+    assert result.left_out == ["TF_USE_LEGACY_KERAS", "XLA_FLAGS"]
+    assert "XLA_FLAGS" not in (result.stages[-1].error or "")
+    assert "secret" not in json.dumps(dataclasses.asdict(result))
 
 
 @pytest.mark.parametrize("keep", [True, False])
