@@ -97,7 +97,8 @@ def check_keras(tensorflow: Any) -> dict[str, Any]:
 
 def saved_and_loaded(keras: Any, model: Any) -> Any:
     """The model as it comes back from a file."""
+    major, minor = map(int, keras.__version__.split(".")[:2])
     with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder, "model.h5" if keras.__version__ < "2.13" else "model.keras"))
+        file = str(Path(folder, "model.h5" if (major, minor) < (2, 13) else "model.keras"))
         model.save(file)
         return keras.models.load_model(file)
