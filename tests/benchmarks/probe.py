@@ -13,8 +13,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import (
+    FULL,
+    QUICK,
+    STANDARD,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import FULL, QUICK, STANDARD
 
 from tests.benchmarks.table import interleaved, show
 from tests.conftest import make_tensorflow_environment

@@ -25,6 +25,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.proto
     Installed,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import FULL, STANDARD
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
 
@@ -112,11 +113,10 @@ def probe_new(generation: Path, declaration: Declaration, probe: Probe) -> dict[
     """Probe a new generation, more thoroughly than what was built before."""
     if declaration.gpu_check == "none":
         return None
-    level = declaration.gpu_check if declaration.gpu_check == "full" else "standard"
     result = probe(
         generation,
         gpu=declaration.gpu,
-        level=level,
+        level=FULL if declaration.gpu_check == FULL else STANDARD,
         known_faults=declaration.known_faults,
         timeout=declaration.probe_timeout,
         first=True,

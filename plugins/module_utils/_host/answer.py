@@ -32,7 +32,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.manage
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import FULL
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import FULL
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
@@ -110,33 +110,31 @@ def probed(finding: Finding, tools: Tools) -> Finding:
     is_in_order = declared.state != "absent" and not (finding.is_pending or finding.plan.reported)
     if finding.problem or finding.probe or not is_in_order or declared.gpu_check == "none":
         return finding
-    try:
-        return replace(finding, probe=probe_active(finding, declared.gpu_check, tools))
-    except MetalfleetError as refusal:
-        return replace(finding, problem=refusal.problem)
+    return with_probe(finding, declared.gpu_check, tools)
 
 
 def doctored(finding: Finding, tools: Tools) -> Finding:
     """The finding with the deepest probe of what is active, whatever is declared of probes, and has drifted."""
     if finding.declaration.state == "absent" or finding.seen.active is None:
         return finding
+    return with_probe(finding, FULL, tools)
+
+
+def with_probe(finding: Finding, level: str, tools: Tools) -> Finding:
+    """The finding with a probe by the stable path, or with the problem that there is nothing to start."""
+    declared = finding.declaration
     try:
-        return replace(finding, probe=probe_active(finding, FULL, tools))
+        probe = tools.probe(
+            declared.link,
+            gpu=declared.gpu,
+            level=level,
+            known_faults=declared.known_faults,
+            timeout=declared.probe_timeout,
+            passed_on=passed_on(finding.seen),
+        )
     except MetalfleetError as refusal:  # an older problem is the better explanation
         return finding if finding.problem else replace(finding, problem=refusal.problem)
-
-
-def probe_active(finding: Finding, level: str, tools: Tools) -> dict[str, Any]:
-    """A probe by the stable path. Raises MetalfleetError where there is nothing to start."""
-    declared = finding.declaration
-    return tools.probe(
-        declared.link,
-        gpu=declared.gpu,
-        level=level,
-        known_faults=declared.known_faults,
-        timeout=declared.probe_timeout,
-        passed_on=passed_on(finding.seen),
-    )
+    return replace(finding, probe=probe)
 
 
 def passed_on(seen: Observation) -> str | None:

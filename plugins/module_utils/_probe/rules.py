@@ -151,6 +151,8 @@ _NO_GPU_IN_SESSION = (
     "On a Mac with a GPU, log in at its screen and run again: macOS offers Metal to some programs only then. "
     "In a virtual machine declare `gpu: preferred`."
 )
+_UPDATE_OR_CPU = "Update macOS, restart the Mac and run again; if that does not help, {without_gpu}."
+_UPDATE_OR_OTHER_PAIR = "Update macOS, or take another pair. {other_pair}"
 _PLUGIN_FILE = r"(?P<library>/[^\n,:()'\"]*/tensorflow-plugins/[^\s,:()'\"]+)"
 _NOT_LINKED = r"[Ss]ymbol not found|undefined symbol|missing symbol called|symbol binding failed|Library not loaded"
 _DIED_IMPORTING = ("import-failed", "crashed")
@@ -262,8 +264,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"already registered",
         cause="Two plug-ins register the same device.",
         remedy="Keep one: to remove what the environment should not have, {check_files}, and remove any "
-        "`tensorflow-plugins` folder in the "
-        "user's own site-packages.",
+        "`tensorflow-plugins` folder in the user's own site-packages.",
     ),
     Rule(
         verdicts=("crashed",),
@@ -466,32 +467,32 @@ RULES: tuple[Rule, ...] = (
         verdicts=("gpu-wrong-results",),
         stages=("known-faults",),
         cause="The GPU shows a fault that others have published, and `known_faults: fail` makes it one here.",
-        remedy="Update macOS, or take another pair. {other_pair} To be told only, leave out `known_faults`.",
+        remedy=f"{_UPDATE_OR_OTHER_PAIR} To be told only, leave out `known_faults`.",
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
         stages=("close", "ops"),
         when=(_with_usual_pair,),
         cause="The GPU computes an operation wrong that models are made of. No training on it can be trusted.{since}",
-        remedy="Update macOS, restart the Mac and run again; if that does not help, {without_gpu}.",
+        remedy=_UPDATE_OR_CPU,
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
         stages=("close", "ops"),
         cause="The GPU computes an operation wrong that models are made of. No training on it can be trusted.",
-        remedy="Update macOS, or take another pair. {other_pair}",
+        remedy=_UPDATE_OR_OTHER_PAIR,
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
         when=(_with_usual_pair,),
         cause="The GPU computes wrong numbers where only one result is correct. "
         "No training on it can be trusted.{since}",
-        remedy="Update macOS, restart the Mac and run again; if that does not help, {without_gpu}.",
+        remedy=_UPDATE_OR_CPU,
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
         cause="The GPU computes wrong numbers where only one result is correct. No training on it can be trusted.",
-        remedy="Update macOS, or take another pair. {other_pair}",
+        remedy=_UPDATE_OR_OTHER_PAIR,
     ),
     # --- training
     Rule(
@@ -514,7 +515,7 @@ RULES: tuple[Rule, ...] = (
         when=(_with_plugin,),
         cause="A small model does not learn on the GPU, or not as it does on the CPU. No training on this GPU can be "
         "trusted.{since}",
-        remedy="Update macOS, restart the Mac and run again; if that does not help, {without_gpu}.",
+        remedy=_UPDATE_OR_CPU,
     ),
     # --- crashes
     Rule(

@@ -33,9 +33,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.progr
     tensorflow_speed,
     tensorflow_training,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import QUICK
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import explain
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
-    QUICK,
     SATISFYING,
     Fate,
     Fault,

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Optional  # noqa: UP035
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import WRONG_RESULTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -25,9 +27,6 @@ SATISFYING: dict[str, tuple[str, ...]] = {
     GPU_NONE: (CPU_OK,),
 }
 """The demands that can be made on the GPU, each with the verdicts that meet it."""
-
-QUICK, STANDARD, FULL = "quick", "standard", "full"
-"""How much is probed: to the stage `exact`, to `keras`, or to `speed`. See programs.tensorflow."""
 
 FAULTS_STAGE = "known-faults"
 
@@ -116,9 +115,6 @@ class Told:
             for device, rates in devices
             if isinstance(rates, dict)
         }
-
-
-WRONG_RESULTS = "gpu-wrong-results"
 
 
 def with_faults(verdict: str, stages: list[Stage], faults: Iterable[Fault]) -> tuple[str, list[Stage]]:

@@ -21,6 +21,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+QUICK, STANDARD, FULL = "quick", "standard", "full"
+"""The levels of a probe. What each holds is for the program of a framework to say."""
+
+WRONG_RESULTS = "gpu-wrong-results"
+"""The verdict where a GPU computes, but something else than it should."""
+
 MAX_ERROR_LENGTH = 4000
 
 
@@ -30,6 +36,10 @@ class StageFailed(Exception):
     def __init__(self, message: str, verdict: str) -> None:
         super().__init__(message)
         self.verdict = verdict
+
+
+class WrongResultsError(StageFailed):
+    """A result differs from the right one, by more than its computation allows."""
 
 
 class Reporter:

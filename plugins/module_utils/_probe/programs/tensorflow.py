@@ -23,8 +23,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import (
+    FULL,
+    QUICK,
+    WRONG_RESULTS,
     Reporter,
-    StageFailed,
+    WrongResultsError,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow_numbers import (
     check_close,
@@ -56,12 +59,9 @@ STAGES = {
 """The stages in their order, each with the verdict that it ends in if it fails.
 
 A result that is wrong, in `exact`, `close` or `ops`, is `gpu-wrong-results`. Where the CPU is probed, `import-failed`
-stands for both: TensorFlow does not even compute there.
+stands for both: TensorFlow does not even compute there. The level `quick` goes to `exact`, `standard` to `keras`, and
+`full` to the end.
 """
-QUICK, STANDARD, FULL = "quick", "standard", "full"
-"""The levels: up to the stage `exact`, up to `keras`, and all."""
-
-WRONG_RESULTS = "gpu-wrong-results"
 CPU_FAILED = "import-failed"
 
 TENSORFLOW_PACKAGES = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
@@ -82,10 +82,6 @@ class NoGpuError(Exception):
 
 class PlacementError(Exception):
     """TensorFlow computed elsewhere than it was told."""
-
-
-class WrongResultsError(StageFailed):
-    """A result differs from the only correct one."""
 
 
 class Values(NamedTuple):

@@ -11,7 +11,7 @@ import importlib
 import re
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import StageFailed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import WrongResultsError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow_operations import (
     Case,
     operations,
@@ -32,10 +32,6 @@ _HAS_NO_KERNEL = re.compile(
     r"Could not satisfy (?:explicit )?device specification|no supported kernel|No OpKernel was registered"
     r"|No registered '\w+' OpKernel"
 )
-
-
-class WrongResultsError(StageFailed):
-    """A result differs from the correct one by more than rounding explains."""
 
 
 def check_close(tensorflow: Any, device: str, verdict: str) -> None:
