@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Probes of what hangs, on a machine that may be busy."""
+"""Answers about what hangs, on a machine that may be busy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
+LONGEST = 200  # seconds
 
-LONGEST = 200.0  # seconds
+T = TypeVar("T")
 
 
-def probe_until_it_hangs(probe: Callable[[float], ProbeResult], stage: str, timeout: float) -> ProbeResult:
-    """Probe with more and more time, until the machine, as busy as it is, gets as far as the stage that hangs.
+def ask_until(arrived: Callable[[T], bool], ask: Callable[[int], T], seconds: int) -> T:
+    """Ask with more and more time, until the machine, as busy as it is, has arrived where something hangs.
 
-    ``probe`` takes a time limit in seconds; the first is ``timeout``.
+    ``ask`` takes a time limit in seconds, of which ``seconds`` is the first.
     """
-    while (result := probe(timeout)).stages[-1].name != stage and timeout < LONGEST:
-        timeout *= 2
-    return result
+    while not arrived(answer := ask(seconds)) and seconds < LONGEST:
+        seconds *= 2
+    return answer

@@ -14,7 +14,7 @@ import pytest
 
 from tests import metal
 from tests.ansible_runner import CHECKOUT
-from tests.hanging import LONGEST
+from tests.hanging import LONGEST, ask_until
 from tests.integration.hosts import HOME, LINKS, PLAYBOOKS, listing, on, said
 from tests.integration.processes import running
 from tests.integration.test_probe import EXPECTED, Expected
@@ -34,9 +34,9 @@ def host(fleet: Fleet, converged: str) -> Iterator[Mac]:
     made.delete()
 
 
-def probe(host: Mac, level: str, seconds: float, answer: Path) -> Any:
+def probe(host: Mac, level: str, seconds: int, answer: Path) -> Any:
     """The module's answer, as an object."""
-    on(host, PLAYBOOKS / "probe.yml", probe_level=level, probe_seconds=int(seconds), answer=str(answer))
+    on(host, PLAYBOOKS / "probe.yml", probe_level=level, probe_seconds=seconds, answer=str(answer))
     return SimpleNamespace(**json.loads(answer.read_text()))
 
 
@@ -46,13 +46,11 @@ def test_each_variant_gets_its_verdict_and_leaves_no_process(
 ) -> None:
     metal.use(host, variant)
 
-    def ask(seconds: float) -> Any:
-        return probe(host, expected.level, seconds, tmp_path / "answer.json")
-
-    # Each is asked with more and more time, until the host gets as far as the stage where it hangs.
-    seconds = 10.0 if expected.verdict == "timed-out" else LONGEST
-    while (found := ask(seconds)).stages[-1]["name"] != expected.stage and seconds < LONGEST:
-        seconds *= 2
+    found = ask_until(
+        lambda answer: answer.stages[-1]["name"] == expected.stage,
+        lambda seconds: probe(host, expected.level, seconds, tmp_path / "answer.json"),
+        10 if expected.verdict == "timed-out" else LONGEST,
+    )
 
     assert (found.verdict, found.stages[-1]["name"]) == (expected.verdict, expected.stage)
     assert found.ok == (expected.verdict in ("gpu-ok", "gpu-paravirtual"))

@@ -22,7 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.progr
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
 
 from tests.fake_metal.build import VARIANTS, BuildError, compile_plugin
-from tests.hanging import probe_until_it_hangs
+from tests.hanging import ask_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in is for Linux")
 
@@ -112,10 +112,11 @@ def test_each_variant_gets_its_verdict_and_diagnosis(
 ) -> None:
     environment = with_plugin(variant)
 
-    if expected.verdict == "timed-out":
-        result = probe_until_it_hangs(lambda limit: probe(environment, timeout=limit), expected.stage, timeout=8)
-    else:
-        result = probe(environment, timeout=300, level=expected.level)
+    result = ask_until(
+        lambda found: found.stages[-1].name == expected.stage,
+        lambda limit: probe(environment, timeout=limit, level=expected.level),
+        8 if expected.verdict == "timed-out" else 300,
+    )
 
     wait_until_gone(environment / "bin/python")
     assert (result.verdict, result.stages[-1].name) == (expected.verdict, expected.stage), result

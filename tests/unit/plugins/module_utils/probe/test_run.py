@@ -22,7 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe impor
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Told
 
-from tests.hanging import probe_until_it_hangs
+from tests.hanging import ask_until
 
 MakeEnvironment = Callable[[str], Path]
 
@@ -67,7 +67,7 @@ def states(result: ProbeResult) -> dict[str, str]:
 
 
 def probe_what_hangs(environment: Path, gpu: str = "required", stage: str = "import") -> ProbeResult:
-    return probe_until_it_hangs(lambda limit: probe(environment, gpu, limit), stage, timeout=1)
+    return ask_until(lambda found: found.stages[-1].name == stage, lambda limit: probe(environment, gpu, limit), 1)
 
 
 # --- How the process may end ------------------------------------------------------------------------------------------
