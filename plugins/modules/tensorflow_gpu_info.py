@@ -253,6 +253,19 @@ diagnosis:
       returned: success
       type: str
       sample: "Declare `gpu: preferred` for virtual machines."
+    source:
+      description: A public issue with the same failure, as owner/repository#number. Empty if none is known.
+      returned: success
+      type: str
+      sample: openai/tart#501
+session:
+  description:
+    - V(own), or V(screen) where only the session at the Mac's screen gets the GPU, so that the probe ran there.
+    - It is tried where this session gets no GPU, somebody is logged in at the screen, and the module runs as root or as
+      that user.
+  returned: success
+  type: str
+  sample: own
 log:
   description: The last lines that the process printed. Empty if the verdict is what O(gpu) asks for.
   returned: success

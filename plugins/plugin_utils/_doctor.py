@@ -72,6 +72,8 @@ def tell_environment(environment: Mapping[str, Any]) -> Iterator[str]:
 def tell_probe(probe: Mapping[str, Any]) -> Iterator[str]:
     """What TensorFlow did."""
     yield f"Probe: {probe['text']}"
+    if probe["diagnosis"] and probe["diagnosis"]["source"]:
+        yield f"Others have met this, too: {probe['diagnosis']['source']}."
     stages = (
         f"{stage['name']} {stage['seconds']:.1f} s" if stage["state"] == "ok" else f"{stage['name']} {stage['state']}"
         for stage in probe["stages"]

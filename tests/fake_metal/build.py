@@ -37,6 +37,7 @@ VARIANTS: tuple[str, ...] = (
     "garbage",
     "paravirtual",
     "software",
+    "at_screen",
     "exits",
 )
 """What the plug-in can be made to do; fake_metal.c says what each is."""

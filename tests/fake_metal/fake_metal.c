@@ -47,6 +47,7 @@ enum variant {
   VARIANT_GARBAGE,        /* right, but writes what is no text to every descriptor that it finds */
   VARIANT_PARAVIRTUAL,    /* right, and calls itself what a virtual Mac's GPU is called */
   VARIANT_SOFTWARE,       /* right, and calls itself what Metal's software renderer is called */
+  VARIANT_AT_SCREEN,      /* has a device only where the variable SIMULATED_MAC_SESSION is set */
   VARIANT_EXITS,          /* ends the program with status 0 when it is asked to register */
 };
 
@@ -186,7 +187,8 @@ static TF_Bool host_callback(const SP_Device* device, SP_Stream stream, SE_Statu
 /* --- the platform and its device ------------------------------------------ */
 
 static void get_device_count(const SP_Platform* platform, int* count, TF_Status* status) {
-  *count = VARIANT != VARIANT_ZERO_DEVICES;
+  bool has_session = VARIANT != VARIANT_AT_SCREEN || getenv("SIMULATED_MAC_SESSION");
+  *count = VARIANT != VARIANT_ZERO_DEVICES && has_session;
   ok(status);
 }
 

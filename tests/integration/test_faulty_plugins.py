@@ -34,9 +34,9 @@ def host(fleet: Fleet, converged: str) -> Iterator[Mac]:
     made.delete()
 
 
-def probe(host: Mac, level: str, seconds: int, answer: Path) -> Any:
+def probe(host: Mac, level: str, seconds: int, answer: Path, **variables: Any) -> Any:
     """The module's answer, as an object."""
-    on(host, PLAYBOOKS / "probe.yml", probe_level=level, probe_seconds=seconds, answer=str(answer))
+    on(host, PLAYBOOKS / "probe.yml", probe_level=level, probe_seconds=seconds, answer=str(answer), **variables)
     return SimpleNamespace(**json.loads(answer.read_text()))
 
 
@@ -57,6 +57,20 @@ def test_each_variant_gets_its_verdict_and_leaves_no_process(
     if not found.ok:
         assert expected.cause in found.diagnosis["cause"], (found.diagnosis, found.stages[-1], found.log)
     assert running(host, lambda line: "python" in line) == []
+
+
+def test_root_probes_in_the_session_at_the_screen(host: Mac, tmp_path: Path) -> None:
+    metal.use(host, "at_screen")
+    python = f"{TENSORFLOW}/bin/python"
+
+    found = probe(
+        host, "quick", LONGEST, tmp_path / "answer.json", ansible_become=True, ansible_python_interpreter=python
+    )
+
+    assert (found.verdict, found.session) == ("gpu-ok", "screen")
+    assert "where the probe ran (`/bin/launchctl asuser 501`)" in found.text
+    calls = [call for call in host.calls() if call["argv"][:2] == ["/bin/launchctl", "asuser"]]
+    assert (calls[-1]["uid"], calls[-1]["rc"]) == (0, 0)
 
 
 def test_the_doctor_tells_all_of_a_host_and_changes_nothing(host: Mac) -> None:

@@ -69,6 +69,7 @@ EXPECTED = {
     "garbage": Expected("gpu-ok"),
     "paravirtual": Expected("gpu-paravirtual"),
     "software": Expected("gpu-software", "exact", "software renderer", "Apple Software Renderer"),
+    "at_screen": Expected("gpu-missing", "list", "is there, but offers no GPU", "lists no GPU"),
     "exits": Expected("import-failed", "import", "not known here", "the interpreter ended with status 0"),
 }
 

@@ -69,6 +69,14 @@ class Failure:
         return " / ".join(lines[-LAST_LINES:])
 
 
+@dataclass(frozen=True)
+class Diagnosis(Problem):
+    """Why a probe did not end well."""
+
+    source: str = ""
+    """Where others have published the same failure: an issue, as owner/repository#number. Empty if nowhere."""
+
+
 Condition = Callable[[Failure], bool]
 
 
@@ -88,6 +96,10 @@ class Rule:
     """Searched in what the program raised, then in what was printed. The evidence is the group `evidence`, if there is
     one, else the line where the match begins."""
     when: tuple[Condition, ...] = ()
+    source: str = ""
+    """See Diagnosis."""
+    of_session: bool = False
+    """Whether programs of the session at the Mac's screen may not meet this failure."""
 
     def asks_for(self, failure: Failure) -> bool:
         """Whether all is so but for the pattern."""
@@ -99,8 +111,17 @@ class Rule:
         )
 
 
-def diagnose(failure: Failure, rules: Sequence[Rule], words: Mapping[str, str]) -> Problem:
-    """Find out what a failure means.
+@dataclass(frozen=True)
+class Match:
+    """The rule that explains a failure, and where its pattern matched."""
+
+    rule: Rule
+    place: re.Match[str] | None
+    """None if the rule has no pattern."""
+
+
+def find(failure: Failure, rules: Sequence[Rule]) -> Match:
+    """Find the rule that explains a failure.
 
     What the program raised says more than what was printed before, which may be an old warning; and either says more
     than the stage alone. Among rules that are equal in this, the first of the table is taken.
@@ -108,20 +129,27 @@ def diagnose(failure: Failure, rules: Sequence[Rule], words: Mapping[str, str]) 
     Args:
         failure: How a probe ended that did not end well.
         rules: The table; one of its rules without a pattern must fit every failure.
-        words: What the rules' texts may name.
     """
     fitting = [rule for rule in rules if rule.asks_for(failure)]
     for text in (failure.error, failure.printed):
         for rule in fitting:
-            match = re.search(rule.pattern, text, re.MULTILINE) if rule.pattern else None
-            if match:
-                return _explain(rule, _evidence(match), {**words, **_groups(match)})
-    rule = next(rule for rule in fitting if not rule.pattern)
-    return _explain(rule, _how_it_ended(failure), words)
+            place = re.search(rule.pattern, text, re.MULTILINE) if rule.pattern else None
+            if place:
+                return Match(rule, place)
+    return Match(next(rule for rule in fitting if not rule.pattern), None)
 
 
-def _explain(rule: Rule, evidence: str, words: Mapping[str, str]) -> Problem:
-    return Problem(rule.cause.format(**words), evidence[:MAX_EVIDENCE_LENGTH], rule.remedy.format(**words))
+def describe(match: Match, failure: Failure, words: Mapping[str, str]) -> Diagnosis:
+    """Say what a failure means; `words` is what the rules' texts may name."""
+    rule, place = match.rule, match.place
+    words = {**words, **(_groups(place) if place else {})}
+    evidence = _evidence(place) if place else _how_it_ended(failure)
+    return Diagnosis(
+        cause=rule.cause.format(**words),
+        evidence=evidence[:MAX_EVIDENCE_LENGTH],
+        remedy=rule.remedy.format(**words),
+        source=rule.source,
+    )
 
 
 def _groups(match: re.Match[str]) -> dict[str, str]:

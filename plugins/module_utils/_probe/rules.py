@@ -9,13 +9,8 @@ A remedy names only options, playbooks and commands that exist; a test holds eve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import diagnosis
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, Rule
-
-if TYPE_CHECKING:
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis, Failure, Rule
 
 USUAL_PAIR = ("2.18.1", "1.2.0")
 """TensorFlow and plug-in of the collection's own locks: they are known to work together."""
@@ -133,9 +128,14 @@ def _other_pair(failure: Failure) -> str:
     )
 
 
-def explain(failure: Failure) -> Problem:
-    """The problem that a failure is."""
-    return diagnosis.diagnose(failure, RULES, words_for(failure))
+def explain(failure: Failure) -> Diagnosis:
+    """What a failure means."""
+    return diagnosis.describe(diagnosis.find(failure, RULES), failure, words_for(failure))
+
+
+def is_of_session(failure: Failure) -> bool:
+    """Whether a failure may be one of this session only: macOS offers Metal to some programs only at the screen."""
+    return diagnosis.find(failure, RULES).rule.of_session
 
 
 _NATIVE = (
@@ -147,12 +147,18 @@ _UNKNOWN = (
     "together, leave out `packages` and `lock` if they are declared."
 )
 _LOG_IN = "Log in at the Mac's screen and run again: macOS offers Metal to some programs only then."
+_AT_SCREEN = (
+    "Programs that are started at the screen may have a GPU all the same, but only root can probe there: set the "
+    "environment up for all users, with become and absolute paths in `tensorflow_root` and `tensorflow_links`. Or "
+    "declare `gpu: preferred`."
+)
 _NO_GPU_IN_SESSION = (
     "On a Mac with a GPU, log in at its screen and run again: macOS offers Metal to some programs only then. "
     "In a virtual machine declare `gpu: preferred`."
 )
 _UPDATE_OR_CPU = "Update macOS, restart the Mac and run again; if that does not help, {without_gpu}."
 _UPDATE_OR_OTHER_PAIR = "Update macOS, or take another pair. {other_pair}"
+_NO_METAL = r"No supported GPU was found|VisibleDeviceCount\(\)"
 _PLUGIN_FILE = r"(?P<library>/[^\n,:()'\"]*/tensorflow-plugins/[^\s,:()'\"]+)"
 _NOT_LINKED = r"[Ss]ymbol not found|undefined symbol|missing symbol called|symbol binding failed|Library not loaded"
 _DIED_IMPORTING = ("import-failed", "crashed")
@@ -172,6 +178,7 @@ RULES: tuple[Rule, ...] = (
         cause="The Python that the environment's interpreter was made from is gone, as after an upgrade of it.",
         remedy="Run setup.yml: it rebuilds the environment. With `native_python_source: standalone` no other program "
         "replaces or removes its Python.",
+        source="AcademySoftwareFoundation/rez#1818",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
@@ -180,6 +187,7 @@ RULES: tuple[Rule, ...] = (
         remedy="Keep environments out of Desktop, Documents and Downloads: leave out `tensorflow_root` and "
         "`tensorflow_links`, or name other folders in them. Or allow Full Disk Access for Remote Login in the Mac's "
         "System Settings, under Privacy & Security.",
+        source="Comfy-Org/comfy-mcp#72",
     ),
     # --- what the system refuses
     Rule(
@@ -189,12 +197,14 @@ RULES: tuple[Rule, ...] = (
         "company's device management forbids it.",
         remedy="Type `xattr -r -d com.apple.quarantine {environment}/` and run again. If that does not help, have the "
         "library allowed where the Mac's security rules are managed.",
+        source="flet-dev/flet#4543",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
         pattern=r"different Team IDs|mapped file has no Team ID",
         cause="The security policy of macOS lets this interpreter load only libraries with its own signature.",
         remedy=_NATIVE,
+        source="numpy/numpy#15670",
     ),
     # --- native code that does not fit the machine
     Rule(
@@ -202,6 +212,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"incompatible architecture|wrong architecture|Bad CPU type|Exec format error|wrong ELF class",
         cause="The environment holds native code for another processor, as when Python was installed under Rosetta.",
         remedy=_NATIVE,
+        source="apple/tensorflow_macos#21",
     ),
     Rule(
         signals=("SIGILL",),
@@ -209,6 +220,7 @@ RULES: tuple[Rule, ...] = (
         cause="TensorFlow uses an instruction that the processor does not have: its x86_64 build needs AVX.",
         remedy="In a virtual machine, let it use the processor of its host as it is. Without AVX no TensorFlow of the "
         "package index runs: declare a `lock` with a build of your own.",
+        source="tensorflow/tensorflow#25822",
     ),
     Rule(
         signals=("SIGILL",),
@@ -216,6 +228,7 @@ RULES: tuple[Rule, ...] = (
         cause="TensorFlow uses an instruction that the processor does not have. The interpreter runs as x86_64; "
         "that build of TensorFlow needs AVX, which Rosetta does not offer.",
         remedy=_NATIVE,
+        source="tensorflow/tensorflow#58339",
     ),
     Rule(
         signals=("SIGILL",),
@@ -239,18 +252,21 @@ RULES: tuple[Rule, ...] = (
         pattern=rf"{_PLUGIN_FILE}.*(?:{_NOT_LINKED})",
         cause="The plug-in {library} does not link with TensorFlow {tensorflow}, and is not one of {environment}.",
         remedy="Remove the folder {stray_plugins}: TensorFlow loads what is in there in every environment.",
+        source="tensorflow/tensorflow#50541",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
         pattern=rf"{_PLUGIN_FILE}.*(?:{_NOT_LINKED})",
         cause="The plug-in {library} does not link with TensorFlow {tensorflow}.{since}",
         remedy="{other_pair}",
+        source="tensorflow/tensorflow#84167",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
         pattern=rf"^(?P<evidence>.*(?:{_NOT_LINKED})[^\n]*)\n\s*Referenced from: (?:<[^>]+> )?{_PLUGIN_FILE}",
         cause="The plug-in {library} does not link with TensorFlow {tensorflow}.{since}",
         remedy="{other_pair}",
+        source="tensorflow/tensorflow#84167",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
@@ -258,6 +274,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"already registered",
         cause="Two plug-ins register the same device, one of them from {plugins_of_user}.",
         remedy="Remove {plugins_of_user}: TensorFlow loads what is in there in every environment.",
+        source="pleonard212/pix-plot#268",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
@@ -265,6 +282,7 @@ RULES: tuple[Rule, ...] = (
         cause="Two plug-ins register the same device.",
         remedy="Keep one: to remove what the environment should not have, {check_files}, and remove any "
         "`tensorflow-plugins` folder in the user's own site-packages.",
+        source="pleonard212/pix-plot#268",
     ),
     Rule(
         verdicts=("crashed",),
@@ -279,6 +297,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"libprotobuf FATAL|google::protobuf::FatalException",
         cause="The plug-in {plugin} and TensorFlow {tensorflow} each bring a protobuf, and these do not agree.{since}",
         remedy="{other_pair}",
+        source="tensorflow/tensorflow#64507",
     ),
     # --- TensorFlow's own import
     Rule(
@@ -286,6 +305,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"\[Errno 24\]|Too many open files",
         cause="The process may have too few open files: a session of macOS starts with a limit of 256.",
         remedy="Put `ulimit -n 4096` into the user's ~/.zshenv (or what the login shell reads), and run again.",
+        source="radical-cybertools/radical.pilot#1122",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
@@ -320,6 +340,7 @@ RULES: tuple[Rule, ...] = (
         r"|numpy\.dtype size changed|compiled against API version|_ARRAY_API not found",
         cause="The installed NumPy is not of the release that TensorFlow {tensorflow} was compiled for.",
         remedy="Name a NumPy that TensorFlow allows {declared}.",
+        source="tensorflow/tensorflow#90245",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
@@ -329,12 +350,14 @@ RULES: tuple[Rule, ...] = (
         cause="The installed protobuf is not of a release that TensorFlow {tensorflow}, or another package of the "
         "environment, was made for.",
         remedy="Name a protobuf that all packages allow {declared}.",
+        source="tensorflow/tensorflow#98980",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
         pattern=r"Another metric with the same name already exists|Cannot register 2 metrics with the same name",
         cause="Keras and TensorFlow {tensorflow} are of releases that do not go together.",
         remedy="Name a keras that goes with TensorFlow {declared}.",
+        source="tensorflow/tensorflow#51592",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
@@ -359,22 +382,33 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=("crashed",),
         when=(_in_virtual_machine,),
-        pattern=r"No supported GPU was found|VisibleDeviceCount\(\)",
+        pattern=_NO_METAL,
         cause="Metal offers no GPU to programs in this virtual machine, and the plug-in then ends the program.",
         remedy="In this virtual machine, {without_gpu}.",
+        source="openai/tart#501",
+        of_session=True,
     ),
     Rule(
         verdicts=_OF_GPU,
         when=(_without_gui_session,),
-        pattern=r"No supported GPU was found|VisibleDeviceCount\(\)",
+        pattern=_NO_METAL,
         cause="Metal offers no GPU to this session, and nobody is logged in at the Mac's screen.",
         remedy=_LOG_IN,
     ),
     Rule(
         verdicts=_OF_GPU,
-        pattern=r"No supported GPU was found|VisibleDeviceCount\(\)",
+        when=(_with_gui_session,),
+        pattern=_NO_METAL,
+        cause="Metal offers no GPU to this session, though somebody is logged in at the Mac's screen.",
+        remedy=_AT_SCREEN,
+        of_session=True,
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        pattern=_NO_METAL,
         cause="Metal offers no GPU to this session.",
         remedy=_NO_GPU_IN_SESSION,
+        of_session=True,
     ),
     Rule(
         verdicts=("gpu-missing",),
@@ -388,6 +422,7 @@ RULES: tuple[Rule, ...] = (
         cause="tensorflow-metal is not installed in this environment.",
         remedy="Leave out `metal`, so that the plug-in that goes with TensorFlow is taken, or name it in the `lock` "
         "if you have one of your own. If the CPU shall compute, declare `gpu: none`.",
+        source="sun1638650145/Libraries-and-Extensions-for-TensorFlow-for-Apple-Silicon#20",
     ),
     Rule(
         verdicts=("gpu-missing",),
@@ -401,6 +436,8 @@ RULES: tuple[Rule, ...] = (
         when=(_in_virtual_machine,),
         cause="The plug-in {plugin} is there, but offers no GPU: this is a virtual machine.",
         remedy="Declare `gpu: preferred` for virtual machines.",
+        source="openai/tart#501",
+        of_session=True,
     ),
     Rule(
         verdicts=("gpu-missing",),
@@ -413,6 +450,7 @@ RULES: tuple[Rule, ...] = (
         when=(_with_gui_session,),
         cause="The plug-in {plugin} is there, but offers no GPU.{since}",
         remedy="{other_pair}",
+        of_session=True,
     ),
     Rule(
         verdicts=("gpu-missing",),
@@ -425,12 +463,15 @@ RULES: tuple[Rule, ...] = (
         pattern=r"^(?P<evidence>.*(?:Insufficient Memory|ErrorOutOfMemory).*)",
         cause="The GPU ran out of memory, and what it computed then is not complete.{memory}",
         remedy="End other programs that use the GPU or much memory, and run again.",
+        source="tensorflow/tensorflow#57058",
     ),
     Rule(
         verdicts=_OF_GPU,
         pattern=r"XPC_ERROR_CONNECTION(?:[\s\S]*\n(?P<evidence>.*failed assertion.*))?|MTLCompilerService",
         cause="The session cannot reach Metal's compiler, a service of macOS.",
         remedy="Log in at the Mac's screen and run again; if that does not help, restart the Mac.",
+        source="xorbitsai/inference#469",
+        of_session=True,
     ),
     Rule(
         verdicts=("gpu-unusable",),
@@ -438,6 +479,7 @@ RULES: tuple[Rule, ...] = (
         r"|No OpKernel was registered|No registered '\w+' OpKernel",
         cause="The GPU is listed, but the plug-in has no code for a basic operation on it.{since}",
         remedy="{other_pair}",
+        source="tensorflow/tensorflow#53026",
     ),
     Rule(
         verdicts=("gpu-unusable",),
@@ -451,6 +493,7 @@ RULES: tuple[Rule, ...] = (
         stages=("create",),
         cause="The GPU is listed, but cannot be opened.",
         remedy="Restart the Mac, or log in at its screen, and run again; if that does not help, {without_gpu}.",
+        of_session=True,
     ),
     Rule(
         verdicts=("gpu-unusable",),
@@ -468,6 +511,7 @@ RULES: tuple[Rule, ...] = (
         stages=("known-faults",),
         cause="The GPU shows a fault that others have published, and `known_faults: fail` makes it one here.",
         remedy=f"{_UPDATE_OR_OTHER_PAIR} To be told only, leave out `known_faults`.",
+        source="tensorflow/tensorflow#71577",
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
@@ -475,12 +519,14 @@ RULES: tuple[Rule, ...] = (
         when=(_with_usual_pair,),
         cause="The GPU computes an operation wrong that models are made of. No training on it can be trusted.{since}",
         remedy=_UPDATE_OR_CPU,
+        source="tensorflow/tensorflow#92686",
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
         stages=("close", "ops"),
         cause="The GPU computes an operation wrong that models are made of. No training on it can be trusted.",
         remedy=_UPDATE_OR_OTHER_PAIR,
+        source="tensorflow/tensorflow#92686",
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
@@ -488,11 +534,13 @@ RULES: tuple[Rule, ...] = (
         cause="The GPU computes wrong numbers where only one result is correct. "
         "No training on it can be trusted.{since}",
         remedy=_UPDATE_OR_CPU,
+        source="actions/runner-images#14380",
     ),
     Rule(
         verdicts=("gpu-wrong-results",),
         cause="The GPU computes wrong numbers where only one result is correct. No training on it can be trusted.",
         remedy=_UPDATE_OR_OTHER_PAIR,
+        source="actions/runner-images#14380",
     ),
     # --- training
     Rule(
@@ -502,6 +550,7 @@ RULES: tuple[Rule, ...] = (
         cause="Something asks for XLA, TensorFlow's compiler, for which Apple's GPU has no part.",
         remedy="Where a model is compiled, say `jit_compile=False`. With TensorFlow 2.11 to 2.15 take the optimizers "
         "of `tf.keras.optimizers.legacy`, which do without it, or declare a newer `tensorflow`.",
+        source="tensorflow/tensorflow#58988",
     ),
     Rule(
         verdicts=("training-failed", "keras-failed"),
@@ -516,6 +565,7 @@ RULES: tuple[Rule, ...] = (
         cause="A small model does not learn on the GPU, or not as it does on the CPU. No training on this GPU can be "
         "trusted.{since}",
         remedy=_UPDATE_OR_CPU,
+        source="keras-team/tf-keras#140",
     ),
     # --- crashes
     Rule(
@@ -531,6 +581,7 @@ RULES: tuple[Rule, ...] = (
         cause="The interpreter was killed as it started. macOS does so to one whose code signature it does not accept, "
         "which happens to freshly unpacked ones.",
         remedy="Type `codesign --force --sign - {interpreter}` and run again.",
+        source="astral-sh/uv#16003",
     ),
     Rule(
         signals=("SIGKILL",),
@@ -544,6 +595,7 @@ RULES: tuple[Rule, ...] = (
         "signature is not valid.{memory}",
         remedy="Look into the Mac's program Console, under Crash Reports. If there is a JetsamEvent, end other "
         "programs and run again; if a report of Python says CODESIGNING, {check_files}.",
+        source="tensorflow/tensorflow#52138",
     ),
     Rule(
         verdicts=("crashed", "timed-out"),
@@ -551,6 +603,7 @@ RULES: tuple[Rule, ...] = (
         cause="TensorFlow waits for a lock that another library in the same process has broken.",
         remedy="Take packages that bring a copy of the same native code, often pyarrow, torch or onnxruntime, out of "
         "the environment's `packages` or `lock`, or declare an older `tensorflow`.",
+        source="tensorflow/tensorflow#98563",
     ),
     Rule(
         verdicts=("crashed", "timed-out"),
@@ -575,6 +628,7 @@ RULES: tuple[Rule, ...] = (
         cause="Native code crashed in stage {stage} ({signal}); most often it is a plug-in that was made for another "
         "TensorFlow.{since}",
         remedy="{other_pair}",
+        source="tensorflow/tensorflow#60395",
     ),
     Rule(
         verdicts=("crashed",),

@@ -27,8 +27,10 @@ COMMAND_LINE_TOOLS = Path("/Library/Developer/CommandLineTools")
 SELECTED_TOOLS = Path("/private/var/db/xcode_select_link")
 PASSWD, GROUP = Path("/private/etc/passwd"), Path("/private/etc/group")  # in place of a Mac's directory of users
 RECEIPTS = Path("/private/var/db/receipts")
+CONSOLE = Path("/dev/console")
 ROSETTA = Path("/Library/Apple/usr/libexec/oah/libRosettaRuntime")
 ARCH_VARIABLE = "SIMULATED_MAC_ARCH"
+SESSION_VARIABLE = "SIMULATED_MAC_SESSION"  # set in programs of the session at the screen: whose it is
 
 Answer = int | None  # an exit status, or None: not simulated
 Profile = dict[str, Any]
@@ -325,8 +327,20 @@ def dscl(profile: Profile, args: list[str]) -> Answer:
     return 0
 
 
+def launchctl(profile: Profile, args: list[str]) -> Answer:
+    """``asuser UID PROGRAM [ARGUMENT...]``: runs a program in the session of whoever is logged in at the screen."""
+    if len(args) < 3 or args[0] != "asuser" or args[1] != str(CONSOLE.stat().st_uid):
+        return None
+    if os.getuid() != 0:
+        return fail("Could not switch to audit session 0x186a8: 1: Operation not permitted\n")
+    return subprocess.run(
+        args[2:], env={**os.environ, SESSION_VARIABLE: args[1]}, close_fds=False, check=False
+    ).returncode
+
+
 SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
     "/opt/homebrew/bin/brew": brew,
+    "/bin/launchctl": launchctl,
     "/usr/bin/dscl": dscl,
     "/usr/bin/sw_vers": sw_vers,
     "/usr/bin/uname": uname,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import GPU
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow import STAGES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import RULES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import SATISFYING, Stage
@@ -101,7 +101,7 @@ def test_all_that_is_returned_is_documented() -> None:
     assert RETURN.keys() == names(engine.ProbeResult)
     assert RETURN["stages"]["contains"].keys() == names(Stage)
     assert RETURN["devices"]["contains"].keys() == names(engine.Device)
-    assert RETURN["diagnosis"]["contains"].keys() == names(Problem)
+    assert RETURN["diagnosis"]["contains"].keys() == names(Diagnosis)
 
 
 def test_all_verdicts_and_demands_are_documented() -> None:

@@ -390,6 +390,7 @@ def test_a_missing_gpu_is_explained_by_the_facts(others: dict[str, Any], cause: 
     [
         (VIRTUAL_MAC, "in this virtual machine", "declare `metal: none`"),
         (HEADLESS_MAC, "nobody is logged in", "Log in"),
+        (MAC, "though somebody is logged in", "only root can probe there"),
         (None, "offers no GPU to this session", "log in"),
     ],
 )
@@ -532,6 +533,13 @@ def test_a_remedy_names_only_what_exists(rule: Rule) -> None:
 def test_a_rule_asks_for_stages_that_exist(rule: Rule) -> None:
     assert set(rule.stages) <= set(STAGES)
     assert set(rule.verdicts) <= set(VERDICTS)
+
+
+def test_a_source_is_an_issue_that_can_be_looked_up() -> None:
+    sources = [rule.source for rule in RULES if rule.source]
+
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", source) for source in sources)
+    assert explain(failure("gpu-missing", "list", facts=VIRTUAL_MAC)).source in sources
 
 
 def test_a_link_to_the_environment_is_the_environment(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import process
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Told
@@ -186,7 +187,7 @@ def test_nobody_waits_for_a_process_that_was_left_behind(make_environment: MakeE
 def test_variables_that_change_what_tensorflow_does_are_left_out_and_named(
     make_environment: MakeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [each for each in os.environ if each.startswith(engine.LEFT_OUT)]:
+    for name in [each for each in os.environ if each.startswith(process.LEFT_OUT)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "yes")
     monkeypatch.setenv("XLA_FLAGS", "--secret")
@@ -209,18 +210,18 @@ def test_bytecode_is_written_only_where_it_is_wanted(make_environment: MakeEnvir
 def test_a_probe_whose_parent_is_gone_ends_itself(make_environment: MakeEnvironment) -> None:
     environment = make_environment("import time; time.sleep(600)")
     reports, reporting = os.pipe()
-    program = engine._source_of(*engine.PROGRAM)
+    program = process._source_of(*process.PROGRAM)
     with os.fdopen(reports):
-        process = subprocess.Popen(
+        child = subprocess.Popen(
             [environment / "bin/python", "-I", "-B", "-", str(reporting), "required", "quick", "1"],
             stdin=subprocess.PIPE,
             pass_fds=[reporting],
         )
         os.close(reporting)
-        assert process.stdin
-        with process.stdin as source:
+        assert child.stdin
+        with child.stdin as source:
             source.write(program.encode())
-        assert process.wait(timeout=100) == -signal.SIGALRM
+        assert child.wait(timeout=100) == -signal.SIGALRM
 
 
 def test_a_flood_of_output_does_no_harm(make_environment: MakeEnvironment) -> None:
@@ -244,8 +245,8 @@ def test_of_much_output_the_beginning_and_the_end_are_kept(tmp_path: Path) -> No
     kept = bytearray()
 
     with output.open("rb") as source:
-        while engine._read_some(source.fileno(), kept):
-            assert len(kept) <= engine.MAX_OUTPUT_START + engine.MAX_OUTPUT_END + len(b"\n[...]\n")
+        while process._read_some(source.fileno(), kept):
+            assert len(kept) <= process.MAX_OUTPUT_START + process.MAX_OUTPUT_END + len(b"\n[...]\n")
 
     assert kept.startswith(b"first")
     assert kept.endswith(b"last")
@@ -426,9 +427,9 @@ def test_a_good_verdict_is_told_in_a_line() -> None:
 
 @pytest.mark.parametrize("number", [9, 11, 4])
 def test_signals_have_names(number: int) -> None:
-    assert engine._signal_name(number).startswith("SIG")
+    assert process._signal_name(number).startswith("SIG")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="real-time signals")
 def test_a_signal_without_a_name_keeps_its_number() -> None:
-    assert engine._signal_name(40) == "signal 40"
+    assert process._signal_name(40) == "signal 40"
