@@ -37,34 +37,47 @@ def tensorflow_environment() -> Path:
 
 def make_tensorflow_environment() -> Path:
     """The same, for those who are no tests."""
-    python = _python_for_tensorflow()
+    python = _python(">=3.9,<3.13", "3.12")
     version = _output_of(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
     lock = LOCKS / f"linux-{platform.machine()}-py{version}.txt"
-    environment = ENVIRONMENTS / f"{LOCKS.name}-py{version}"
-    with _sole_writer(environment):
-        _install(lock, python, environment)
-    return environment
+    return _environment(
+        f"{LOCKS.name}-py{version}", python, lock.read_text(), "sync", "--require-hashes", "--link-mode=copy", str(lock)
+    )
 
 
-def _python_for_tensorflow() -> str:
-    """An interpreter of a version that TensorFlow 2.18 has wheels for; where there is none, uv fetches one."""
-    found = _uv("python", "find", "--system", "--no-python-downloads", ">=3.9,<3.13", check=False)
+def make_environment_of(tensorflow: str, *others: str) -> Path:
+    """An environment with another version of the CPU build, as the package index has it today, kept like the usual.
+
+    `others` are further requirements.
+    """
+    requirements = (f"tensorflow-cpu=={tensorflow}", *others)
+    return _environment(
+        f"tensorflow-{tensorflow}", _python("3.10", "3.10"), "\n".join(requirements), "install", *requirements
+    )
+
+
+def _python(wanted: str, fetched: str) -> str:
+    """An interpreter that is wanted; where this machine has none, uv fetches one."""
+    found = _uv("python", "find", "--system", "--no-python-downloads", wanted, check=False)
     if found:
         return found
-    _uv("python", "install", "3.12")
-    return _uv("python", "find", "--managed-python", "3.12")
+    _uv("python", "install", fetched)
+    return _uv("python", "find", "--managed-python", fetched)
 
 
-def _install(lock: Path, python: str, environment: Path) -> None:
+def _environment(name: str, python: str, content: str, *command: str) -> Path:
+    """The environment of this name, made by `uv pip` with this command unless it has this content already."""
+    environment = ENVIRONMENTS / name
     complete = environment / "complete"
-    if complete.is_file() and complete.read_text() == lock.read_text():
-        return
-    shutil.rmtree(environment, ignore_errors=True)
-    _uv("venv", "--python", python, str(environment))
-    interpreter = str(environment / "bin/python")
-    # Copies, so that nobody can damage the cache; compiled, or each import would compile TensorFlow anew.
-    _uv("pip", "sync", "--require-hashes", "--link-mode=copy", "--compile-bytecode", "--python", interpreter, str(lock))
-    complete.write_text(lock.read_text())
+    with _sole_writer(environment):
+        if not complete.is_file() or complete.read_text() != content:
+            shutil.rmtree(environment, ignore_errors=True)
+            _uv("venv", "--python", python, str(environment))
+            interpreter = str(environment / "bin/python")
+            # Compiled, or each import would compile TensorFlow anew.
+            _uv("pip", *command, "--compile-bytecode", "--python", interpreter)
+            complete.write_text(content)
+    return environment
 
 
 @contextmanager
@@ -78,7 +91,12 @@ def _sole_writer(environment: Path) -> Iterator[None]:
 
 def _uv(*arguments: str, check: bool = True) -> str:
     uv = Path(sys.executable).with_name("uv")
-    variables = {"UV_CACHE_DIR": str(CACHE / "uv"), "UV_PYTHON_INSTALL_DIR": str(CACHE / "test" / "pythons")}
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    variables = {
+        "PATH": os.pathsep.join([os.environ["PATH"], *map(str, pyenv.glob("versions/*/bin"))]),
+        "UV_CACHE_DIR": str(CACHE / "uv"),
+        "UV_PYTHON_INSTALL_DIR": str(CACHE / "test" / "pythons"),
+    }
     process = subprocess.run([uv, *arguments], env=os.environ | variables, capture_output=True, text=True, check=False)
     if check and process.returncode:
         pytest.fail(f"uv {' '.join(arguments)} ended with {process.returncode}:\n{process.stderr}", pytrace=False)

@@ -17,7 +17,7 @@ from tests.ansible_runner import CHECKOUT
 from tests.hanging import LONGEST, ask_until
 from tests.integration.hosts import HOME, LINKS, PLAYBOOKS, listing, on, said
 from tests.integration.processes import running
-from tests.integration.test_probe import EXPECTED, Expected
+from tests.integration.variants import EXPECTED, Expected
 
 if TYPE_CHECKING:
     from tests.simulated_mac.fleet import Fleet, Mac

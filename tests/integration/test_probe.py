@@ -11,8 +11,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run i
 
 from tests.fake_metal.build import VARIANTS, BuildError, compile_plugin
 from tests.hanging import ask_until
+from tests.integration.variants import EXPECTED, Expected, clone, processes_of, wait_until_gone, with_plugin
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in is for Linux")
 
@@ -33,74 +32,10 @@ def probe(environment: Path, gpu: str = "required", timeout: float = 120, **opti
     return engine.probe(environment, gpu=gpu, timeout=timeout, **options)
 
 
-@dataclass(frozen=True)
-class Expected:
-    verdict: str
-    stage: str = "exact"
-    cause: str = ""
-    evidence: str = ""
-    level: str = "quick"
-
-
-EXPECTED = {
-    "ok": Expected("gpu-ok"),
-    "slow": Expected("gpu-ok"),
-    "missing_symbol": Expected("import-failed", "import", "does not link with TensorFlow 2.18.1", "undefined symbol"),
-    "abi": Expected("crashed", "import", "TensorFlow 2.18.1 refuse each other", "incompatible StreamExecutor"),
-    "crash": Expected("crashed", "import", "are known to work together", "SIGSEGV"),
-    "hang_init": Expected("timed-out", "import", "could not be imported in time", "not ended after"),
-    "zero_devices": Expected("gpu-missing", "list", "is there, but offers no GPU", "lists no GPU"),
-    "no_create": Expected("gpu-unusable", "create", "cannot be opened", "the device cannot be created"),
-    "no_kernels": Expected(
-        "gpu-unusable", "placement", "no code for a basic operation", "Supported device types [CPU]"
-    ),
-    "wrong": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is 15.1"),
-    "wrong_first": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is 15.1"),
-    "wrong_large": Expected("gpu-wrong-results", "exact", "wrong numbers", "1 of 789 elements are wrong"),
-    "wrong_second": Expected("gpu-wrong-results", "exact", "wrong numbers", "tensorflow.function is 15.1"),
-    "wrong_traced": Expected("gpu-wrong-results", "exact", "wrong numbers", "tensorflow.function is 16.0"),
-    "wrong_conv": Expected("gpu-wrong-results", "ops", "that models are made of", "conv1d is off by", "standard"),
-    "wrong_filters": Expected("gpu-ok", "keras", level="standard"),
-    "nan": Expected("gpu-wrong-results", "exact", "wrong numbers", "the first product is nan"),
-    "hang_kernel": Expected("timed-out", "placement", "in stage placement did not end", "not ended after"),
-    "leaves_child": Expected("gpu-ok"),
-    "stops": Expected("timed-out", "import", "could not be imported in time", "not ended after"),
-    "leaks": Expected("gpu-ok", "speed", level="full"),
-    "garbage": Expected("gpu-ok"),
-    "paravirtual": Expected("gpu-paravirtual"),
-    "software": Expected("gpu-software", "exact", "software renderer", "Apple Software Renderer"),
-    "at_screen": Expected("gpu-missing", "list", "is there, but offers no GPU", "lists no GPU"),
-    "exits": Expected("import-failed", "import", "not known here", "the interpreter ended with status 0"),
-}
-
-
-def clone(environment: Path, target: Path) -> Path:
-    """A copy of an environment in which packages can be added: its site-packages is a folder full of links."""
-    site_packages = next(environment.glob("lib/python3*/site-packages"))
-    own = target / site_packages.relative_to(environment)
-    own.mkdir(parents=True)
-    for package in site_packages.iterdir():
-        (own / package.name).symlink_to(package)
-    (target / "bin").mkdir()
-    (target / "bin/python").symlink_to((environment / "bin/python").resolve())
-    (target / "pyvenv.cfg").write_text((environment / "pyvenv.cfg").read_text())
-    return target
-
-
 @pytest.fixture
-def with_plugin(tensorflow_environment: Path, tmp_path: Path) -> MakeEnvironment:
-    """Make an environment with the real TensorFlow and a variant of the plug-in, as pip would leave it."""
-
-    def make(variant: str) -> Path:
-        environment = clone(tensorflow_environment, Path(tempfile.mkdtemp(dir=tmp_path)) / variant)
-        site_packages = next(environment.glob("lib/python3*/site-packages"))
-        compile_plugin(variant, site_packages / "tensorflow", site_packages / "tensorflow-plugins/libmetal_plugin.so")
-        info = site_packages / "tensorflow_metal-1.2.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tensorflow-metal\nVersion: 1.2.0\n")
-        return environment
-
-    return make
+def plugged(tensorflow_environment: Path, tmp_path: Path) -> MakeEnvironment:
+    """Make an environment with the real TensorFlow and a variant of the plug-in."""
+    return lambda variant: with_plugin(tensorflow_environment, variant, Path(tempfile.mkdtemp(dir=tmp_path)))
 
 
 def test_each_variant_is_expected_to_do_something() -> None:
@@ -109,9 +44,9 @@ def test_each_variant_is_expected_to_do_something() -> None:
 
 @pytest.mark.parametrize(("variant", "expected"), EXPECTED.items(), ids=EXPECTED.keys())
 def test_each_variant_gets_its_verdict_and_diagnosis(
-    with_plugin: MakeEnvironment, variant: str, expected: Expected
+    plugged: MakeEnvironment, variant: str, expected: Expected
 ) -> None:
-    environment = with_plugin(variant)
+    environment = plugged(variant)
 
     result = ask_until(
         lambda found: found.stages[-1].name == expected.stage,
@@ -131,8 +66,8 @@ def test_each_variant_gets_its_verdict_and_diagnosis(
         assert expected.evidence in result.diagnosis.evidence
 
 
-def test_a_plugin_that_is_loaded_twice_is_found_out(with_plugin: MakeEnvironment) -> None:
-    environment = with_plugin("ok")
+def test_a_plugin_that_is_loaded_twice_is_found_out(plugged: MakeEnvironment) -> None:
+    environment = plugged("ok")
     [plugin] = environment.glob("lib/python3*/site-packages/tensorflow-plugins/*")
     shutil.copy(plugin, plugin.with_name("libmetal_plugin_copy.so"))
 
@@ -143,14 +78,14 @@ def test_a_plugin_that_is_loaded_twice_is_found_out(with_plugin: MakeEnvironment
     assert "Two plug-ins" in result.diagnosis.cause
 
 
-def test_a_full_probe_tells_all_that_it_found(with_plugin: MakeEnvironment) -> None:
-    result = probe(with_plugin("wrong_filters"), level="full")
+def test_a_full_probe_tells_all_that_it_found(plugged: MakeEnvironment) -> None:
+    result = probe(plugged("wrong_filters"), level="full")
 
     assert [stage.name for stage in result.stages] == list(STAGES)
     assert {fault.issue: fault.seen for fault in result.faults}["tensorflow/tensorflow#71577"] is True
     assert "a known fault: a convolution with more than 65,536 filters comes out wrong" in result.text
-    assert probe(with_plugin("ok"), level="standard", known_faults="fail").ok
-    asked = probe(with_plugin("wrong_filters"), level="standard", known_faults="fail")
+    assert probe(plugged("ok"), level="standard", known_faults="fail").ok
+    asked = probe(plugged("wrong_filters"), level="standard", known_faults="fail")
     assert (asked.verdict, asked.stages[-1].name) == ("gpu-wrong-results", "known-faults")
     assert asked.diagnosis
     assert "#71577" in asked.diagnosis.evidence
@@ -161,8 +96,8 @@ def test_a_full_probe_tells_all_that_it_found(with_plugin: MakeEnvironment) -> N
 
 
 @pytest.mark.parametrize("variant", ["ok", "garbage"])
-def test_a_gpu_that_works_is_described(with_plugin: MakeEnvironment, variant: str) -> None:
-    result = probe(with_plugin(variant))
+def test_a_gpu_that_works_is_described(plugged: MakeEnvironment, variant: str) -> None:
+    result = probe(plugged(variant))
 
     assert [stage.name for stage in result.stages] == ["start", "import", "list", "create", "placement", "exact"]
     assert all(stage.state == "ok" for stage in result.stages)
@@ -188,15 +123,15 @@ def test_without_a_plugin_only_the_cpu_can_be_had(tensorflow_environment: Path) 
     ("variant", "verdict", "ok"), [("zero_devices", "cpu-ok", True), ("wrong", "gpu-wrong-results", False)]
 )
 def test_a_preferred_gpu_may_be_missing_but_not_wrong(
-    with_plugin: MakeEnvironment, variant: str, verdict: str, ok: bool
+    plugged: MakeEnvironment, variant: str, verdict: str, ok: bool
 ) -> None:
-    result = probe(with_plugin(variant), "preferred")
+    result = probe(plugged(variant), "preferred")
 
     assert (result.verdict, result.ok) == (verdict, ok)
 
 
-def test_a_gpu_that_is_not_wanted_is_not_used(with_plugin: MakeEnvironment) -> None:
-    result = probe(with_plugin("wrong"), "none")
+def test_a_gpu_that_is_not_wanted_is_not_used(plugged: MakeEnvironment) -> None:
+    result = probe(plugged("wrong"), "none")
 
     assert (result.verdict, result.ok, result.gpu_visible) == ("cpu-ok", True, False)
 
@@ -220,9 +155,9 @@ def test_what_others_install_into_the_environment_is_not_taken_for_its_own(
 # --- Keras -----------------------------------------------------------------------------------------------------------
 
 
-def test_keras_computes_on_either_device(with_plugin: MakeEnvironment, tensorflow_environment: Path) -> None:
+def test_keras_computes_on_either_device(plugged: MakeEnvironment, tensorflow_environment: Path) -> None:
     on_cpu = probe(tensorflow_environment, "none", level="standard")
-    on_gpu = probe(with_plugin("ok"), level="standard")
+    on_gpu = probe(plugged("ok"), level="standard")
 
     assert on_cpu.without_kernel == []
     assert [fault.seen for fault in on_cpu.faults] == [False] * 3
@@ -267,8 +202,8 @@ def test_a_check_leaves_nothing_behind(
 # --- Death from outside ----------------------------------------------------------------------------------------------
 
 
-def test_a_process_killed_from_outside_has_crashed(with_plugin: MakeEnvironment) -> None:
-    environment = with_plugin("hang_kernel")
+def test_a_process_killed_from_outside_has_crashed(plugged: MakeEnvironment) -> None:
+    environment = plugged("hang_kernel")
     results: list[ProbeResult] = []
     probing = threading.Thread(target=lambda: results.append(probe(environment)))
     probing.start()
@@ -291,25 +226,6 @@ def wait_for_process(program: Path) -> int:
             return found[0]
         time.sleep(0.01)
     pytest.fail(f"nobody runs {program}")
-
-
-def processes_of(program: Path) -> list[int]:
-    """The processes whose first argument is this program."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has gone meanwhile
-            if entry.read_bytes().startswith(f"{program}\0".encode()):
-                found.append(int(entry.parent.name))
-    return found
-
-
-def wait_until_gone(program: Path) -> None:
-    """A process that was killed takes its time to end on a busy machine; one that was not would never."""
-    for _ in range(3000):
-        if not processes_of(program):
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{program} still runs: {processes_of(program)}")
 
 
 def wait_until_mapped(process: int, library: str) -> None:

@@ -62,7 +62,7 @@ def test_what_cannot_be_had_as_wheels_is_named() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("TEAMS" not in os.environ, reason="installs gigabytes: make test-all does it")
+@pytest.mark.skipif("TEST_ALL" not in os.environ, reason="installs gigabytes: make test-all does it")
 def test_they_can_be_installed_on_one_mac(mac: NewMac, converged: str, tmp_path: Path) -> None:
     host = mac(f"m1-fresh@{converged}")
     metal.use(host, "ok")

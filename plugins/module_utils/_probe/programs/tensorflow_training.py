@@ -74,7 +74,8 @@ def learnable(numpy: Any) -> tuple[Any, Any]:
 def check_keras(tensorflow: Any) -> dict[str, Any]:
     """Fit, evaluate, save and load a model. Raises whatever Keras does, and TrainingFailed."""
     numpy = importlib.import_module("numpy")
-    importlib.import_module("keras")  # its error is the cause, which `tensorflow.keras` hides behind one of its own
+    # Its error is the cause, which `tensorflow.keras` hides; and TensorFlow 2.13 to 2.15 hide its version.
+    version = importlib.import_module("keras").__version__
     keras = tensorflow.keras
     inputs, targets = learnable(numpy)
     keras.utils.set_random_seed(7)
@@ -89,15 +90,15 @@ def check_keras(tensorflow: Any) -> dict[str, Any]:
             f"the trained model has a loss of {after:.4g}, and {losses[0]:.4g} when it had hardly begun"
         )
     predicted = model.predict(inputs, verbose=0)
-    loaded = saved_and_loaded(keras, model).predict(inputs, verbose=0)
+    loaded = saved_and_loaded(keras, model, version).predict(inputs, verbose=0)
     if not numpy.allclose(loaded, predicted, rtol=1e-5, atol=1e-6):
         raise TrainingFailed("a model that was saved and loaded again predicts something else")
-    return {"keras": keras.__version__}
+    return {"keras": version}
 
 
-def saved_and_loaded(keras: Any, model: Any) -> Any:
-    """The model as it comes back from a file."""
-    major, minor = map(int, keras.__version__.split(".")[:2])
+def saved_and_loaded(keras: Any, model: Any, version: str) -> Any:
+    """The model as it comes back from a file, in the format that this version of Keras recommends."""
+    major, minor = map(int, version.split(".")[:2])
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder, "model.h5" if (major, minor) < (2, 13) else "model.keras"))
         model.save(file)
