@@ -429,6 +429,55 @@ def test_wrong_results_for_want_of_memory_are_a_matter_of_memory() -> None:
     holds(problem, cause="has 8 GB of memory", evidence="Insufficient Memory", never="No training on it can be trusted")
 
 
+# --- A GPU that is there, and training -------------------------------------------------------------------------------
+
+NO_XLA = (
+    "NotFoundError: Graph execution error:\n\nNode: 'StatefulPartitionedCall_212'\n"
+    "could not find registered platform with id: 0x106170d30\n\t [[{{node StatefulPartitionedCall_212}}]]"
+)
+NO_METAL_COMPILER = (
+    "UnimplementedError: Could not find compiler for platform METAL: NOT_FOUND: could not find registered compiler for "
+    "platform METAL -- check target linkage"
+)
+SOFTWARE = "Metal device set to: Apple Software Renderer"
+NO_KERNEL = "InvalidArgumentError: No registered 'ResourceApplyAdam' OpKernel for 'GPU' devices"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "stage", "others", "cause", "remedy"),
+    [
+        ("gpu-unusable", "create", {"facts": HEADLESS_MAC}, "nobody is logged in", "Log in at the Mac's screen"),
+        ("gpu-unusable", "create", {"facts": MAC}, "cannot be opened.", "Restart the Mac"),
+        ("gpu-unusable", "exact", {}, "does not compute", "declaring another is no remedy"),
+        ("gpu-software", "exact", {"printed": SOFTWARE}, "only its software renderer", "declare `metal: none`"),
+        ("gpu-wrong-results", "known-faults", {}, "`known_faults: fail` makes it one", "leave out `known_faults`"),
+        ("gpu-wrong-results", "ops", {}, "an operation wrong", "Update macOS, restart the Mac"),
+        ("gpu-wrong-results", "ops", OTHER_PAIR, "an operation wrong", "leave out `tensorflow` and `metal`"),
+        ("gpu-wrong-results", "exact", {}, "only one result is correct", "Update macOS, restart the Mac"),
+        ("gpu-wrong-results", "exact", OTHER_PAIR, "only one result is correct", "leave out `tensorflow` and `metal`"),
+        ("training-failed", "train", {"error": NO_XLA}, "asks for XLA", "`jit_compile=False`"),
+        ("keras-failed", "keras", {"error": NO_METAL_COMPILER}, "asks for XLA", "`tf.keras.optimizers.legacy`"),
+        ("training-failed", "train", {"error": NO_KERNEL}, "no code for an operation that training needs", "The pair"),
+        ("training-failed", "train", {}, "does not learn on the GPU", "declare `metal: none`"),
+        ("training-failed", "train", {"plugin": None}, NOT_KNOWN, "No certain remedy"),
+        ("timed-out", "import", {}, "could not be imported in time", "the plug-in hangs"),
+        ("timed-out", "import", {"plugin": None}, "could not be imported in time", "`tensorflow_probe_timeout`"),
+        (
+            "crashed",
+            "start",
+            {"signal": "SIGKILL", "facts": LINUX},
+            "as it started, as systems do",
+            "End other programs",
+        ),
+        ("crashed", "ops", {"signal": "SIGKILL", "facts": LINUX}, "from outside, as systems do", "End other programs"),
+    ],
+)
+def test_what_fails_later_is_explained(
+    verdict: str, stage: str, others: dict[str, Any], cause: str, remedy: str
+) -> None:
+    holds(explain(failure(verdict, stage, **others)), cause=cause, remedy=remedy)
+
+
 # --- Keras -----------------------------------------------------------------------------------------------------------
 
 
