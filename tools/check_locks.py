@@ -23,6 +23,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import find_uv, targets
@@ -116,7 +117,7 @@ def run_twin(lock: Path, python: str) -> str:
             )
             if done.returncode:
                 return f"{Path(command[0]).name} {command[1]} failed: {done.stderr.strip()[-1000:]}"
-        probe = Prober(Path(folder), Commands())(environment, gpu="none", level="standard", timeout=SECONDS)
+        probe = Prober(Path(folder), Commands())(environment, Demand("none", timeout=SECONDS), level="standard")
     return "" if probe["ok"] else str(probe["text"])
 
 

@@ -292,11 +292,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import read_demand
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PROBE
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import usual_gpu
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import with_usual_gpu
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
@@ -309,10 +310,8 @@ def main() -> None:
     try:
         result = probe(
             Path(options["environment"]),
-            gpu=options["gpu"] or usual_gpu(facts),
+            with_usual_gpu(read_demand({**options, "probe_timeout": options["timeout"]}), facts),
             level=options["gpu_check"],
-            timeout=options["timeout"],
-            known_faults=options["known_faults"],
             facts=facts,
         )
     except MetalfleetError as error:

@@ -19,6 +19,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.progr
     STANDARD,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 from tests.benchmarks.table import interleaved, show
 from tests.conftest import make_tensorflow_environment
@@ -36,7 +37,7 @@ def bare_import(environment: Path) -> float:
 def probed(environment: Path, level: str) -> float:
     """Seconds that a probe takes."""
     start = time.perf_counter()
-    result = probe(environment, gpu="none", level=level, timeout=600)
+    result = probe(environment, Demand("none", timeout=600), level=level)
     if not result.ok:
         raise RuntimeError(result.text)
     return time.perf_counter() - start

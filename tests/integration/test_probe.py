@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow import STAGES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 from tests.fake_metal.build import VARIANTS, BuildError, compile_plugin
 from tests.hanging import ask_until
@@ -29,7 +30,8 @@ MakeEnvironment = Callable[[str], Path]
 
 
 def probe(environment: Path, gpu: str = "required", timeout: float = 120, **options: Any) -> ProbeResult:
-    return engine.probe(environment, gpu=gpu, timeout=timeout, **options)
+    known_faults = options.pop("known_faults", "report")
+    return engine.probe(environment, Demand(gpu, known_faults=known_faults, timeout=timeout), **options)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 from tests.conftest import make_environment_of
 from tests.hanging import ask_until
@@ -36,7 +37,7 @@ OF_THE_PAIR = ("missing_symbol", "abi", "crash")
 
 @pytest.mark.parametrize("version", [*OLD, *NEW])
 def test_all_stages_pass(version: str) -> None:
-    result = probe(make_environment_of(version, *OLD.get(version, ())), gpu="none", level="full", timeout=600)
+    result = probe(make_environment_of(version, *OLD.get(version, ())), Demand("none", timeout=600), level="full")
 
     assert (result.verdict, result.tensorflow) == ("cpu-ok", version), result
     assert result.stages[-1].name == "speed"
@@ -50,7 +51,7 @@ def test_each_variant_gets_its_verdict(version: str, variant: str, expected: Exp
 
     result = ask_until(
         lambda found: found.stages[-1].name == expected.stage,
-        lambda limit: probe(environment, gpu="required", timeout=limit, level=expected.level),
+        lambda limit: probe(environment, Demand("required", timeout=limit), level=expected.level),
         8 if expected.verdict == "timed-out" else 300,
     )
 

@@ -115,10 +115,8 @@ def probe_new(generation: Path, declaration: Declaration, probe: Probe) -> dict[
         return None
     result = probe(
         generation,
-        gpu=declaration.gpu,
+        declaration.demand,
         level=FULL if declaration.gpu_check == FULL else STANDARD,
-        known_faults=declaration.known_faults,
-        timeout=declaration.probe_timeout,
         first=True,
     )
     if not result["ok"]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SAME_NAMES = (
     *("name", "state", "generation", "lock_digest", "lock_platforms", "on_drift", "integrity", "keep", "rebuild"),
-    *("jupyter_kernel", "gpu", "gpu_check", "known_faults", "free_mb", "probe_timeout"),
+    *("jupyter_kernel", "gpu_check", "free_mb"),
     *("python", "minor", "pair", "pairs", "allow_untested"),
 )
 """Options that are fields of a declaration, as they are."""
@@ -60,14 +64,10 @@ class Declaration:
     jupyter_kernel: bool = False
     free_mb: int = 3500
     """Megabytes that must be free before a build."""
-    gpu: str | None = None
-    """What a probe must find; None: what is usual for this host."""
+    demand: Demand = field(default_factory=Demand)
+    """What a probe must find."""
     gpu_check: str = "quick"
     """How much a probe computes; `none` leaves it out."""
-    known_faults: str = "report"
-    """What to do where a probe sees a published fault: `report`, or `fail`."""
-    probe_timeout: float = 120
-    """Seconds."""
 
     @property
     def home(self) -> Path:
@@ -99,6 +99,7 @@ def declare(options: dict[str, Any], places: Places) -> Declaration:
     declaration = Declaration(
         places=places,
         lock=options.get("lock_text") or "",
+        demand=read_demand(options),
         startup_files_of=tuple(options.get("startup_files_of") or Declaration.startup_files_of),
         **given,
     )
@@ -111,6 +112,13 @@ def declare(options: dict[str, Any], places: Places) -> Declaration:
             remedy="Declare keep with 1 or more, or leave it out.",
         )
     return declaration
+
+
+def read_demand(options: Mapping[str, Any]) -> Demand:
+    """What is demanded of an environment; what was not given has its default."""
+    given = {name: options[name] for name in ("gpu", "known_faults") if options.get(name) is not None}
+    timeout = options.get("probe_timeout") or Demand.timeout
+    return Demand(**given, timeout=timeout)
 
 
 def refuse_bad_python(environment: str, python: str) -> None:

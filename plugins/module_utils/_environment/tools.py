@@ -10,23 +10,22 @@ from typing import Any, Callable, Protocol
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Kind
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""
 """What native code must hold: on a Mac its own; elsewhere nothing is demanded, for wheels are not Mach-O there."""
 
 
 class Probe(Protocol):
-    """Lets TensorFlow compute in an environment; returns a result as data, with `ok`, `verdict` and `text`."""
+    """Lets the framework of an environment compute; returns a result as data, with `ok`, `verdict` and `text`."""
 
     def __call__(
         self,
         environment: Path,
+        demand: Demand,
         /,
         *,
-        gpu: str | None,
         level: str,
-        known_faults: str = "report",
-        timeout: float,
         passed_on: str | None = None,
         first: bool = False,
     ) -> dict[str, Any]:

@@ -126,10 +126,8 @@ def with_probe(finding: Finding, level: str, tools: Tools) -> Finding:
     try:
         probe = tools.probe(
             declared.link,
-            gpu=declared.gpu,
+            declared.demand,
             level=level,
-            known_faults=declared.known_faults,
-            timeout=declared.probe_timeout,
             passed_on=passed_on(finding.seen),
         )
     except MetalfleetError as refusal:  # an older problem is the better explanation

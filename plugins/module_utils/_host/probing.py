@@ -13,7 +13,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.collect import collect
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import usual_gpu
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand, with_usual_gpu
 
 
 class Prober:
@@ -30,23 +30,18 @@ class Prober:
     def __call__(
         self,
         environment: Path,
+        demand: Demand,
         /,
         *,
-        gpu: str | None,
         level: str,
-        known_faults: str = "report",
-        timeout: float,
         passed_on: str | None = None,
         first: bool = False,
     ) -> dict[str, Any]:
         """The result as data, with the version of macOS that it holds for."""
-        demand = gpu or usual_gpu(self.facts)
         result = probe(
             environment,
-            gpu=demand,
+            with_usual_gpu(demand, self.facts),
             level=level,
-            known_faults=known_faults,
-            timeout=timeout,
             facts=self.facts,
             passed_on=passed_on,
             keep_bytecode=first,

@@ -30,7 +30,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.progr
     tensorflow_training,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import QUICK
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Fate, Told, read_reports
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
+    Demand,
+    Fate,
+    Told,
+    read_reports,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,14 +77,13 @@ class Ending:
     """Seconds, the interpreter's start included."""
 
 
-def run(interpreter: Sequence[str], gpu: str, level: str, timeout: float, *, keep_bytecode: bool = False) -> Ending:
+def run(interpreter: Sequence[str], demand: Demand, level: str, *, keep_bytecode: bool = False) -> Ending:
     """Run the program in a process of its own, and wait until that is gone with all that it started and wrote.
 
     Args:
         interpreter: The command that starts the environment's Python, without arguments for it.
-        gpu: What is demanded of the GPU: `required`, `preferred` or `none`.
+        demand: What the environment must be able to do.
         level: How much is probed: `quick`, `standard` or `full`.
-        timeout: Seconds after which the process is killed.
         keep_bytecode: Whether Python may write what it compiles into the environment.
     """
     start = time.monotonic()
@@ -87,13 +91,14 @@ def run(interpreter: Sequence[str], gpu: str, level: str, timeout: float, *, kee
         folder = tempfile.mkdtemp(prefix="metalfleet-probe-")  # ours, for the process may die before it tidies up
     except OSError as error:
         return _not_started(interpreter, error, start)
+    timeout = demand.timeout
     own_limit = str(math.ceil(timeout) + SECONDS_TO_DIE)
     options = ["-I", *([] if keep_bytecode else ["-B"])]
     reports, reporting = os.pipe()
     try:
         with os.fdopen(reports, "rb", buffering=0):
-            command = [*interpreter, *options, "-", str(reporting), gpu, level, own_limit]
-            process = _start(command, reporting, {**_variables(level), "TMPDIR": folder})
+            command = [*interpreter, *options, "-", str(reporting), demand.gpu, level, own_limit]
+            process = _start(command, PROGRAM, reporting, {**_variables(level), "TMPDIR": folder})
             with cast("IO[bytes]", process.stdout) as output:
                 reported, printed, in_time = _listen(process, reports, output.fileno(), start + timeout)
     except OSError as error:
@@ -113,12 +118,14 @@ def _not_started(interpreter: Sequence[str], error: OSError, start: float) -> En
     return Ending(Told(), "", fate, _seconds_since(start))
 
 
-def _start(command: list[str], reporting: int, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(
+    command: list[str], program: Sequence[ModuleType], reporting: int, variables: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     """Start the program, which alone has the descriptor for its reports then. Raises OSError."""
     try:
         # From a file, for a pipe would block us where an interpreter hangs at its start.
         with tempfile.TemporaryFile() as source:
-            source.write(_source_of(*PROGRAM).encode())
+            source.write(_source_of(*program).encode())
             source.seek(0)
             return subprocess.Popen(
                 command,

@@ -18,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.screen import way_to_screen
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
     SATISFYING,
+    Demand,
     Fault,
     Speed,
     Stage,
@@ -81,24 +82,19 @@ class ProbeResult:
 
 def probe(
     environment: Path,
+    demand: Demand,
     *,
-    gpu: str,
     level: str = QUICK,
-    known_faults: str = "report",
-    timeout: float,
     facts: Facts | None = None,
     passed_on: str | None = None,
     keep_bytecode: bool = False,
 ) -> ProbeResult:
-    """Find out whether TensorFlow computes in an environment.
+    """Find out whether an environment can do what is demanded of it.
 
     Args:
         environment: The environment's folder, or a link to it.
-        gpu: What is demanded: a key of SATISFYING. With `none`, GPUs are hidden from TensorFlow. With `preferred`, the
-            CPU is probed where there is no GPU; a GPU that is there must work all the same.
+        demand: What it must be able to do.
         level: How much is probed: `quick`, `standard` or `full`.
-        known_faults: Whether published faults that are seen only are told (`report`), or are wrong results (`fail`).
-        timeout: Seconds after which the process is killed.
         facts: Of this host, for the diagnosis.
         passed_on: The version of macOS on which this environment passed its probe when it was built, for the diagnosis.
         keep_bytecode: Whether Python may write what it compiles into the environment: it is the next probe's time.
@@ -109,11 +105,11 @@ def probe(
     Raises:
         MetalfleetError: There is no environment in that place, or it has no interpreter.
     """
-    question = _Question(environment, _interpreter_of(environment), gpu, known_faults, facts, passed_on)
+    question = _Question(environment, _interpreter_of(environment), demand, facts, passed_on)
 
     def ask(*way: str) -> _Answer:
         command = (*way, str(question.interpreter))
-        return _judge(process.run(command, gpu, level, timeout, keep_bytecode=keep_bytecode), question)
+        return _judge(process.run(command, demand, level, keep_bytecode=keep_bytecode), question)
 
     answer = ask()
     way = way_to_screen(facts) if answer.failure and is_of_session(answer.failure) else ()
@@ -126,8 +122,7 @@ class _Question:
 
     environment: Path
     interpreter: Path
-    gpu: str
-    known_faults: str
+    demand: Demand
     facts: Facts | None
     passed_on: str | None
 
@@ -145,10 +140,10 @@ def _judge(ending: process.Ending, question: _Question) -> _Answer:
     told = ending.told
     devices = _described(told.texts("devices"), ending.output)
     verdict, stages = conclude(told, ending.fate, ending.duration)
-    if question.known_faults == "fail":
+    if question.demand.known_faults == "fail":
         verdict, stages = with_faults(verdict, stages, told.faults)
     verdict = of_kind(verdict, devices[0].description if devices else None)
-    ok = verdict in SATISFYING[question.gpu]
+    ok = verdict in SATISFYING[question.demand.gpu]
     failure = None if ok else _failure(verdict, stages[-1], ending, question)
     diagnosis = explain(failure) if failure else None
     result = ProbeResult(

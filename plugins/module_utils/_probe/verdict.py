@@ -28,6 +28,20 @@ SATISFYING: dict[str, tuple[str, ...]] = {
 }
 """The demands that can be made on the GPU, each with the verdicts that meet it."""
 
+
+@dataclass(frozen=True)
+class Demand:
+    """What an environment must be able to do, and how long it may take to show it."""
+
+    gpu: str = ""
+    """A key of SATISFYING; "" is what is usual. With `none`, GPUs are hidden. With `preferred` the CPU will do where
+    there is no GPU; a GPU that is there must work all the same."""
+    known_faults: str = "report"
+    """Whether published faults that are seen only are told (`report`), or are wrong results (`fail`)."""
+    timeout: float = 120
+    """Seconds after which the process is killed."""
+
+
 FAULTS_STAGE = "known-faults"
 
 _KINDS = {"Paravirtual": GPU_PARAVIRTUAL, "Software": GPU_SOFTWARE}
@@ -132,6 +146,11 @@ def of_kind(verdict: str, description: str | None) -> str:
     if verdict != GPU_OK or not description:
         return verdict
     return next((kind for word, kind in _KINDS.items() if word in description), verdict)
+
+
+def with_usual_gpu(demand: Demand, facts: Facts) -> Demand:
+    """The demand, with what is usual on such a host where it says nothing of the GPU."""
+    return demand if demand.gpu else replace(demand, gpu=usual_gpu(facts))
 
 
 def usual_gpu(facts: Facts) -> str:

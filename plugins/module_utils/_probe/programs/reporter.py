@@ -14,9 +14,15 @@ This runs with the environment's interpreter: only the standard library is there
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
+import os
+import resource
+import signal
+import sys
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+import traceback
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +32,9 @@ QUICK, STANDARD, FULL = "quick", "standard", "full"
 
 WRONG_RESULTS = "gpu-wrong-results"
 """The verdict where a GPU computes, but something else than it should."""
+
+CPU_FAILED = "import-failed"
+"""The verdict where the CPU is probed, and does not compute either."""
 
 MAX_ERROR_LENGTH = 4000
 
@@ -40,6 +49,14 @@ class StageFailed(Exception):
 
 class WrongResultsError(StageFailed):
     """A result differs from the right one, by more than its computation allows."""
+
+
+class WrongPlaceError(Exception):
+    """What was imported is not the environment's."""
+
+
+class PlacementError(Exception):
+    """It was computed elsewhere than it was to be."""
 
 
 class Reporter:
@@ -79,6 +96,51 @@ class Reporter:
     def _tell(self, **record: Any) -> None:
         self._stream.write(f"\n{json.dumps(record)}\n")  # on a line of its own, whatever others have written there
         self._stream.flush()
+
+
+def run_program(
+    run_stages: Callable[[Reporter], None], stages: Mapping[str, str], descriptor: str, seconds: str
+) -> NoReturn:
+    """Run the stages and end this process: status 0 when all went well, otherwise 1.
+
+    `descriptor` is an inherited one, to report on. After `seconds` the process ends itself: the parent, which also
+    keeps the time, may have been cut off with its connection.
+    """
+    signal.alarm(int(seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected here; its gigabyte on the disk is of no use
+    gc.disable()  # importing TensorFlow takes a fifth less time without it
+    os.set_inheritable(int(descriptor), False)
+    status = 1
+    with os.fdopen(int(descriptor), "w", encoding="utf-8") as stream:
+        try:
+            run_stages(Reporter(stream, stages))
+            status = 0
+        except BaseException:  # noqa: BLE001 - whatever it was, it has been reported, and ends this process
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # the framework's own shutdown costs a second, and may hang
+
+
+def version_of(packages: tuple[str, ...]) -> str | None:
+    """The version of the first of the packages that is installed; None if none is."""
+    # Imported here because the engine, which only reads this source, imports the module for it.
+    from importlib import metadata  # noqa: PLC0415
+
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(package)
+    return None
+
+
+def refuse_elsewhere(module: Any, name: str) -> None:
+    """Refuse a framework that is not the environment's, as from a folder that a .pth file adds.
+
+    Raises WrongPlaceError.
+    """
+    path = str(module.__file__)
+    if not path.startswith(f"{sys.prefix}{os.sep}"):
+        raise WrongPlaceError(f"{name} was imported from {path}, which is not in {sys.prefix}")
 
 
 def shortened(text: str) -> str:

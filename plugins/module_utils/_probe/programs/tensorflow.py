@@ -9,25 +9,25 @@ environment `tensorflow`, `numpy` and `keras`. Numbers are drawn with fixed seed
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import importlib
 import itertools
 import os
 import platform
-import resource
-import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import (
+    CPU_FAILED,
     FULL,
     QUICK,
     WRONG_RESULTS,
+    PlacementError,
     Reporter,
     WrongResultsError,
+    refuse_elsewhere,
+    run_program,
+    version_of,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow_numbers import (
     check_close,
@@ -62,7 +62,6 @@ A result that is wrong, in `exact`, `close` or `ops`, is `gpu-wrong-results`. Wh
 stands for both: TensorFlow does not even compute there. The level `quick` goes to `exact`, `standard` to `keras`, and
 `full` to the end.
 """
-CPU_FAILED = "import-failed"
 
 TENSORFLOW_PACKAGES = ("tensorflow", "tensorflow-macos", "tensorflow-cpu")
 PLUGIN_PACKAGES = ("tensorflow-metal",)
@@ -72,16 +71,8 @@ PLUGIN_PACKAGES = ("tensorflow-metal",)
 MATRIX_SIZES = ((1, 1, 1), (3, 5, 7), (127, 255, 33), (263, 521, 3), (3, 2, 263))
 
 
-class WrongTensorflowError(Exception):
-    """What was imported is not the environment's."""
-
-
 class NoGpuError(Exception):
     """TensorFlow lists no GPU."""
-
-
-class PlacementError(Exception):
-    """TensorFlow computed elsewhere than it was told."""
 
 
 class Values(NamedTuple):
@@ -96,14 +87,14 @@ def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
     with reporter.stage("start") as found:
         found["python"] = platform.python_version()
         found["machine"] = os.uname().machine  # of this process: x86_64 under Rosetta
-        found["tensorflow"] = _version_of(TENSORFLOW_PACKAGES)
-        found["plugin"] = _version_of(PLUGIN_PACKAGES)
+        found["tensorflow"] = version_of(TENSORFLOW_PACKAGES)
+        found["plugin"] = version_of(PLUGIN_PACKAGES)
         found["plugin_files"] = _plugin_files()
 
     with reporter.stage("import") as found:
         tensorflow = importlib.import_module("tensorflow")
         found["tensorflow"] = tensorflow.__version__
-        refuse_another_tensorflow(tensorflow)
+        refuse_elsewhere(tensorflow, "TensorFlow")
         # Else an operation that the GPU cannot do would silently be done by the CPU.
         tensorflow.config.set_soft_device_placement(enabled=False)
         if gpu == "none":
@@ -149,23 +140,6 @@ def run_deep_stages(reporter: Reporter, tensorflow: Any, device: str, verdict: s
         found.update(check_training(tensorflow, device))
     with reporter.stage("keras") as found:
         found.update(check_keras(tensorflow))
-
-
-def refuse_another_tensorflow(tensorflow: Any) -> None:
-    """Refuse one from elsewhere, as from a folder that a .pth file adds. Raises WrongTensorflowError."""
-    path = str(tensorflow.__file__)
-    if not path.startswith(f"{sys.prefix}{os.sep}"):
-        raise WrongTensorflowError(f"TensorFlow was imported from {path}, which is not in {sys.prefix}")
-
-
-def _version_of(packages: tuple[str, ...]) -> str | None:
-    # Imported here because the engine, which only reads this source, imports the module for it.
-    from importlib import metadata  # noqa: PLC0415
-
-    for package in packages:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            return metadata.version(package)
-    return None
 
 
 def _plugin_files() -> list[str]:
@@ -257,23 +231,8 @@ def refuse_wrong_product(result: Any, expected: Any, device: str, what: str) -> 
 
 
 def main(descriptor: str, gpu: str, level: str, seconds: str) -> NoReturn:
-    """Run the stages and end this process: status 0 when all went well, otherwise 1.
+    """Run the stages, see run_program.
 
-    `descriptor` is an inherited one, to report on. `gpu` is `required`, `preferred` or `none`, `level` is `quick`,
-    `standard` or `full`. After `seconds` the process ends itself: the parent, which also keeps the time, may have been
-    cut off with its connection.
+    `gpu` is `required`, `preferred` or `none`, `level` is `quick`, `standard` or `full`.
     """
-    signal.alarm(int(seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected here; its gigabyte on the disk is of no use
-    gc.disable()  # importing TensorFlow takes a fifth less time without it
-    os.set_inheritable(int(descriptor), False)
-    status = 1
-    with os.fdopen(int(descriptor), "w", encoding="utf-8") as stream:
-        try:
-            run_stages(Reporter(stream, STAGES), gpu, level)
-            status = 0
-        except BaseException:  # noqa: BLE001 - whatever it was, it has been reported, and ends this process
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)  # TensorFlow's own shutdown costs a second, and may hang
+    run_program(lambda reporter: run_stages(reporter, gpu, level), STAGES, descriptor, seconds)

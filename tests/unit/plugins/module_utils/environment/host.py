@@ -18,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.conver
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 from tests.wheels import lock_of, make_wheel
@@ -96,7 +97,7 @@ class Host:
         assert report["changed"] == bool(environment["plan"])
         return dict(environment)
 
-    def probe(self, _environment: Path, **_demand: Any) -> dict[str, Any]:
+    def probe(self, _environment: Path, _demand: Demand, **_how: Any) -> dict[str, Any]:
         return {"ok": True, "verdict": "gpu-ok", "duration": 1.0, "macos": "15.5", "text": "gpu-ok."}
 
     def four_runs(self, **changed: Any) -> list[list[str]]:

@@ -31,6 +31,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import look
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds import venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 from tests.simulated_mac.macho import Kind, stub
@@ -320,7 +321,7 @@ class BrokenProbe:
     def __init__(self, verdict: str, good_from: int = 99) -> None:
         self.verdict, self.good_from, self.calls = verdict, good_from, 0
 
-    def __call__(self, environment: Path, **_: Any) -> dict[str, Any]:
+    def __call__(self, environment: Path, _demand: Demand, **_: Any) -> dict[str, Any]:
         self.calls += 1
         is_good = int(environment.resolve().name) >= self.good_from
         verdict = "gpu-ok" if is_good else self.verdict

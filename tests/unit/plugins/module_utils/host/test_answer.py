@@ -30,6 +30,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     python_of,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import find
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair, read_pairs
@@ -69,7 +70,7 @@ class Host:
         commands = Commands()
         return Tools(Venv(self.places, Network(wheels=str(self.folder / "wheels")), commands), commands, self.probe, "")
 
-    def probe(self, environment: Path, *, level: str, **_: Any) -> dict[str, Any]:
+    def probe(self, environment: Path, _demand: Demand, *, level: str, **_: Any) -> dict[str, Any]:
         self.probed.append((environment.name, level))
         ok = self.verdict == "gpu-ok"
         return {"ok": ok, "verdict": self.verdict, "duration": 1.0, "macos": "15.5", "text": f"{self.verdict}."}

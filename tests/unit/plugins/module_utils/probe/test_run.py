@@ -21,7 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import process
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run as engine
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Told
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand, Told
 
 from tests.hanging import ask_until
 
@@ -44,7 +44,7 @@ WITH_ONE_GPU = """
 
 
 def probe(environment: Path, gpu: str = "required", timeout: float = 60, **options: Any) -> ProbeResult:
-    return engine.probe(environment, gpu=gpu, timeout=timeout, **options)
+    return engine.probe(environment, Demand(gpu, timeout=timeout), **options)
 
 
 def can_lock(path: Path) -> bool:

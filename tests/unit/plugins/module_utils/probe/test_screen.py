@@ -11,6 +11,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import run, screen
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.screen import way_to_screen
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 from tests.conftest import MakeEnvironment
 from tests.unit.plugins.module_utils.probe.failures import HEADLESS_MAC, LINUX, MAC, VIRTUAL_MAC, mac
@@ -51,7 +52,7 @@ def with_plugin(make_environment: MakeEnvironment) -> Path:
 
 def probe(environment: Path, monkeypatch: pytest.MonkeyPatch, way: tuple[str, ...], facts: Facts = MAC) -> ProbeResult:
     monkeypatch.setattr(run, "way_to_screen", lambda _facts: way)
-    return run.probe(environment, gpu="required", timeout=60, facts=facts)
+    return run.probe(environment, Demand("required"), facts=facts)
 
 
 def test_what_gets_further_at_the_screen_is_the_result(with_plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:

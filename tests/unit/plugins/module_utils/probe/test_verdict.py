@@ -12,12 +12,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.progr
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
     FIRST_STAGE,
     FIRST_VERDICT,
+    Demand,
     Fate,
     Stage,
     Told,
     conclude,
     read_reports,
-    usual_gpu,
+    with_usual_gpu,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,4 +144,5 @@ def test_what_was_found_out_has_the_types_that_are_expected() -> None:
     ],
 )
 def test_a_mac_must_use_its_gpu_unless_it_is_a_virtual_one(facts: Facts, gpu: str) -> None:
-    assert usual_gpu(facts) == gpu
+    assert with_usual_gpu(Demand(), facts).gpu == gpu
+    assert with_usual_gpu(Demand("none"), facts).gpu == "none"
