@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 OUTPUT_KEPT = 1024 * 1024
-"""Bytes that are kept of each of a program's two outputs: half of them from its beginning, half from its end."""
+"""Bytes that are usually kept of each of a program's two outputs: half from its beginning, half from its end."""
 
 _SECONDS_TO_END = 1.0  # of a killed program; one that the kernel keeps in a system call is not waited for
 _SECONDS_TO_READ = 0.1  # what a program has said that ended before it was asked for its result
@@ -32,13 +32,15 @@ _READ_AT_ONCE = 64 * 1024  # bytes; the most that a pipe holds
 class Completed:
     """What a program left behind. Output that is not UTF-8 holds U+FFFD where it was not.
 
-    Of output longer than OUTPUT_KEPT the middle is left out, and a line in its place says so.
+    Of output longer than is kept the middle is left out, and a line in its place says so.
     """
 
     argv: tuple[str, ...]
     rc: int
     stdout: str
     stderr: str
+    is_cut: bool = False
+    """Whether something is left out of `stdout`."""
 
 
 class CommandFailed(Exception):
@@ -69,8 +71,11 @@ class CommandExited(CommandFailed):
 class Running:
     """A program that was started. Whoever has one must ask it for its result."""
 
-    def __init__(self, argv: Sequence[str], process: subprocess.Popen[bytes], *, timeout: float, stdin: str) -> None:
+    def __init__(
+        self, argv: Sequence[str], process: subprocess.Popen[bytes], *, timeout: float, stdin: str, kept: int
+    ) -> None:
         self._argv = argv
+        self._kept = kept
         self._process = process
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
@@ -83,7 +88,7 @@ class Running:
         """
         deadline = max(self._deadline, time.monotonic() + _SECONDS_TO_READ)
         try:
-            stdout, stderr = _talk(self._process, self._stdin.encode(errors="replace"), deadline)
+            stdout, stderr = _talk(self._process, self._stdin.encode(errors="replace"), deadline, self._kept)
             rc = self._process.wait(timeout=max(deadline - time.monotonic(), _SECONDS_TO_READ))
         except subprocess.TimeoutExpired as error:
             _kill_group(self._process)
@@ -91,7 +96,7 @@ class Running:
         except BaseException:  # such as KeyboardInterrupt: nobody will wait for the program any more
             _kill_group(self._process)
             raise
-        completed = Completed(tuple(self._argv), rc, stdout, stderr)
+        completed = Completed(tuple(self._argv), rc, stdout.text(), stderr.text(), stdout.is_cut)
         if completed.rc != 0:
             raise CommandExited(completed)
         return completed
@@ -107,13 +112,15 @@ class Commands:
         timeout: float = 10,
         stdin: str = "",
         env: Mapping[str, str] | None = None,
+        kept: int = OUTPUT_KEPT,
     ) -> Completed:
         """Run `argv` to its end and return what it said.
 
         `timeout` is in seconds. `env` is the program's whole environment (default: ours); LC_ALL=C is added to it.
+        `kept` is in bytes: of each output, half from its beginning and half from its end.
         Raises CommandNotFound, CommandTimedOut or CommandExited, all of them CommandFailed.
         """
-        return self.start(argv, timeout=timeout, stdin=stdin, env=env).result()
+        return self.start(argv, timeout=timeout, stdin=stdin, env=env, kept=kept).result()
 
     def start(
         self,
@@ -122,6 +129,7 @@ class Commands:
         timeout: float = 10,
         stdin: str = "",
         env: Mapping[str, str] | None = None,
+        kept: int = OUTPUT_KEPT,
     ) -> Running:
         """Start `argv` as `run` does, without waiting for it. Raises CommandNotFound."""
         environment = {**(os.environ if env is None else env), "LC_ALL": "C"}
@@ -136,24 +144,29 @@ class Commands:
             )
         except (OSError, ValueError) as error:
             raise CommandNotFound(argv, _reason_of_error(error)) from error
-        return Running(argv, process, timeout=timeout, stdin=stdin)
+        return Running(argv, process, timeout=timeout, stdin=stdin, kept=kept)
 
 
 class _Output:
     """The beginning and the end of what a program writes, however much that is."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int) -> None:
+        self._half = kept // 2
         self._beginning = bytearray()
         self._end = bytearray()
         self._left_out = 0
 
     def add(self, written: bytes) -> None:
-        room = OUTPUT_KEPT // 2 - len(self._beginning)
+        room = self._half - len(self._beginning)
         self._beginning += written[:room]
         self._end += written[room:]
-        surplus = max(len(self._end) - OUTPUT_KEPT // 2, 0)
+        surplus = max(len(self._end) - self._half, 0)
         del self._end[:surplus]
         self._left_out += surplus
+
+    @property
+    def is_cut(self) -> bool:
+        return self._left_out > 0
 
     def text(self) -> str:
         left_out = f"\n[... {self._left_out} bytes left out ...]\n".encode() if self._left_out else b""
@@ -161,10 +174,10 @@ class _Output:
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _talk(process: subprocess.Popen[bytes], stdin: bytes, deadline: float) -> tuple[str, str]:
+def _talk(process: subprocess.Popen[bytes], stdin: bytes, deadline: float, kept: int) -> tuple[_Output, _Output]:
     """Write to the program what it shall read, and read both outputs to their ends. Raises TimeoutExpired."""
     stdout, stderr = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
-    outputs = {stdout: _Output(), stderr: _Output()}
+    outputs = {stdout: _Output(kept), stderr: _Output(kept)}
     with selectors.DefaultSelector() as selector:
         for stream in outputs:
             selector.register(stream, selectors.EVENT_READ)
@@ -187,7 +200,7 @@ def _talk(process: subprocess.Popen[bytes], stdin: bytes, deadline: float) -> tu
                 if finished:
                     selector.unregister(stream)
                     stream.close()
-    return outputs[stdout].text(), outputs[stderr].text()
+    return outputs[stdout], outputs[stderr]
 
 
 def _write_some(pipe: int, data: bytes) -> bytes:

@@ -134,7 +134,7 @@ def refuse_unfit(
             else "",
             "set tensorflow_allow_untested: true, to take it all the same" if _is_overruled(pair, machine) else "",
         ]
-        remedy = "; or ".join(way for way in ways if way)
+        remedy = "; or ".join(way for way in ways if way) or _say_best(pairs, machine)
         raise MetalfleetError(f"{pair.name} {reason}", remedy=remedy[:1].upper() + remedy[1:])
 
 
@@ -201,6 +201,15 @@ def _say_nearest(pairs: Iterable[Pair], pair: Pair, machine: Machine) -> str:
         return ""
     plugin = f' and metal: "{other.metal}", a pair that works' if other.has_plugin else ""
     return f'declare tensorflow: "{other.tensorflow}"{plugin}'
+
+
+def _say_best(pairs: Iterable[Pair], machine: Machine) -> str:
+    """The best pair that a Mac can have with any Python."""
+    best = max(_fitting(pairs, Wish(), Machine("", machine.macos)), key=_worth, default=None)
+    if best is None:
+        return ""
+    python = max(best.pythons, key=version_key)
+    return f'leave out tensorflow and metal, and declare python: "{python}", which gives {best.name}'
 
 
 def _minor(pair: Pair) -> int:

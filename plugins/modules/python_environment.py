@@ -158,7 +158,8 @@ def main() -> None:
     result = {**environment, "changed": report["changed"], "diff": report.get("diff", {})}
     if not environment["ok"]:
         module.fail_json(msg=environment["text"], **result)
-    module.exit_json(packages=locked_packages(module.params["lock_text"] or ""), **result)
+    lock = module.params["lock_text"] if module.params["state"] == "present" else ""
+    module.exit_json(packages=locked_packages(lock or ""), **result)
 
 
 def document_of(options: dict[str, Any]) -> Document:

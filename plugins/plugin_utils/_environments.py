@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document, read_network
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, refuse_bad_place
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, LOCKS
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
     Answer,
@@ -170,7 +170,9 @@ def without_texts(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The Python that a host must have, with what is pinned for it."""
+    """The Python that a host must have, with what is pinned for it. Raises MetalfleetError for a path that is none."""
+    if options["existing"]:
+        refuse_bad_place("native_python_existing", options["existing"])
     return {
         **{name: options[name] for name in ("source", "version", "existing")},
         "pins": pins_of(options["source"], options),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -29,7 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Plan
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.rescue import rescue
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 
@@ -38,34 +38,48 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.inta
 class Done:
     """What came of a plan."""
 
+    steps: tuple[str, ...] = ()
+    """What was done, in order."""
     probe: dict[str, Any] | None = None
-    """That of a new generation, if there is one."""
+    """That of a new generation, if there is one, also of one that was refused."""
     warnings: tuple[str, ...] = ()
+    problem: Problem | None = None
+    """What kept the rest of the plan from being done."""
+
+    @property
+    def has_failed_probe(self) -> bool:
+        """Whether a new generation was refused because of its probe."""
+        return self.problem is not None and self.probe is not None and not self.probe["ok"]
 
 
 def apply(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
-    """Do what the plan says, in its order. Raises MetalfleetError.
+    """Do what the plan says, in its order, until something fails.
 
     What was active before stays so until a new generation is complete. What cannot be cleaned up is said, and does not
     keep an environment from being repaired.
     """
-    try:
-        return carry_out(declaration, plan, tools)
-    except (OSError, CommandFailed) as failure:
-        raise explain_failure(failure, declaration) from failure
-
-
-def carry_out(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
-    """The same, with failures as they come."""
-    probe, warnings = None, list[str]()
+    done = Done()
     for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):
-        if do == "build":
-            built = build_and_switch(declaration, target, tools)
-            probe = built.probe
-            warnings += built.warnings
-        else:
-            warnings += STEPS[do](declaration, target, tools.commands) or ()
-    return Done(probe, tuple(warnings))
+        try:
+            probe, warnings = carry_out(do, target, declaration, tools)
+        except ProbeFailed as failed:
+            return replace(done, probe=failed.probe, problem=failed.problem)
+        except MetalfleetError as refusal:
+            return replace(done, problem=refusal.problem)
+        except (OSError, CommandFailed) as failure:
+            return replace(done, problem=explain_failure(failure, declaration, done.steps).problem)
+        done = Done((*done.steps, do), probe or done.probe, (*done.warnings, *warnings))
+    return done
+
+
+def carry_out(
+    do: str, target: str, declaration: Declaration, tools: Tools
+) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """Do one thing; returns the probe of what was built, and warnings. Raises what fails, as it comes."""
+    if do == "build":
+        built = build_and_switch(declaration, target, tools)
+        return built.probe, built.warnings
+    return None, tuple(STEPS[do](declaration, target, tools.commands) or ())
 
 
 def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> Built:
@@ -97,7 +111,7 @@ def switch(link: Path, generation: Path, places: Places) -> None:
 
 def remove(declaration: Declaration) -> list[str]:
     """Remove the stable path, if it is ours, and every generation; returns warnings."""
-    if declaration.link.is_symlink() and declaration.link.readlink().parent == declaration.home:
+    if declaration.link.is_symlink() and declaration.home in declaration.link.readlink().parents:
         declaration.link.unlink()
     warnings: list[str] = []
     for number in list_generations(declaration.home)[0]:

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandExited
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, as_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_EVIDENCE = 2000  # characters
 
@@ -53,14 +57,15 @@ KNOWN = (
 UNKNOWN = ("something failed that is not known here", "Run again with -vvv to see more.")
 
 
-def explain_failure(failure: Exception, declaration: Declaration) -> MetalfleetError:
-    """What a person is told of a failed command or system call."""
+def explain_failure(failure: Exception, declaration: Declaration, steps: Sequence[str] = ()) -> MetalfleetError:
+    """What a person is told of a failed command or system call; `steps` is what was done before."""
     said = failure.completed.stderr if isinstance(failure, CommandExited) else ""
     evidence = " ".join(mask(said.strip() or str(failure)).split())
     known = ((cause, remedy) for pattern, cause, remedy in KNOWN if re.search(pattern, evidence))
     cause, remedy = next(known, UNKNOWN)
     return MetalfleetError(
-        f"The environment {declaration.name} was not changed: {cause}. {what_is_active(declaration)}",
+        f"The environment {declaration.name} was {'only partly' if steps else 'not'} changed: {cause}. "
+        f"{what_is_active(declaration, steps)}",
         evidence=f"What was said: {evidence[-MAX_EVIDENCE:]}",
         remedy=remedy.format(root=declaration.places.root),
     )
@@ -76,11 +81,13 @@ def was_not_activated(refusal: MetalfleetError, declaration: Declaration) -> Met
     )
 
 
-def what_is_active(declaration: Declaration) -> str:
-    """What a user has after a failure."""
+def what_is_active(declaration: Declaration, steps: Sequence[str] = ()) -> str:
+    """What a user has after a failure; `steps` is what was done before."""
+    if {"build", "switch"} & {*steps}:
+        return "What it was switched to is in use."
     return "What was active before is still in use." if declaration.link.is_symlink() else "Nothing was activated."
 
 
 def mask(text: str) -> str:
     """Hide user name and password of every URL in a text."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", text)
+    return re.sub(r"(\w+://)[^/\s]+@", r"\1***@", text)

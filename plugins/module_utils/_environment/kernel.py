@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
@@ -42,11 +43,38 @@ def read_kernel(name: str) -> str | None:
         return None
 
 
+def find_obstacle(name: str) -> Problem | None:
+    """Why the specification could not be read, or be written; None if nothing is in the way."""
+    path = kernel_path(name)
+    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    try:
+        if there == path:
+            read_regular(path)
+        is_open = (there.parent if there == path else there).is_dir()
+    except OSError:
+        is_open = False
+    folder = path.parent if there == path else there
+    if is_open and os.access(folder, os.W_OK | os.X_OK):
+        return None
+    return Problem(
+        f"The Jupyter kernel {name} cannot be written by user {os.geteuid()}: {there} is in the way, or closed to it",
+        remedy=f"Make {folder} this user's own (chown), or leave jupyter_kernel out.",
+    )
+
+
+def is_ours(text: str, link: Path) -> bool:
+    """Whether a specification has our mark of the environment at this stable path, whatever else was changed in it."""
+    try:
+        return bool(json.loads(text)["metadata"][MARK] == str(link))
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def is_of_others(text: str, link: Path) -> bool:
     """Whether a specification starts something that is not the environment at this stable path."""
     try:
         specification = json.loads(text)
-        return bool(specification["argv"]) and specification.get("metadata", {}).get(MARK) != str(link)
+        return bool(specification["argv"]) and not is_ours(text, link)
     except (ValueError, KeyError, TypeError, AttributeError):
         return False  # such a file starts nothing
 

@@ -122,6 +122,11 @@ def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) 
     put(generation / NAME, _digest(body).encode() + b"\n" + body)
 
 
+def is_number(name: str) -> bool:
+    """Whether a name is one that a generation has."""
+    return name.isascii() and name.isdigit()
+
+
 def read(generation: Path) -> Manifest | None:
     """A generation's manifest; None if it is missing, cut short, edited, of another place, or of another schema."""
     try:

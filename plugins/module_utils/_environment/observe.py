@@ -15,8 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Optional
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest, memory, safety
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.kernel import read_kernel
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import (
+    files,
+    kernel,
+    manifest,
+    memory,
+    safety,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter, Manifest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
     plugins_of_the_user,
@@ -25,6 +30,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
 
@@ -105,6 +111,8 @@ class Observation:
     """Folders of plug-ins outside the generation that TensorFlow would load."""
     kernel: str | None = None
     """The text of the Jupyter kernel's specification."""
+    kernel_obstacle: Problem | None = None
+    """What keeps this user from reading or writing it."""
     obstacles: tuple[Problem, ...] = ()
     """What keeps this user from writing where it would be necessary."""
     free_mb: int | None = None
@@ -130,9 +138,11 @@ def observe(
     active = find_active(link, home, complete)
     interpreter = managed_python(places.root, python)
     built = complete[active] if active is not None else next(reversed(list(complete.values())), None)
-    minor = python_minor(home, complete)
+    minor = python_minor(home, complete, interpreter)
     startup_files = tuple(new_startup_files(interpreter, built)) if built else ()
-    is_ours = places.root in Path(os.path.realpath(interpreter)).parents
+    real = Path(os.path.realpath(interpreter))
+    is_ours = Path(os.path.realpath(places.root)) in real.parents
+    is_replaced = built is not None and built.interpreter.path != str(real)  # as by an upgrade of Homebrew's
     return look_closer(
         Observation(
             link=link,
@@ -148,9 +158,10 @@ def observe(
             remembered=memory.read(home),
             python=identify_like(interpreter, built.interpreter if built else None),
             startup_files=startup_files if is_ours else (),
-            startup_files_of_others=() if is_ours else startup_files,
+            startup_files_of_others=() if is_ours or is_replaced else startup_files,
             stray_plugins=tuple(plugins_of_the_user(minor)) if minor else (),
-            kernel=read_kernel(name),
+            kernel=kernel.read_kernel(name),
+            kernel_obstacle=kernel.find_obstacle(name),
             obstacles=tuple(safety.find_obstacles(places, home)),
             free_mb=safety.free_mb(home),
         ),
@@ -189,7 +200,7 @@ def look_closer(
 def list_generations(home: Path) -> tuple[dict[int, Manifest], list[str]]:
     """The complete generations, oldest first, and the names of everything else in their folder that is somebody's."""
     names = sorted(set(os.listdir(home)) - NOBODYS - memory.FILES) if home.is_dir() else []  # noqa: PTH208 - names are enough
-    read = {name: manifest.read(home / name) for name in names if name.isdigit()}
+    read = {name: manifest.read(home / name) for name in names if manifest.is_number(name) and is_folder(home / name)}
     complete = {int(name): built for name, built in read.items() if built}
     return dict(sorted(complete.items())), [name for name in names if not read.get(name)]
 
@@ -210,7 +221,7 @@ def read_link(path: Path) -> Link | None:
 def find_active(link: Link | None, home: Path, complete: Mapping[int, Manifest]) -> int | None:
     """The complete generation that a link leads to."""
     target = Path(link.target) if link else home
-    number = int(target.name) if target.parent == home and target.name.isdigit() else None
+    number = int(target.name) if target.parent == home and manifest.is_number(target.name) else None
     return number if number in complete else None
 
 
@@ -312,9 +323,10 @@ def new_startup_files(python: Path, built: Manifest) -> list[str]:
     return [path for path in startup_files_elsewhere(python) if path not in built.startup_elsewhere]
 
 
-def python_minor(home: Path, complete: Mapping[int, Manifest]) -> str | None:
-    """3.12, from where the newest generation has its packages."""
-    for number in sorted(complete, reverse=True):
-        for folder in (home / str(number)).glob("lib/python3.*"):
+def python_minor(home: Path, complete: Mapping[int, Manifest], interpreter: Path) -> str | None:
+    """3.12, from where the newest generation has its packages, or its Python its library; None if neither is there."""
+    base = Path(os.path.realpath(interpreter)).parents[1]
+    for prefix in (*(home / str(number) for number in sorted(complete, reverse=True)), base):
+        for folder in prefix.glob("lib/python3.*"):
             return folder.name[len("python") :]
     return None

@@ -13,7 +13,11 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import Interpreter, Manifest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import (
+    Interpreter,
+    Manifest,
+    is_number,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.memory import Memory
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
     Difference,
@@ -69,7 +73,9 @@ def make_plan(declaration: Declaration, seen: Observation, machine: str = "") ->
     Raises MetalfleetError for what cannot or must not be done, as far as that can be known beforehand.
     """
     before, after = plan_incomplete(declaration.home, seen)
-    plan = Plan((*before, *PLANS[declaration.state](declaration, seen, machine), *after))
+    wanted = tuple(PLANS[declaration.state](declaration, seen, machine))
+    # Removal comes last, for it takes the folder of all that as well.
+    plan = Plan((*before, *after, *wanted) if declaration.state == "absent" else (*before, *wanted, *after))
     if is_reported_only(declaration, seen, plan):
         plan = Plan(reported=plan.actions)
     refuse_impossible(declaration, seen, plan)
@@ -99,8 +105,8 @@ def plan_incomplete(home: Path, seen: Observation) -> tuple[list[Action], list[A
 def plan_removal(declaration: Declaration, seen: Observation, _machine: str) -> Iterator[Action]:
     """Remove what is ours."""
     target = seen.link.target if seen.link and leads_into(seen, declaration.home) else ""
-    is_bare = seen.has_folder and not (seen.generations or seen.unfinished or seen.others)  # a removal was killed
-    if target or is_bare or any(str(number) not in seen.stuck for number in seen.generations):
+    is_removable = seen.has_folder and not seen.stuck
+    if target or is_removable or any(str(number) not in seen.stuck for number in seen.generations):
         yield Action("remove", "declared-absent", target or str(declaration.home))
     yield from plan_kernel(declaration, seen)
 
@@ -148,9 +154,10 @@ def plan_kernel(declaration: Declaration, seen: Observation) -> Iterator[Action]
     """Let Jupyter know the environment, or not."""
     is_wanted = declaration.jupyter_kernel and declaration.state == "present"
     as_written = seen.kernel == kernel.kernel_text(declaration.name, declaration.link)
+    is_ours = seen.kernel is not None and kernel.is_ours(seen.kernel, declaration.link)
     if is_wanted and not as_written:
         yield Action("write-kernel", "kernel-changed", "the kernel's specification is missing or another")
-    elif not is_wanted and as_written:
+    elif not is_wanted and is_ours:
         yield Action("remove-kernel", "kernel-changed", "a kernel of this environment is there but not declared")
 
 
@@ -200,7 +207,7 @@ def rolled_back_to(declaration: Declaration, seen: Observation) -> int | None:
     None if there is none.
     """
     older = [number for number in seen.numbers_and()[:-1] if number not in seen.remembered.left]
-    return declaration.generation or max(older, default=None)
+    return max(older, default=None) if declaration.generation is None else declaration.generation
 
 
 def find_other(declaration: Declaration, seen: Observation) -> int | None:
@@ -220,7 +227,7 @@ def is_declared(declaration: Declaration, seen: Observation, built: Manifest) ->
 
 def next_number(seen: Observation) -> int:
     """A number that no generation, complete or not, has."""
-    return max(seen.numbers_and(0, *(int(name) for name in (*seen.unfinished, *seen.others) if name.isdigit()))) + 1
+    return max(seen.numbers_and(0, *(int(name) for name in (*seen.unfinished, *seen.others) if is_number(name)))) + 1
 
 
 def surplus(seen: Observation, active: int, keep: int) -> list[int]:
@@ -420,10 +427,8 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
         refuse_link_of_others(declaration, seen)
     if does & {"build", "write-kernel"} and declaration.lock:
         parse_lock(declaration.lock)  # refuses what is no lock
-        if declaration.jupyter_kernel:
-            kernel.refuse_lock_without_ipykernel(declaration.name, declaration.lock)
-    if "write-kernel" in does and seen.kernel is not None and kernel.is_of_others(seen.kernel, declaration.link):
-        kernel.refuse_kernel_of_others(declaration.name)
+    if does & {"build", "write-kernel"} and declaration.jupyter_kernel:
+        refuse_impossible_kernel(declaration, seen)
     if does and seen.obstacles:
         safety.refuse(seen.obstacles[0])
     if declaration.state == "present" and does & {"build", "switch"} and not declaration.has_lock:
@@ -434,6 +439,16 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
             f"{declaration.free_mb}",
             remedy="Free some space, or set tensorflow_free_mb if you know better.",
         )
+
+
+def refuse_impossible_kernel(declaration: Declaration, seen: Observation) -> None:
+    """Refuse a Jupyter kernel that could not be started, or not be written without harm to a user's own."""
+    if declaration.lock:
+        kernel.refuse_lock_without_ipykernel(declaration.name, declaration.lock)
+    if seen.kernel_obstacle:
+        safety.refuse(seen.kernel_obstacle)
+    if seen.kernel is not None and kernel.is_of_others(seen.kernel, declaration.link):
+        kernel.refuse_kernel_of_others(declaration.name)
 
 
 def refuse_unfit_pair(declaration: Declaration, macos: str = "") -> None:

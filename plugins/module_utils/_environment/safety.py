@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Callable, NoReturn
+from typing import Callable, NoReturn, TextIO
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
     CommandExited,
@@ -25,6 +25,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder
 
 WRITER_WAIT = 600.0  # seconds
+LSOF_SECONDS = 20  # less than the watchdog gives the whole look, see _watchdog
+LSOF_KEPT = 64 * 1024 * 1024  # bytes: a busy Mac has some hundred thousand files open
 NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
 
 # ------------------------------------------------------------------------------------------------------------- places
@@ -59,9 +61,12 @@ def nearest_folder(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
 
 
-def free_mb(path: Path) -> int:
-    """Megabytes that are free on the volume of a path, which need not be there yet."""
-    return shutil.disk_usage(nearest_folder(path)).free // 1_000_000
+def free_mb(path: Path) -> int | None:
+    """Megabytes that are free on the volume of a path, which need not be there yet; None if it cannot be told."""
+    try:
+        return shutil.disk_usage(nearest_folder(path)).free // 1_000_000
+    except OSError:  # such as a link to a disk that is not there: an obstacle, which says it better
+        return None
 
 
 def has_file_locks(folder: Path) -> bool:
@@ -104,12 +109,25 @@ def one_writer(places: Places, wait: float = WRITER_WAIT) -> Iterator[None]:
     """
     umask = os.umask(0o022)
     try:
-        places.root.mkdir(parents=True, exist_ok=True)
-        with (places.root / ".writer").open("w", encoding="utf-8") as guard:
+        with _open_guard(places.root) as guard:
             _wait_for(guard.fileno(), places.root, wait)
             yield
     finally:
         os.umask(umask)
+
+
+def _open_guard(root: Path) -> TextIO:
+    """The guard's file. Raises MetalfleetError."""
+    path = root / ".writer"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise MetalfleetError(
+            f"Nothing can be changed in {root}, for its writer guard cannot be opened",
+            evidence=f"{error.filename or path}: {error.strerror}.",
+            remedy=f"Remove {path}, or make it this user's own; it only has to be a file that can be written.",
+        ) from error
 
 
 def _wait_for(guard: int, root: Path, wait: float) -> None:
@@ -139,9 +157,9 @@ def _take(guard: int, root: Path) -> bool:
 
 
 def folders_in_use(folders: Iterable[Path], commands: Commands) -> set[Path]:
-    """Those of the folders that a process of this user has open files, libraries or its working folder in.
+    """Those of the folders that a process has open files, libraries or its working folder in.
 
-    Where that cannot be found out, all of them.
+    Root sees all processes, others their own. Where it cannot be found out, all of them.
     """
     wanted = set(folders)
     if not wanted:
@@ -150,11 +168,14 @@ def folders_in_use(folders: Iterable[Path], commands: Commands) -> set[Path]:
         opened = opened_files(commands)
     except (OSError, CommandFailed):
         return wanted
-    return {folder for folder in wanted if any(path.startswith(f"{folder}/") or path == str(folder) for path in opened)}
+    real = {folder: os.path.realpath(folder) for folder in wanted}  # as the system tells open files
+    return {
+        folder for folder, path in real.items() if any(each.startswith(f"{path}/") or each == path for each in opened)
+    }
 
 
 def opened_files(commands: Commands) -> set[str]:
-    """Paths that this user's processes have open: from lsof on a Mac, from /proc on Linux."""
+    """Paths that processes have open: from lsof on a Mac, from /proc on Linux."""
     if sys.platform == "darwin":
         return {line[1:] for line in list_with_lsof(commands).splitlines() if line.startswith("n/")}
     opened: set[str] = set()
@@ -170,14 +191,19 @@ def opened_files(commands: Commands) -> set[str]:
 
 
 def list_with_lsof(commands: Commands) -> str:
-    """The names of this user's open files. lsof exits with 1 if any process ended while it looked; its list is good."""
+    """The names of open files. lsof exits with 1 if any process ended while it looked; its list is good."""
+    of_whom = [] if os.getuid() == 0 else ["-u", str(os.getuid())]
     try:
-        command = ["/usr/sbin/lsof", "-w", "-n", "-P", "-u", str(os.getuid()), "-F", "n"]
-        return commands.run(command, timeout=60).stdout
+        listed = commands.run(
+            ["/usr/sbin/lsof", "-w", "-n", "-P", *of_whom, "-F", "n"], timeout=LSOF_SECONDS, kept=LSOF_KEPT
+        )
     except CommandExited as exited:
         if not exited.completed.stdout:
             raise
-        return exited.completed.stdout
+        listed = exited.completed
+    if listed.is_cut:
+        raise CommandFailed(listed.argv, "it lists more than can be read")
+    return listed.stdout
 
 
 # ---------------------------------------------------------------------------------------------- set aside and removed

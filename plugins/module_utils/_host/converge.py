@@ -11,7 +11,6 @@ from typing import Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import memory
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import apply
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import ProbeFailed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import all_complete
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import to_remember
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import one_writer
@@ -75,7 +74,8 @@ def carry_out(
             return done, replace(managed, carried=DONE), warnings
     except MetalfleetError as refusal:
         refused = [replace(each, problem=refusal.problem) if each.is_pending else each for each in findings]
-        return refused, managed, []
+        is_said = any(each.is_pending for each in findings)
+        return refused, managed, [] if is_said else [refusal.problem.text]
 
 
 def refuse_another_python(document: Document) -> None:
@@ -109,15 +109,16 @@ def repaired(finding: Finding, tools: Tools) -> Finding:
     """Carry the plan out; the finding says what came of it."""
     if not finding.is_pending:
         return finding
-    try:
-        done = apply(finding.declaration, finding.plan, tools)
-    except ProbeFailed as failed:
-        remember(finding, probe_failed=True)
-        return replace(finding, problem=failed.problem, probe=failed.probe)
-    except MetalfleetError as failure:
-        return replace(finding, problem=failure.problem)
-    remember(finding)
-    return replace(finding, carried=DONE, probe=done.probe, warnings=(*finding.warnings, *done.warnings))
+    done = apply(finding.declaration, finding.plan, tools)
+    if done.steps or done.has_failed_probe:
+        remember(finding, probe_failed=done.has_failed_probe)
+    return replace(
+        finding,
+        carried=DONE if done.steps else finding.carried,
+        problem=done.problem,
+        probe=done.probe,
+        warnings=(*finding.warnings, *done.warnings),
+    )
 
 
 def remember(finding: Finding, *, probe_failed: bool = False) -> None:

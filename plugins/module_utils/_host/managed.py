@@ -7,7 +7,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,9 +78,10 @@ def no_installation(root: Path) -> Iterator[bool]:
     """Let no Python be installed meanwhile; false if one is just being installed."""
     with ExitStack() as stack:
         try:
-            lock = stack.enter_context((root / "python" / ".lock").open("a"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            with suppress(FileNotFoundError, PermissionError):  # nothing was installed, or not by this user
+                guard = stack.enter_context((root / "python" / ".lock").open("a"))
+                fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             yield False
         else:
             yield True

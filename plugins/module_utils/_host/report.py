@@ -50,7 +50,8 @@ class Finding:
     @property
     def has_changed(self) -> bool:
         """In Ansible's sense: something was done, or would be if it were not check mode."""
-        return bool(self.plan.actions) and self.carried != ASKED and self.problem is None
+        is_foreseen = self.carried == FORESEEN and bool(self.plan.actions) and self.problem is None
+        return self.carried == DONE or is_foreseen
 
     @property
     def ok(self) -> bool:

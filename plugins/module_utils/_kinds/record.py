@@ -13,6 +13,7 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -60,6 +61,10 @@ def distribution_of(folder: str) -> tuple[str, str] | None:
     return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What reading an archive may raise: damaged, cut short, compressed in a way that is not known here, encrypted."""
+
+
 def refuse_unrecorded(wheels: Iterable[tuple[str, Path]]) -> None:
     """Refuse wheels, by package, with files for which their RECORD does not answer. Raises MetalfleetError."""
     for package, wheel in wheels:
@@ -84,7 +89,7 @@ def find_unrecorded(package: str, wheel: Path) -> Iterator[str]:
             metadata = {folder for folder in (name.partition("/")[0] for name in names) if distribution_of(folder)}
             [own] = [folder for folder in metadata if (distribution_of(folder) or ("",))[0] == package]
             digests = parse_record(archive.read(f"{own}/{NAME}").decode())
-    except (zipfile.BadZipFile, ValueError, KeyError, OSError) as error:
+    except (*UNREADABLE, ValueError, KeyError, OSError) as error:
         raise MetalfleetError(
             f"The wheel of {package} is no wheel: its metadata or its RECORD is missing or damaged",
             evidence=f"{wheel.name} was made so, for its hash is the one in the lock: {error}.",

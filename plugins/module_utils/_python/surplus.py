@@ -32,15 +32,22 @@ def surplus(root: Path, minors: Iterable[str] = ()) -> list[Path]:
         return []
     wanted = [link_to(root, minor) for minor in minors]
     links = [link for link in matching(root, "bin/python3.*") if link not in wanted]
-    used = {os.path.realpath(program) for program in (*linked, *map(target_of, wanted), *_interpreters(root))}
+    closed: list[Path] = []
+    interpreters = list(_interpreters(root, closed))
+    if closed:  # who knows what that uses
+        return links
+    used = {os.path.realpath(program) for program in (*linked, *map(target_of, wanted), *interpreters)}
     installed = [*matching(root, "python/cpython-*"), *matching(root, "uv/*")]
     unused = (folder for folder in installed if not any(_lies_in(path, folder) for path in used))
     return [*links, *(folder for folder in unused if _is_ours(folder))]
 
 
-def _interpreters(root: Path) -> Iterator[str]:
-    """What the generations of every environment, also unfinished ones, lead to, and what their manifests name."""
-    for generation in matching(root, "environments/*/*"):
+def _interpreters(root: Path, closed: list[Path]) -> Iterator[str]:
+    """What the generations of every environment, also unfinished ones, lead to, and what their manifests name.
+
+    `closed` gets what could not be looked into.
+    """
+    for generation in matching(root, "environments/*/*", lambda path, _: closed.append(path)):
         yield str(generation / "bin" / "python")
         with suppress(OSError, ValueError, LookupError, TypeError):
             # The first line is its digest, the second identifies it, what follows are its files.

@@ -104,6 +104,11 @@ def test_tensorflow_alone(wish: Wish, machine: Machine, expected: str) -> None:
             r'without the plug-in has no wheels .* Declare tensorflow: "2\.20\.0"; or declare python: "3\.12"\.$',
         ),
         (Wish("1.15"), Machine("3.12", "14.0"), r"works; or set tensorflow_allow_untested"),
+        (
+            Wish("2.21.0", "0.1.0"),
+            Machine("3.14", "14.0"),
+            r'nor for any other .* Leave out tensorflow and metal, and declare python: "3\.12", which gives TensorFlow',
+        ),
         (Wish("", "1.1.0"), Machine("3.12", "14.0"), r'3\.12, but for 3\.9, .*"2\.18\.1" and metal: "1\.2\.0"'),
     ],
 )
@@ -131,7 +136,9 @@ def test_whatever_is_wished_nobody_gets_what_does_not_work_and_the_remedy_can_be
             assert names(choose(PAIRS, Wish(offered[1], "none"), machine)) == (offered[1], "none")
         if "metal: none" in remedy:
             assert is_version(choose(PAIRS, Wish(wish.tensorflow, "none"), machine).tensorflow, wish.tensorflow)
-        if python := re.search(r'declare python: "(.*?)"', remedy, re.IGNORECASE):
+        if best := re.search(r'^Leave out tensorflow and metal, and declare python: "(.*?)"', remedy):
+            assert best[1] in choose(PAIRS, Wish(), Machine(best[1], machine.macos)).pythons
+        elif python := re.search(r'declare python: "(.*?)"', remedy, re.IGNORECASE):
             assert python[1] in choose(PAIRS, wish, Machine(python[1]), allow_untested=True).pythons
     elif wish.metal == "none" and pair not in PAIRS:
         assert not any(is_version(each.tensorflow, wish.tensorflow) for each in PAIRS)
