@@ -70,6 +70,10 @@ def declare(**environment: object) -> dict[str, object]:
         ({"tensorflow_links": "environments"}, "tensorflow_links is relative"),
         ({"tensorflow_root": "$HOME/metalfleet"}, "tensorflow_root has the character '$'"),
         ({"tensorflow_root": "~/Documents/metalfleet"}, "Documents"),
+        (
+            {"native_python_source": "existing", "native_python_existing": "~bob/python3"},
+            "native_python_existing names another user's home",
+        ),
         ({"ansible_become": True}, "would lie in root's home"),
         (declare(lock="no/such/lock.txt"), "no/such/lock.txt, which lock names, is not there"),
         (declare(packages=["two words"]), "'two words' in packages of the environment tensorflow is no requirement"),

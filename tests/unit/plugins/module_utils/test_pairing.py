@@ -130,16 +130,7 @@ def test_whatever_is_wished_nobody_gets_what_does_not_work_and_the_remedy_can_be
     except MetalfleetError as refusal:
         remedy = refusal.problem.remedy
     if remedy:
-        if offered := re.search(r'eclare tensorflow: "(.*?)" and metal: "(.*?)"', remedy):
-            assert names(choose(PAIRS, Wish(*offered.groups()), machine)) == offered.groups()
-        elif offered := re.search(r'eclare tensorflow: "(.*?)"', remedy):
-            assert names(choose(PAIRS, Wish(offered[1], "none"), machine)) == (offered[1], "none")
-        if "metal: none" in remedy:
-            assert is_version(choose(PAIRS, Wish(wish.tensorflow, "none"), machine).tensorflow, wish.tensorflow)
-        if best := re.search(r'^Leave out tensorflow and metal, and declare python: "(.*?)"', remedy):
-            assert best[1] in choose(PAIRS, Wish(), Machine(best[1], machine.macos)).pythons
-        elif python := re.search(r'declare python: "(.*?)"', remedy, re.IGNORECASE):
-            assert python[1] in choose(PAIRS, wish, Machine(python[1]), allow_untested=True).pythons
+        assert_can_be_followed(remedy, wish, machine)
     elif wish.metal == "none" and pair not in PAIRS:
         assert not any(is_version(each.tensorflow, wish.tensorflow) for each in PAIRS)
     else:
@@ -148,6 +139,20 @@ def test_whatever_is_wished_nobody_gets_what_does_not_work_and_the_remedy_can_be
         assert not machine.python or machine.python in pair.pythons
         assert is_version(pair.tensorflow, wish.tensorflow)
         assert is_version(pair.metal, wish.metal)
+
+
+def assert_can_be_followed(remedy: str, wish: Wish, machine: Machine) -> None:
+    """What it offers can be had."""
+    if offered := re.search(r'eclare tensorflow: "(.*?)" and metal: "(.*?)"', remedy):
+        assert names(choose(PAIRS, Wish(*offered.groups()), machine)) == offered.groups()
+    elif offered := re.search(r'eclare tensorflow: "(.*?)"', remedy):
+        assert names(choose(PAIRS, Wish(offered[1], "none"), machine)) == (offered[1], "none")
+    if "metal: none" in remedy:
+        assert is_version(choose(PAIRS, Wish(wish.tensorflow, "none"), machine).tensorflow, wish.tensorflow)
+    if best := re.search(r'^Leave out tensorflow and metal, and declare python: "(.*?)"', remedy):
+        assert best[1] in choose(PAIRS, Wish(), Machine(best[1], machine.macos)).pythons
+    elif python := re.search(r'declare python: "(.*?)"', remedy, re.IGNORECASE):
+        assert python[1] in choose(PAIRS, wish, Machine(python[1]), allow_untested=True).pythons
 
 
 @pytest.mark.parametrize(

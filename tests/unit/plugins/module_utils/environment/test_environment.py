@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed, Commands, Completed
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import apply, manifest, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import (
+    apply,
+    kernel,
+    manifest,
+    safety,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
     declare,
 )
@@ -153,6 +158,13 @@ class TestDrift:
         assert [file.read_text() for file in kept] == ["precious"]
         assert host.generations() == ["1"]  # nothing had to be built
 
+    def test_stray_plugin_of_the_user_is_set_aside_before_the_first_build(self, new_host: Host) -> None:
+        minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+        plugins = Path.home() / f".local/lib/python{minor}/site-packages/tensorflow-plugins"
+        plugins.mkdir(parents=True)
+        assert new_host.converge()["reasons"] == ["stray-plugin", "absent"]
+        assert not plugins.exists()
+
     def test_interpreter_missing(self, host: Host) -> None:
         (host.link / "bin/python").unlink()
         self.check(host, "interpreter-missing")
@@ -248,6 +260,31 @@ class TestDrift:
         assert host.four_runs(state="absent") == [["declared-absent"], ["declared-absent"], [], []]
         assert not host.declaration.home.exists()
 
+    @pytest.mark.parametrize("marked", [True, False])
+    def test_absent_where_a_removal_was_killed_in_a_generation(self, host: Host, marked: bool) -> None:
+        """Its manifest is the first thing to go; what it was may still be active."""
+        (host.declaration.home / "1" / manifest.NAME).unlink()
+        if not marked:
+            host.link.unlink()
+        assert host.four_runs(state="absent")[1:] == [["unfinished", "declared-absent"], [], []]
+        assert not host.declaration.home.exists()
+        assert not host.link.is_symlink()
+
+    def test_absent_where_the_link_leads_deeper(self, host: Host) -> None:
+        host.link.unlink()
+        host.link.symlink_to(host.declaration.home / "1/bin")
+        assert host.four_runs(state="absent") == [["declared-absent"], ["declared-absent"], [], []]
+        assert not host.link.is_symlink()
+
+    def test_a_link_to_a_generation_is_none(self, host: Host) -> None:
+        (host.declaration.home / "3").symlink_to("1")
+        assert host.four_runs()[1:] == [["unfinished"], [], []]
+        assert host.generations() == ["1"]
+
+    def test_a_name_of_other_digits_is_no_number(self, host: Host) -> None:
+        (host.declaration.home / "²").mkdir()
+        assert host.four_runs()[1:] == [["unfinished"], [], []]
+
 
 class TestKernel:
     def test_it_follows_the_declaration(self, host: Host) -> None:
@@ -259,8 +296,23 @@ class TestKernel:
         assert specification["argv"][0] == f"{host.link}/bin/python"
         kernel_path("tf").write_text("{}")
         assert host.four_runs(**wanted) == [["kernel-changed"], ["kernel-changed"], [], []]
+        kernel_path("tf").write_text(kernel_path("tf").read_text().replace('"tf",', '"My TensorFlow",'))
         assert host.four_runs(lock=lock) == [["kernel-changed"], ["kernel-changed"], [], []]
         assert not kernel_path("tf").parent.exists()
+
+    @pytest.mark.parametrize("in_the_way", ["a folder", "a file"])
+    def test_what_cannot_be_written_is_refused_before_anything_is_done(self, host: Host, in_the_way: str) -> None:
+        wanted = {"lock": host.declaration.lock + lock_of(make_wheel(host.wheels, "ipykernel")), "jupyter_kernel": True}
+        path = kernel_path("tf")
+        if in_the_way == "a folder":
+            path.mkdir(parents=True)
+        else:
+            path.parents[1].mkdir(parents=True)
+            path.parent.touch()
+        for check in (True, False):
+            with pytest.raises(RefusedError, match="The Jupyter kernel tf cannot be written by user"):
+                host.converge(check_mode=check, **wanted)
+        assert host.generations() == ["1"]
 
 
 class TestRollback:
@@ -622,6 +674,37 @@ class TestKeeping:
         monkeypatch.setattr(sys, "platform", "darwin")
         assert folders_in_use([tmp_path], NoCommands()) == {tmp_path}
 
+    @pytest.mark.parametrize("is_cut", [True, False])
+    def test_a_list_that_is_cut_proves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cut: bool
+    ) -> None:
+        class Lsof(Commands):
+            def run(self, argv: Sequence[str], **_: Any) -> Completed:
+                return Completed(tuple(argv), 0, "p1\nn/elsewhere\n", "", is_cut)
+
+        monkeypatch.setattr(sys, "platform", "darwin")
+        assert folders_in_use([tmp_path], Lsof()) == ({tmp_path} if is_cut else set())
+
+    @pytest.mark.parametrize(("user", "asked"), [(0, []), (501, ["-u", "501"])])
+    def test_root_asks_for_everybodys_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, asked: list[str]
+    ) -> None:
+        class Lsof(Commands):
+            def run(self, argv: Sequence[str], **_: Any) -> Completed:
+                assert list(argv)[4:-2] == asked
+                return Completed(tuple(argv), 0, f"p1\nn{tmp_path}/x\n", "")
+
+        monkeypatch.setattr(sys, "platform", "darwin")
+        monkeypatch.setattr("os.getuid", lambda: user)
+        assert folders_in_use([tmp_path], Lsof()) == {tmp_path}
+
+    def test_use_is_seen_behind_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "disk/generation").mkdir(parents=True)
+        (tmp_path / "disk/generation/file").touch()
+        (tmp_path / "root").symlink_to("disk")
+        with (tmp_path / "root/generation/file").open():
+            assert folders_in_use([tmp_path / "root/generation"], Commands()) == {tmp_path / "root/generation"}
+
     def test_what_cannot_be_removed_is_said_and_the_rest_is_done(
         self, host: Host, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -677,7 +760,47 @@ class TestOthersThings:
         assert (host.places.set_aside / "1-notes").read_text() == "mine"
 
 
+class TestPartlyDone:
+    """What was done before something failed is said, and counts as a change."""
+
+    def test_what_was_set_aside_before_a_build_that_fails(self, host: Host) -> None:
+        (host.declaration.home / "notes").write_text("mine")
+        report = host.report(
+            lock=host.declaration.lock + lock_of(make_wheel(host.wheels, "gone")).replace("1.0", "9.9")
+        )
+        [environment] = report["environments"]
+        assert environment["problem"]
+        assert report["changed"] is True
+        assert "was moved to" in environment["warnings"][0]
+        assert host.imports() == "1.0 2.0\n"
+
+    def test_what_fails_after_the_switch(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(kernel, "write_kernel", full)
+        lock = host.declaration.lock + lock_of(make_wheel(host.wheels, "ipykernel"))
+        report = host.report(lock=lock, jupyter_kernel=True)
+        [environment] = report["environments"]
+        assert report["changed"] is True
+        assert environment["problem"]["cause"] == (
+            "The environment tf was only partly changed: the disk is full. What it was switched to is in use."
+        )
+        assert host.link.resolve().name == "2"
+
+
 class TestWriters:
+    @pytest.mark.parametrize("in_the_way", [".writer", ""])
+    def test_a_guard_that_cannot_be_opened_is_a_refusal(self, new_host: Host, in_the_way: str) -> None:
+        root = new_host.places.root
+        if in_the_way:
+            (root / in_the_way).mkdir(parents=True, exist_ok=True)
+        else:
+            shutil.rmtree(root)
+            root.touch()
+        with pytest.raises(MetalfleetError, match="its writer guard cannot be opened"), one_writer(new_host.places):
+            pass
+
     def test_a_second_one_waits_and_then_fails(self, new_host: Host) -> None:
         with (
             one_writer(new_host.places),

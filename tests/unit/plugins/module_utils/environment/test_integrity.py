@@ -68,6 +68,19 @@ class TestHostileWheels:
             archive.writestr("evil-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
         refused(host, evil, words="The wheel of evil is no wheel: its metadata or its RECORD is missing")
 
+    def test_a_wheel_that_cannot_be_unpacked(self, host: Host) -> None:
+        evil, record = make_wheel(host.wheels, "evil"), "evil-1.0.dist-info/RECORD"
+        with zipfile.ZipFile(evil.path) as archive:
+            content = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(evil.path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in content.items():
+                archive.writestr(name, text)
+            start = archive.getinfo(record).header_offset + 30 + len(record)
+        damaged = bytearray(evil.path.read_bytes())
+        damaged[start : start + 4] = b"\xff" * 4
+        evil.path.write_bytes(damaged)
+        refused(host, evil, words="The wheel of evil is no wheel: its metadata or its RECORD is missing or damaged")
+
     def test_another_packages_metadata(self, host: Host) -> None:
         """Whoever writes another's RECORD can answer for another's files."""
         evil = make_wheel(host.wheels, "evil", files={"evil.py": b"", "alpha-1.0.dist-info/RECORD": b"alpha.py,,\n"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import manifest
@@ -51,6 +52,16 @@ def test_an_additional_python_stays_as_long_as_an_environment_asks_for_it(root: 
 def test_what_we_have_not_installed_is_nobodys_business(root: Path) -> None:
     (root / "python/cpython-3.10.1+1" / intact.RECORD).unlink()
     assert names(root) == ["python/cpython-3.12.1+1", "uv/0.1.0"]
+
+
+def test_nothing_is_surplus_where_something_cannot_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(folder: Any, pattern: str, refused: Any = None) -> list[Path]:
+        if refused and pattern.startswith("environments"):
+            refused(root / "environments/other", PermissionError(13, "Permission denied"))
+        return list(Path(folder).glob(pattern))
+
+    monkeypatch.setattr(engine, "matching", refusing)
+    assert names(root) == []
 
 
 def test_what_a_generations_manifest_names_is_used(root: Path) -> None:
