@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 MAX_EVIDENCE_LENGTH = 500
 LAST_LINES = 3
 
-_FATAL_LINE = re.compile(r"^(?:F\d{4} |.*: F |Fatal Python error|libc\+\+abi|dyld|.*failed assertion).*", re.MULTILINE)
+_FATAL_LINE = re.compile(
+    r"^(?:F\d{4} |.*: F |Fatal Python error|libc\+\+abi|dyld|LLVM ERROR|OMP: Error|.*failed assertion).*", re.MULTILINE
+)
+_SYSTEM_VOLUME = "/System/Volumes/Preboot/Cryptexes/OS"
 _PLUGIN_FILE = re.compile(r"(/[^\n,:()'\"]*/tensorflow-plugins)/[^\s,:()'\"]+")
 
 
@@ -35,7 +38,9 @@ class Failure:
     environment: Path
     interpreter: Path
     error: str = ""
-    """What the program raised; empty where a signal or the time limit ended it."""
+    """What the program raised, or how it ended otherwise; empty where a signal or the time limit ended it."""
+    has_raised: bool = True
+    """Whether the program itself told the error; otherwise what it printed says more."""
     printed: str = ""
     """Everything that the process printed."""
     signal: str = ""
@@ -47,6 +52,8 @@ class Failure:
     """The plug-ins' libraries on the interpreter's path."""
     machine: str | None = None
     """What the interpreter runs as: x86_64 under Rosetta."""
+    has_gpu: bool = True
+    """Whether TensorFlow listed a GPU, so that it was to compute there."""
     facts: Facts | None = None
     passed_on: str | None = None
     """The version of macOS on which this very environment passed its probe when it was built."""
@@ -55,7 +62,9 @@ class Failure:
     def stray_plugins(self) -> str | None:
         """The folder of a plug-in that is named in the error or the output, and is not this environment's."""
         own = (f"{self.environment}/", f"{self.environment.resolve()}/")
-        for match in _PLUGIN_FILE.finditer(f"{self.error}\n{self.printed}"):
+        # macOS tries every path a second time below its own volume, where nothing of a user's is.
+        text = f"{self.error}\n{self.printed}".replace(_SYSTEM_VOLUME, "")
+        for match in _PLUGIN_FILE.finditer(text):
             if not match[0].startswith(own):
                 return match[1]
         return None
@@ -96,6 +105,8 @@ class Rule:
     """Searched in what the program raised, then in what was printed. The evidence is the group `evidence`, if there is
     one, else the line where the match begins."""
     when: tuple[Condition, ...] = ()
+    raised: bool = False
+    """Whether the pattern is searched only in what the program raised: a traceback also prints older errors."""
     source: str = ""
     """See Diagnosis."""
     of_session: bool = False
@@ -133,7 +144,8 @@ def find(failure: Failure, rules: Sequence[Rule]) -> Match:
     fitting = [rule for rule in rules if rule.asks_for(failure)]
     for text in (failure.error, failure.printed):
         for rule in fitting:
-            place = re.search(rule.pattern, text, re.MULTILINE) if rule.pattern else None
+            is_searched = rule.pattern and not (rule.raised and text is failure.printed)
+            place = re.search(rule.pattern, text, re.MULTILINE) if is_searched else None
             if place:
                 return Match(rule, place)
     return Match(next(rule for rule in fitting if not rule.pattern), None)
@@ -166,6 +178,6 @@ def _evidence(match: re.Match[str]) -> str:
 
 
 def _how_it_ended(failure: Failure) -> str:
-    if failure.error or not failure.last_words:
+    if (failure.error and failure.has_raised) or not failure.last_words:
         return failure.summary
     return f"{failure.summary}; its last words: {failure.last_words}"

@@ -58,7 +58,7 @@ PROGRAM = (
 )
 """What runs in the environment: each module after those that it imports. The last has the main function."""
 
-LEFT_OUT = ("PYTHON", "__PYVENV", "TF_", "KERAS_", "XLA_", "PROTOCOL_BUFFERS_")
+LEFT_OUT = ("PYTHON", "__PYVENV", "TF_", "KERAS_", "XLA_", "PROTOCOL_BUFFERS_", "DYLD_")
 """How variables begin that change what Python or TensorFlow do."""
 
 NOWHERE = f"{os.devnull}/nowhere"

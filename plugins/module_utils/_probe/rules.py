@@ -43,6 +43,19 @@ def _with_plugins_of_user(failure: Failure) -> bool:
     return bool(failure.facts and failure.facts["user_site_plugins"])
 
 
+def _without_learning(failure: Failure) -> bool:
+    """Not in a pattern: what was printed, such as that the memory was full, explains it better."""
+    return failure.error.startswith("TrainingFailed")
+
+
+def _on_gpu(failure: Failure) -> bool:
+    return failure.has_gpu or failure.stage == "list"
+
+
+def _on_mac(failure: Failure) -> bool:
+    return failure.facts is not None and failure.facts["system"] == "Darwin"
+
+
 def _on_linux(failure: Failure) -> bool:
     return failure.facts is not None and failure.facts["system"] == "Linux"
 
@@ -142,6 +155,22 @@ _NATIVE = (
     "Run remove.yml with `-e tensorflow_name=NAME`, then setup.yml with `native_python_source: standalone`, which "
     "brings a native arm64 Python."
 )
+_GUARDED = r"(?:Desktop|Documents|Downloads|Mobile Documents|CloudStorage)"
+_KEPT_OUT = "macOS's privacy protection keeps the process out of {guarded}."
+_ELSEWHERE = (
+    "Keep environments out of Desktop, Documents, Downloads, cloud folders and other disks: leave out "
+    "`tensorflow_root` and `tensorflow_links`, or name other folders in them. Or allow Full Disk Access for Remote "
+    "Login in the Mac's System Settings, under Privacy & Security."
+)
+_NEEDS_AVX = "TensorFlow uses an instruction that the processor does not have: its x86_64 build needs AVX."
+_NO_AVX_IN_ROSETTA = (
+    "TensorFlow uses an instruction that the processor does not have. The interpreter runs as x86_64; that build of "
+    "TensorFlow needs AVX, which older versions of Rosetta do not offer."
+)
+_OTHER_PROCESSOR = (
+    "In a virtual machine, let it use the processor of its host as it is. Without AVX no TensorFlow of the package "
+    "index runs: declare a `lock` with a build of your own."
+)
 _UNKNOWN = (
     "No certain remedy is known. To rule out damaged files, {check_files}; to rule out packages that do not go "
     "together, leave out `packages` and `lock` if they are declared."
@@ -161,9 +190,15 @@ _UPDATE_OR_OTHER_PAIR = "Update macOS, or take another pair. {other_pair}"
 _NO_METAL = r"No supported GPU was found|VisibleDeviceCount\(\)"
 _PLUGIN_FILE = r"(?P<library>/[^\n,:()'\"]*/tensorflow-plugins/[^\s,:()'\"]+)"
 _NOT_LINKED = r"[Ss]ymbol not found|undefined symbol|missing symbol called|symbol binding failed|Library not loaded"
+_NEWER_MACOS = (
+    r"^(?P<evidence>.*(?:[Ss]ymbol not found|missing symbol called)[^\n]*)"
+    r"(?:\n[^\n]*){0,2}Expected in:\s+(?:<[^>]+> )?'?/(?:System|usr/lib)/"
+    r"|Library not loaded: /(?:System|usr/lib)/|built for newer macOS"
+)
 _DIED_IMPORTING = ("import-failed", "crashed")
 _ANY_IMPORT = ("import-failed", "crashed", "keras-failed")
 _OF_GPU = ("gpu-wrong-results", "gpu-unusable", "gpu-missing", "crashed", "timed-out")
+_AT_WORK = (*_OF_GPU, "training-failed", "keras-failed")
 _NUMBERS = ("exact", "close", "ops", "known-faults")
 _LEARNING = ("train", "keras")
 _ON_GPU = ("create", "placement", *_NUMBERS, *_LEARNING, "speed")
@@ -172,22 +207,32 @@ _AFTER_START = ("import", "list", *_ON_GPU)
 RULES: tuple[Rule, ...] = (
     # --- the interpreter
     Rule(
-        verdicts=_DIED_IMPORTING,
-        stages=("start",),
-        pattern=r"Library not loaded: [/@]\S*(?:Python|libpython)|No module named 'encodings'",
-        cause="The Python that the environment's interpreter was made from is gone, as after an upgrade of it.",
-        remedy="Run setup.yml: it rebuilds the environment. With `native_python_source: standalone` no other program "
-        "replaces or removes its Python.",
-        source="AcademySoftwareFoundation/rez#1818",
+        verdicts=_ANY_IMPORT,
+        pattern=rf"Operation not permitted: '(?P<guarded>[^']*/{_GUARDED}/[^']*|/Volumes/[^']*)'",
+        cause=_KEPT_OUT,
+        remedy=_ELSEWHERE,
+        source="Comfy-Org/comfy-mcp#72",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
-        pattern=r"Operation not permitted: '(?P<guarded>[^']*/(?:Desktop|Documents|Downloads|Mobile Documents)/[^']*)'",
-        cause="macOS's privacy protection keeps the process out of {guarded}.",
-        remedy="Keep environments out of Desktop, Documents and Downloads: leave out `tensorflow_root` and "
-        "`tensorflow_links`, or name other folders in them. Or allow Full Disk Access for Remote Login in the Mac's "
-        "System Settings, under Privacy & Security.",
+        pattern=rf"(?P<guarded>/\S*/{_GUARDED}/\S*|/Volumes/\S*) cannot be started: Operation not permitted",
+        cause=_KEPT_OUT,
+        remedy=_ELSEWHERE,
         source="Comfy-Org/comfy-mcp#72",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"tried: '(?P<guarded>[^']*)' \(file system sandbox blocked",
+        cause=_KEPT_OUT,
+        remedy=_ELSEWHERE,
+    ),
+    Rule(
+        verdicts=_DIED_IMPORTING,
+        stages=("start",),
+        pattern=r"invalid active developer path|xcode-select: (?:note|error)",
+        cause="The environment's Python is that of Apple's developer tools, which are not there.",
+        remedy=_NATIVE,
+        source="DudeNr33/screen-on-time#4",
     ),
     # --- what the system refuses
     Rule(
@@ -195,9 +240,17 @@ RULES: tuple[Rule, ...] = (
         pattern=r"library load (?:disallowed|denied) by system policy",
         cause="The security policy of macOS refused a library: it is marked with quarantine, or a rule of the "
         "company's device management forbids it.",
-        remedy="Type `xattr -r -d com.apple.quarantine {environment}/` and run again. If that does not help, have the "
-        "library allowed where the Mac's security rules are managed.",
+        remedy="Type `xattr -r -d com.apple.quarantine {environment}/` and run again, or name there the folder of the "
+        "library if it lies elsewhere. If that does not help, have it allowed where the Mac's security rules are "
+        "managed.",
         source="flet-dev/flet#4543",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"completely unsigned|has no cdhash",
+        cause="A library has no code signature, without which no Mac with Apple Silicon loads it.",
+        remedy="Take another release of its package; if the file was changed after it was installed, {check_files}.",
+        source="Leseratte10/acsm-calibre-plugin#109",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
@@ -208,25 +261,73 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- native code that does not fit the machine
     Rule(
-        verdicts=_DIED_IMPORTING,
+        verdicts=_ANY_IMPORT,
+        pattern=r"duplicate LC_RPATH|missing LC_UUID",
+        cause="A library was built in a way that this macOS{macos} refuses: it repeats a search path, or has no "
+        "identifier. The file is as its package brought it.",
+        remedy="Name a newer release of its package {declared}. If the library is the interpreter's own, run setup.yml "
+        "with `native_python_source: standalone`.",
+        source="python/cpython#138070",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"Library not loaded: @rpath/(?P<lost>[^\s/]+)[\s\S]*'(?P<other>/(?:usr/local|opt/homebrew)/[^']*)' "
+        r"\(mach-o file, but is an incompatible",
+        cause="The library {lost} is missing; only a copy for another processor was found, {other}.",
+        remedy="Install it for Apple Silicon, with the Homebrew in /opt/homebrew, or take a release of the package "
+        "that brings its own.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"Library not loaded: (?P<lost>/(?:usr/local|opt|Users)/(?!\S*(?:Python|libpython))\S*)",
+        cause="A library outside the environment is gone, as after an upgrade of Homebrew's: {lost}.",
+        remedy="Install what brings it again, or take a release of the package that brings its own.",
+        source="tensorflow/tensorflow#9089",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
         pattern=r"incompatible architecture|wrong architecture|Bad CPU type|Exec format error|wrong ELF class",
         cause="The environment holds native code for another processor, as when Python was installed under Rosetta.",
         remedy=_NATIVE,
         source="apple/tensorflow_macos#21",
     ),
     Rule(
+        verdicts=_DIED_IMPORTING,
+        stages=("start",),
+        pattern=r"Library not loaded: [/@]\S*(?:Python|libpython)|No module named 'encodings'"
+        r"|posix_spawn: .*Python\.app",
+        cause="The Python that the environment's interpreter was made from is gone, as after an upgrade of it.",
+        remedy="Run setup.yml: it rebuilds the environment. With `native_python_source: standalone` no other program "
+        "replaces or removes its Python.",
+        source="AcademySoftwareFoundation/rez#1818",
+    ),
+    Rule(
+        verdicts=("crashed",),
+        pattern=r"compiled to use [A-Z0-9.]+ instructions, but these aren't available",
+        when=(_as_x86_64, _on_linux),
+        cause=_NEEDS_AVX,
+        remedy=_OTHER_PROCESSOR,
+        source="acil-bwh/ChestImagingPlatform#51",
+    ),
+    Rule(
+        verdicts=("crashed",),
+        pattern=r"compiled to use [A-Z0-9.]+ instructions, but these aren't available",
+        when=(_as_x86_64,),
+        cause=_NO_AVX_IN_ROSETTA,
+        remedy=_NATIVE,
+        source="acil-bwh/ChestImagingPlatform#51",
+    ),
+    Rule(
         signals=("SIGILL",),
         when=(_as_x86_64, _on_linux),
-        cause="TensorFlow uses an instruction that the processor does not have: its x86_64 build needs AVX.",
-        remedy="In a virtual machine, let it use the processor of its host as it is. Without AVX no TensorFlow of the "
-        "package index runs: declare a `lock` with a build of your own.",
+        cause=_NEEDS_AVX,
+        remedy=_OTHER_PROCESSOR,
         source="tensorflow/tensorflow#25822",
     ),
     Rule(
         signals=("SIGILL",),
         when=(_as_x86_64,),
-        cause="TensorFlow uses an instruction that the processor does not have. The interpreter runs as x86_64; "
-        "that build of TensorFlow needs AVX, which Rosetta does not offer.",
+        cause=_NO_AVX_IN_ROSETTA,
         remedy=_NATIVE,
         source="tensorflow/tensorflow#58339",
     ),
@@ -238,10 +339,21 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- the plug-in and TensorFlow
     Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"Expected in:\s+(?:<[^>]+> )?'?(?P<replaced>/(?!System/|usr/lib/)[^\n']*/libc\+\+[^\n']*)",
+        cause="A library of the system is replaced by {replaced}, as DYLD_LIBRARY_PATH does it.",
+        remedy="Take DYLD_LIBRARY_PATH out of the user's start-up files.",
+    ),
+    Rule(
         verdicts=_DIED_IMPORTING,
-        pattern=r"^(?P<evidence>.*(?:[Ss]ymbol not found|missing symbol called)[^\n]*)"
-        r"(?:\n[^\n]*){0,2}Expected in:\s+(?:<[^>]+> )?/(?:System|usr/lib)/"
-        r"|Library not loaded: /(?:System|usr/lib)/|built for newer macOS",
+        stages=("start",),
+        pattern=_NEWER_MACOS,
+        cause="The environment's Python was built for a newer macOS than this one{macos}.",
+        remedy="Update macOS, or run setup.yml with `native_python_source: standalone`.",
+    ),
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=_NEWER_MACOS,
         cause="A library was built for a newer macOS than this one{macos}: it needs what this one does not have.",
         remedy="Update macOS, or set `tensorflow_oldest_macos` to the version of this one and run lock.yml, so that "
         "only packages are taken that were made for it. A `lock` of your own must name such packages.",
@@ -263,7 +375,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
-        pattern=rf"^(?P<evidence>.*(?:{_NOT_LINKED})[^\n]*)\n\s*Referenced from: (?:<[^>]+> )?{_PLUGIN_FILE}",
+        pattern=rf"^(?P<evidence>.*(?:{_NOT_LINKED})[^\n]*)\n\s*Referenced from: (?:<[^>]+> )?'?{_PLUGIN_FILE}",
         cause="The plug-in {library} does not link with TensorFlow {tensorflow}.{since}",
         remedy="{other_pair}",
         source="tensorflow/tensorflow#84167",
@@ -271,14 +383,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=_DIED_IMPORTING,
         when=(_with_plugins_of_user,),
-        pattern=r"already registered",
+        pattern=r"[Pp]latform is already registered|already registered with name",
         cause="Two plug-ins register the same device, one of them from {plugins_of_user}.",
         remedy="Remove {plugins_of_user}: TensorFlow loads what is in there in every environment.",
         source="pleonard212/pix-plot#268",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
-        pattern=r"already registered",
+        pattern=r"[Pp]latform is already registered|already registered with name",
         cause="Two plug-ins register the same device.",
         remedy="Keep one: to remove what the environment should not have, {check_files}, and remove any "
         "`tensorflow-plugins` folder in the user's own site-packages.",
@@ -300,6 +412,18 @@ RULES: tuple[Rule, ...] = (
         source="tensorflow/tensorflow#64507",
     ),
     # --- TensorFlow's own import
+    Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"\[Errno 23\]|Too many open files in system",
+        cause="The whole Mac has too many files open.",
+        remedy="End programs that hold many files, or restart the Mac, and run again.",
+    ),
+    Rule(
+        verdicts=(*_ANY_IMPORT, "training-failed"),
+        pattern=r"No space left on device|\[Errno 28\]",
+        cause="The disk is full.",
+        remedy="Free some space and run again.",
+    ),
     Rule(
         verdicts=_ANY_IMPORT,
         pattern=r"\[Errno 24\]|Too many open files",
@@ -327,6 +451,30 @@ RULES: tuple[Rule, ...] = (
         remedy="Name it {declared}, and run setup.yml.",
     ),
     Rule(
+        verdicts=_ANY_IMPORT,
+        pattern=r"Another metric with the same name already exists|Cannot register 2 metrics with the same name"
+        r"|compat\.v2\.(?:__internal__|experimental)",
+        cause="Keras and TensorFlow {tensorflow} are of releases that do not go together.",
+        remedy="Name a keras that goes with TensorFlow {declared}.",
+        source="tensorflow/tensorflow#51592",
+    ),
+    Rule(
+        verdicts=("keras-failed",),
+        pattern=r"No module named 'tensorflow\.|cannot import name '\w+' from 'tensorflow",
+        raised=True,
+        cause="Keras asks TensorFlow {tensorflow} for what it does not have: their releases do not go together.",
+        remedy="Name a keras that goes with TensorFlow {declared}.",
+        source="serengil/deepface#552",
+    ),
+    Rule(
+        verdicts=("import-failed",),
+        pattern=r"No module named 'tensorflow\.(?:python\.trackable|compat)",
+        raised=True,
+        cause="Keras asks TensorFlow {tensorflow} for what it does not have: their releases do not go together.",
+        remedy="Name a keras that goes with TensorFlow {declared}.",
+        source="keras-team/keras#17609",
+    ),
+    Rule(
         verdicts=("import-failed",),
         pattern=r"module 'tensorflow' has no attribute|No module named 'tensorflow\.",
         cause="TensorFlow is incomplete in {environment}, as when another of its packages was removed: parts of it are "
@@ -336,28 +484,24 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=_ANY_IMPORT,
-        pattern=r"compiled using NumPy 1\.x|numpy\.core\.(?:multiarray|umath|_multiarray_umath) failed to import"
-        r"|numpy\.dtype size changed|compiled against API version|_ARRAY_API not found",
+        pattern=r"compiled using NumPy 1\.x|numpy\._?core\.(?:multiarray|umath|_multiarray_umath) failed to import"
+        r"|numpy\.dtype size changed|compiled against (?:A[BP]I|NumPy C-API) version|_ARRAY_API not found"
+        r"|No module named 'numpy\._core"
+        r"|was removed in the NumPy 2|module 'numpy' has no attribute",
         cause="The installed NumPy is not of the release that TensorFlow {tensorflow} was compiled for.",
         remedy="Name a NumPy that TensorFlow allows {declared}.",
         source="tensorflow/tensorflow#90245",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
-        pattern=r"incompatible Protobuf Gencode|from 'google\.protobuf'|No module named 'google(?:\.protobuf)?"
-        r"|Descriptors cannot be created directly|has no attribute 'GetPrototype'|libprotobuf FATAL"
+        pattern=r"incompatible Protobuf Gencode|from 'google\.protobuf|No module named 'google(?:\.protobuf)?"
+        r"|Descriptors cannot (?:not )?be created directly|google/protobuf/[^\n]*[Ss]ymbol not found"
+        r"|duplicate file name|has no attribute 'GetPrototype'|libprotobuf FATAL"
         r"|File already exists in database",
         cause="The installed protobuf is not of a release that TensorFlow {tensorflow}, or another package of the "
         "environment, was made for.",
         remedy="Name a protobuf that all packages allow {declared}.",
         source="tensorflow/tensorflow#98980",
-    ),
-    Rule(
-        verdicts=_ANY_IMPORT,
-        pattern=r"Another metric with the same name already exists|Cannot register 2 metrics with the same name",
-        cause="Keras and TensorFlow {tensorflow} are of releases that do not go together.",
-        remedy="Name a keras that goes with TensorFlow {declared}.",
-        source="tensorflow/tensorflow#51592",
     ),
     Rule(
         verdicts=_ANY_IMPORT,
@@ -367,13 +511,55 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("import-failed", "keras-failed"),
+        pattern=r"module 'ml_dtypes' has no attribute",
+        cause="The installed ml_dtypes is not of a release that TensorFlow {tensorflow}, or another package, was made "
+        "for.",
+        remedy="Name an ml_dtypes that all packages allow {declared}.",
+        source="onnx/tensorflow-onnx#2245",
+    ),
+    Rule(
+        verdicts=("import-failed", "keras-failed"),
+        pattern=r"No module named '_?(?P<package>bz2|ctypes|curses|dbm|hashlib|lzma|sqlite3|ssl|tkinter|uuid|zlib)'",
+        raised=True,
+        cause="The environment's Python was built without its module {package}.",
+        remedy="Run remove.yml with `-e tensorflow_name=NAME`, then setup.yml with `native_python_source: standalone`, "
+        "which brings a complete Python.",
+        source="pyenv/pyenv#1800",
+    ),
+    Rule(
+        verdicts=("import-failed", "keras-failed"),
+        pattern=r"No module named '(?P<package>asynchat|asyncore|cgi|crypt|distutils|imghdr|imp|pipes|telnetlib)'",
+        raised=True,
+        cause="A package asks for Python's module {package}, which newer Pythons do not have any more.",
+        remedy="Name a newer release of that package {declared}, or declare an older `python`.",
+    ),
+    Rule(
+        verdicts=("import-failed", "keras-failed"),
+        pattern=r"No module named '(?P<package>pkg_resources)'",
+        raised=True,
+        cause="A package asks for pkg_resources, which newer releases of setuptools do not have any more.",
+        remedy="Name a newer release of that package, or an older setuptools, {declared}.",
+    ),
+    Rule(
+        verdicts=("import-failed", "keras-failed"),
+        pattern=r"No module named '(?P<package>\w+(?:\.\w+)+)'",
+        raised=True,
+        cause="A part of a package is missing, {package}: it is damaged, or of a release that another one does not "
+        "expect.",
+        remedy="To repair what is damaged, {check_files}. If that does not help, name a release of it that the others "
+        "allow {declared}.",
+    ),
+    Rule(
+        verdicts=("import-failed", "keras-failed"),
+        raised=True,
         pattern=r"(?:No module named '|you need to have `)(?P<package>[\w.-]+)['`]",
         cause="The Python module {package}, which TensorFlow or Keras needs, is missing.",
         remedy="Name the package that brings it {declared}.",
     ),
     Rule(
-        verdicts=_DIED_IMPORTING,
-        pattern=r"file too short|invalid ELF header|not valid mach-o|not a mach-o|truncated mach-o|file truncated"
+        verdicts=_ANY_IMPORT,
+        pattern=r"file too short|extends beyond end of file|invalid ELF header|not valid mach-o|not a mach-o"
+        r"|truncated mach-o|file truncated"
         r"|code signature (?:in .* not valid|invalid)|Library not loaded|image not found|cannot open shared object",
         cause="A native library of the environment is damaged or missing.",
         remedy="To repair it, {check_files}.",
@@ -418,6 +604,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("gpu-missing",),
+        when=(_as_x86_64, _on_mac, _without_plugin),
+        cause="The environment's Python runs as x86_64, under Rosetta, where no GPU can be used.",
+        remedy=_NATIVE,
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
         when=(_without_plugin,),
         cause="tensorflow-metal is not installed in this environment.",
         remedy="Leave out `metal`, so that the plug-in that goes with TensorFlow is taken, or name it in the `lock` "
@@ -459,15 +651,31 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- a GPU that is there
     Rule(
-        verdicts=_OF_GPU,
-        pattern=r"^(?P<evidence>.*(?:Insufficient Memory|ErrorOutOfMemory).*)",
+        verdicts=_AT_WORK,
+        pattern=r"^(?P<evidence>.*(?:Insufficient Memory|ErrorOutOfMemory|ResourceExhaustedError|OOM when allocating"
+        r"|Dst tensor is not initialized).*)",
         cause="The GPU ran out of memory, and what it computed then is not complete.{memory}",
         remedy="End other programs that use the GPU or much memory, and run again.",
         source="tensorflow/tensorflow#57058",
     ),
     Rule(
+        verdicts=_AT_WORK,
+        pattern=r"^(?P<evidence>.*(?:Impacting Interactivity|InnocentVictim|victim of GPU error|Ignored \(for causing"
+        r"|\(0000000e:Internal Error).*)",
+        cause="macOS aborted work of the GPU, so that what it computed is not complete.",
+        remedy="End other programs that use the GPU, restart the Mac and run again; if that does not help, update "
+        "macOS.",
+        source="apple/tensorflow_macos#202",
+    ),
+    Rule(
         verdicts=_OF_GPU,
-        pattern=r"XPC_ERROR_CONNECTION(?:[\s\S]*\n(?P<evidence>.*failed assertion.*))?|MTLCompilerService",
+        pattern=r"XPC_ERROR_CONNECTION_INTERRUPTED",
+        cause="Metal's compiler, a service of macOS, died while it worked.",
+        remedy="Restart the Mac and run again; if that does not help, update macOS.",
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        pattern=r"XPC_ERROR_CONNECTION_INVALID(?:[\s\S]*\n(?P<evidence>.*failed assertion.*))?|MTLCompilerService",
         cause="The session cannot reach Metal's compiler, a service of macOS.",
         remedy="Log in at the Mac's screen and run again; if that does not help, restart the Mac.",
         source="xorbitsai/inference#469",
@@ -545,7 +753,7 @@ RULES: tuple[Rule, ...] = (
     # --- training
     Rule(
         stages=_LEARNING,
-        pattern=r"^(?P<evidence>.*(?:Could not find compiler for platform METAL|XLA compilation|jit_compile"
+        pattern=r"^(?P<evidence>.*(?:Could not find compiler for platform METAL|XLA compilation"
         r"|could not find registered platform with id).*)",
         cause="Something asks for XLA, TensorFlow's compiler, for which Apple's GPU has no part.",
         remedy="Where a model is compiled, say `jit_compile=False`. With TensorFlow 2.11 to 2.15 take the optimizers "
@@ -561,7 +769,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("training-failed",),
-        when=(_with_plugin,),
+        when=(_with_plugin, _on_gpu, _without_learning),
         cause="A small model does not learn on the GPU, or not as it does on the CPU. No training on this GPU can be "
         "trusted.{since}",
         remedy=_UPDATE_OR_CPU,
@@ -596,6 +804,14 @@ RULES: tuple[Rule, ...] = (
         remedy="Look into the Mac's program Console, under Crash Reports. If there is a JetsamEvent, end other "
         "programs and run again; if a report of Python says CODESIGNING, {check_files}.",
         source="tensorflow/tensorflow#52138",
+    ),
+    Rule(
+        verdicts=("crashed", "import-failed", "keras-failed"),
+        pattern=r"^(?P<evidence>.*(?:OMP: Error #15|HDF5 library version mismatch).*)",
+        cause="Two copies of one library are loaded into the same process, from different packages.",
+        remedy="Take one of the packages that bring it out of the environment's `packages` or `lock`; often they are "
+        "opencv-python, torch or scikit-learn, or a second h5py.",
+        source="pytorch/pytorch#78490",
     ),
     Rule(
         verdicts=("crashed", "timed-out"),
@@ -654,7 +870,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=("timed-out",),
         stages=("list", *_ON_GPU),
-        when=(_with_plugin,),
+        when=(_with_plugin, _on_gpu),
         cause="The computation in stage {stage} did not end in time.",
         remedy="Restart the Mac and run again; if that does not help, {without_gpu}.",
     ),

@@ -226,7 +226,7 @@ def test_a_probe_whose_parent_is_gone_ends_itself(make_environment: MakeEnvironm
 
 def test_a_flood_of_output_does_no_harm(make_environment: MakeEnvironment) -> None:
     environment = make_environment("""
-        print("libmetal_plugin: already registered")
+        print("libmetal_plugin: platform is already registered")
         for _ in range(200_000):
             print("x" * 100)
         raise RuntimeError
@@ -235,7 +235,7 @@ def test_a_flood_of_output_does_no_harm(make_environment: MakeEnvironment) -> No
     result = probe(environment)
 
     assert result.diagnosis
-    assert result.diagnosis.evidence == "libmetal_plugin: already registered"
+    assert result.diagnosis.evidence == "libmetal_plugin: platform is already registered"
     assert len(result.log) == engine.MAX_LOG_LINES
 
 
