@@ -164,7 +164,7 @@ def refuse_bad_place(option: str, path: str) -> None:
     if not path.strip():
         complaint = "is empty"
     elif mark:
-        complaint = f"has the character {mark[0]!r} in it, which is not replaced, and which other programs misread"
+        complaint = f"has the character {mark[0]!r} in it: variables and patterns are not expanded in paths"
     elif path.startswith("~") and path != "~" and not path.startswith("~/"):
         complaint = "names another user's home"
     elif not path.startswith(("/", "~")):

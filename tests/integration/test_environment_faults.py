@@ -295,7 +295,7 @@ def test_a_folder_that_is_read_only(wanted: SmallEnvironment, folder: str) -> No
 def test_folders_of_another_user(wanted: SmallEnvironment) -> None:
     """As one that was run with become leaves them."""
     wanted.sh("sudo chown -R root $root/environments")
-    assert "the folder is not writable" in wanted.run().message
+    assert "cannot be written by user" in wanted.run().message
     wanted.sh("sudo chown -R admin $root/environments")
     assert_untouched(wanted)
     assert_next_run_ends_well(wanted)

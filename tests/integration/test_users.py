@@ -108,7 +108,7 @@ def test_a_start_up_file_in_somebody_elses_python_is_said_and_left(mac: NewMac, 
     program = "import os; print(os.path.dirname(os.__file__))"
     stray = said(host, f"{ROOT}/bin/python3 -I -c '{program}'").strip() + "/usercustomize.py"
     said(host, f"echo 'mine = 1' > {stray}")
-    run = on(host, SETUP, warns="usercustomize.py runs whenever that Python starts", **variables)
+    run = on(host, SETUP, warns="usercustomize.py is new, and runs whenever the Python of", **variables)
     assert run.recap[host.name]["changed"] == 0
     assert "It is not ours: remove it if it is stray" in run.output
     assert said(host, f"cat {stray}") == "mine = 1\n"

@@ -69,10 +69,11 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
     """Make a complete generation. Raises whatever failed; the caller removes what is there then."""
     python = Path(os.path.realpath(managed_python(declaration.places.root, declaration.python)))
     if not python.exists():
+        version = f"Python {declaration.python}" if declaration.python else "Python"
+        with_version = f" with version: {declaration.python} and additional: true" if declaration.python else ""
         raise MetalfleetError(
-            f"The managed Python {declaration.python}, which the environment {declaration.name} is made with, is not "
-            "there",
-            remedy="Run setup.yml, or metalfleet.tensorflow.native_python with that version and additional: true.",
+            f"The managed {version}, which the environment {declaration.name} is made with, is not there",
+            remedy=f"Run setup.yml, or metalfleet.tensorflow.native_python{with_version}.",
         )
     installed, contents, checked = fill(generation, declaration, python, tools)
     probe = probe_new(generation, declaration, tools.probe)

@@ -393,14 +393,10 @@ def enumerate_some(items: list[str], limit: int = 5) -> str:
 def remarks(declaration: Declaration, seen: Observation) -> list[str]:
     """What a person should know, and what nothing is done about."""
     return [
+        *say_in_vain(declaration, seen),
         *(
-            f"{declaration.name} was rebuilt because of {seen.verdict}, which did not help: it is not tried again. "
-            f"-e tensorflow_rebuild={declaration.name} asks for it."
-            for _ in [1]
-            if seen.verdict in REBUILT_VERDICTS and seen.remembered.in_vain == what_failed(seen)
-        ),
-        *(
-            f"{path} runs whenever that Python starts, and is new. It is not ours: remove it if it is stray."
+            f"{path} is new, and runs whenever the Python of {declaration.name} starts. It is not ours: remove it if "
+            "it is stray."
             for path in seen.startup_files_of_others
         ),
         *(
@@ -408,6 +404,15 @@ def remarks(declaration: Declaration, seen: Observation) -> list[str]:
             for name, keeper in seen.stuck.items()
         ),
     ]
+
+
+def say_in_vain(declaration: Declaration, seen: Observation) -> Iterator[str]:
+    """That a rebuild has not helped, and is not tried again."""
+    if seen.verdict in REBUILT_VERDICTS and seen.remembered.in_vain == what_failed(seen):
+        yield (
+            f"{declaration.name} was rebuilt because of {seen.verdict}, which did not help: it is not tried again. "
+            f"-e tensorflow_rebuild={declaration.name} asks for it."
+        )
 
 
 def say_stuck(path: Path, keeper: str, *, is_ours: bool) -> str:

@@ -22,4 +22,4 @@ def rescue(generation: Path, places: Places) -> list[str]:
         (kept / path).parent.mkdir(parents=True, exist_ok=True)
         (generation / path).rename(kept / path)
     some = ", ".join(strays[:5]) + (f" and {len(strays) - 5} more" if len(strays) > 5 else "")
-    return [f"{generation} was removed. What it was not built with was moved to {kept}: {some}."]
+    return [f"{generation} was removed. Files added or changed since it was built were moved to {kept}: {some}."]

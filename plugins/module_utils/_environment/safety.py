@@ -43,8 +43,7 @@ def find_obstacles(places: Places, home: Path) -> Iterator[Problem]:
             )
         elif not os.access(there, os.W_OK | os.X_OK):
             yield Problem(
-                f"{there if folder == home else folder} cannot be written by user {os.geteuid()}: the folder is not "
-                "writable",
+                f"{there if folder == home else folder} cannot be written by user {os.geteuid()}",
                 remedy="Make it writable for this user, or choose other folders (tensorflow_root, tensorflow_links).",
             )
         elif os.geteuid() == 0 and there.stat().st_uid != 0:
@@ -212,6 +211,7 @@ def list_with_lsof(commands: Commands) -> str:
 def set_aside(path: Path, places: Places) -> Path:
     """Move what is in the way to a free name in our folder for that; nothing of a user's is ever deleted."""
     kept = free_name(places, path.name)
+    kept.parent.mkdir(parents=True, exist_ok=True)
     if is_folder(path):
         _let_me_change(path)
     shutil.move(path, kept)
@@ -219,8 +219,7 @@ def set_aside(path: Path, places: Places) -> Path:
 
 
 def free_name(places: Places, name: str) -> Path:
-    """Where something of a name can be set aside."""
-    places.set_aside.mkdir(parents=True, exist_ok=True)
+    """Where something of a name can be set aside; nothing is made there."""
     number = 1
     while os.path.lexists(kept := places.set_aside / f"{number}-{name}"):
         number += 1

@@ -31,8 +31,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
-GUARDED_FOLDERS = frozenset({"Desktop", "Documents", "Downloads", "Mobile Documents"})
-"""Folders that macOS guards (TCC): sshd's children are refused there unless an administrator allowed it."""
+GUARDED_FOLDERS = frozenset({"desktop", "documents", "downloads", "mobile documents"})
+"""Folders that macOS guards (TCC): sshd's children are refused there unless an administrator allowed it.
+
+In lower case, for a Mac's volume tells no cases apart.
+"""
 
 SHARED = ("free_mb", "probe_timeout", "allow_untested")
 """Options that hold for every environment of a host."""
@@ -121,7 +124,7 @@ def refuse_links_among_ours(root: str, links: str) -> None:
     """The stable paths are names that users choose: among our own folders one could be taken for ours."""
     ours, theirs = PurePosixPath(root), PurePosixPath(links)
     inside = theirs.relative_to(ours).parts if theirs == ours or ours in theirs.parents else None
-    if inside is not None and (not inside or inside[0] in OUR_FOLDERS):
+    if inside is not None and (not inside or inside[0].lower() in OUR_FOLDERS):
         raise MetalfleetError(
             f"tensorflow_links ({links}) lies among the collection's own folders in tensorflow_root ({root})",
             remedy=f"Choose a folder of its own, such as {ours / 'envs'}.",
@@ -130,7 +133,7 @@ def refuse_links_among_ours(root: str, links: str) -> None:
 
 def refuse_unfit_place(option: str, path: str) -> None:
     """Blanks break the first lines of scripts; macOS keeps programs out of some folders of a user's home."""
-    guarded = next((part for part in Path(path).parts if part in GUARDED_FOLDERS), None)
+    guarded = next((part for part in Path(path).parts if part.lower() in GUARDED_FOLDERS), None)
     if guarded:
         raise MetalfleetError(
             f"{option} lies below {guarded}, which macOS keeps from programs that were started over SSH",

@@ -259,7 +259,7 @@ def say_what_is_to_do(finding: Finding) -> str:
     return f"has drifted ({why}). Run setup.yml to repair it"
 
 
-DECLARED = {"lock-changed", "surplus-generation", "kernel-changed", "rolled-back"}
+DECLARED = {"lock-changed", "surplus-generation", "kernel-changed", "asked"}
 """Reasons that come of a change of the declaration, as a rule."""
 
 
@@ -271,9 +271,15 @@ def say_reasons(actions: Iterable[Action]) -> str:
 def say_of_present(finding: Finding) -> str:
     """What was done, if anything was."""
     if finding.plan.actions:
-        done = "set up" if "absent" in finding.plan.reasons else "repaired"
-        return f"{done} ({say_reasons(finding.plan.actions)})"
+        return f"{what_was_done(finding.plan.reasons)} ({say_reasons(finding.plan.actions)})"
     return "" if finding.probe else "as declared. It was not probed"
+
+
+def what_was_done(reasons: list[str]) -> str:
+    """A plan in a word: only drift is repaired."""
+    if "absent" in reasons:
+        return "set up"
+    return "changed as declared" if set(reasons) <= DECLARED else "repaired"
 
 
 def say_of_absent(finding: Finding) -> str:
@@ -295,8 +301,8 @@ def say_of_python(managed: Managed, todo: str) -> Iterator[str]:
         why = ", ".join(managed.reasons)
         if is_foreseen:
             yield (
-                f"The managed Python or uv would be repaired first ({why}); only then can be said which environments "
-                "have to follow."
+                f"The managed Python or uv would be repaired first ({why}). After that, the environments are checked "
+                "again."
             )
         elif managed.reasons == ("absent",):
             yield "Not set up yet: there is no managed Python. Run setup.yml."

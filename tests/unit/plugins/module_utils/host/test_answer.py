@@ -165,6 +165,10 @@ class TestConverging:
         assert said["text"][0].startswith("tf: repaired (file-missing: ")
         assert said["text"][0].endswith(" gpu-ok.")
 
+    def test_what_was_asked_for_is_no_repair(self, host: Host) -> None:
+        host.declare("tf", rebuild=True)
+        assert host.converge()["text"][0].startswith("tf: changed as declared (asked: ")
+
     def test_check_mode_foresees_the_same(self, host: Host) -> None:
         host.damage("tf")
         foreseen, done = host.converge(check_mode=True), host.converge()
