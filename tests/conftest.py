@@ -45,6 +45,16 @@ def make_tensorflow_environment() -> Path:
     )
 
 
+@pytest.fixture(scope="session")
+def litert_environment() -> Path:
+    """An environment with LiteRT, from the collection's own lock, kept like that with TensorFlow."""
+    python = _python(">=3.10,<3.14", "3.12")
+    version = _output_of(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+    [lock] = LOCKS.parent.glob(f"litert-*/linux-{platform.machine()}-py{version}.txt")
+    command = ("sync", "--require-hashes", "--link-mode=copy", str(lock))
+    return _environment(f"{lock.parent.name}-py{version}", python, lock.read_text(), *command)
+
+
 def make_environment_of(tensorflow: str, *others: str) -> Path:
     """An environment with another version of the CPU build, as the package index has it today, kept like the usual.
 

@@ -6,7 +6,8 @@ package index through uv, and writes
 
 * `requirements/*.txt` for the controller: one list for all of its Pythons and systems, by environment markers;
 * `plugins/plugin_utils/_data/uv.txt`: the controller's release of uv for the hosts;
-* `plugins/plugin_utils/_data/locks/PAIR/PLATFORM-pyVERSION.txt`: the default lock of an environment.
+* `plugins/plugin_utils/_data/locks/PAIR/PLATFORM-pyVERSION.txt`: the default lock of an environment;
+* `plugins/plugin_utils/_data/locks/litert-VERSION/PLATFORM-pyVERSION.txt`: that of one for LiteRT.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
     constraints_for,
     rendered,
     requirements_of,
+    shipped_litert,
     targets,
 )
 
@@ -94,6 +96,22 @@ def lock_pair(resolver: Resolver, pair: Pair, platforms: Iterable[Target]) -> No
             limits += [package.pin for package in packages] if platform.has_plugin else []
 
 
+def lock_litert(resolver: Resolver, platforms: Iterable[Target]) -> None:
+    """Write the locks of LiteRT."""
+    litert = shipped_litert()
+    for python in litert.pythons:
+        for platform in platforms:
+            packages = resolver.wheels(
+                [litert.requirement],
+                target=platform,
+                python=python,
+                constraints=litert.constraints,
+                oldest_macos=litert.least_macos,
+            ).packages
+            heading = [f"{litert.requirement} for Python {python} on {platform.name}.", DO_NOT_EDIT]
+            write(LOCKS / litert.folder / f"{platform.name}-py{python}.txt", rendered(heading, packages))
+
+
 def main() -> None:
     """Make all lists anew."""
     data: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
@@ -105,6 +123,7 @@ def main() -> None:
     lock_controller(resolver)
     lock_uv(resolver, platforms)
     lock_pair(resolver, default_pair(), platforms)
+    lock_litert(resolver, platforms)
 
 
 if __name__ == "__main__":

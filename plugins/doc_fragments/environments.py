@@ -15,6 +15,13 @@ state:
   type: str
   choices: [present, absent]
   default: present
+framework:
+  description:
+    - What the environment is for, which decides what it holds and how it is probed. V(litert) is LiteRT, the successor
+      of TensorFlow Lite. TensorFlow and LiteRT are two environments.
+  type: str
+  choices: [tensorflow, litert]
+  default: tensorflow
 lock:
   description:
     - Path on the controller of a lock of your own, used as it is.
@@ -24,11 +31,18 @@ lock:
       inventory folder Ansible would take the lock for an inventory.
     - The default is the collection's lock for the host's platform and Python.
   type: path
+models:
+  description:
+    - Files of models on the host. With C(framework) V(litert) the probe loads each, and runs it once with drawn inputs.
+  type: list
+  elements: path
+  default: []
 gpu:
   description:
     - What the probe must find. V(required) asks for a GPU that computes right. V(preferred) accepts the CPU where
       TensorFlow lists no GPU. V(none) hides the GPU, and has TensorFlow compute on the CPU.
-    - The default is V(required) on a Mac, V(preferred) in a virtual machine, and V(none) on Linux.
+    - The default is V(required) on a Mac, V(preferred) in a virtual machine, and V(none) on Linux. For LiteRT it is
+      V(preferred).
   type: str
   choices: [required, preferred, none]
 gpu_check:

@@ -14,6 +14,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 
 Spec = dict[str, dict[str, Any]]
 
+FRAMEWORKS = ["tensorflow", "litert"]
 GPU = ["required", "preferred", "none"]
 GPU_CHECKS = ["none", "quick", "standard", "full"]
 SOURCES = ["standalone", "python_org", "homebrew", "existing"]
@@ -24,7 +25,9 @@ PIN_OPTIONS = {"standalone": "archives", "python_org": "packages"}
 ENVIRONMENT: Spec = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "framework": {"type": "str", "choices": FRAMEWORKS, "default": "tensorflow"},
     "lock": {"type": "path"},
+    "models": {"type": "list", "elements": "path", "default": []},
     "gpu": {"type": "str", "choices": GPU},
     "gpu_check": {"type": "str", "choices": GPU_CHECKS, "default": "quick"},
     "known_faults": {"type": "str", "choices": ["report", "fail"], "default": "report"},
@@ -163,6 +166,8 @@ FACTS: Spec = {
 
 PROBE: Spec = {
     "environment": {"type": "path", "required": True},
+    "framework": ENVIRONMENT["framework"],
+    "models": ENVIRONMENT["models"],
     "gpu": ENVIRONMENT["gpu"],
     "gpu_check": {"type": "str", "choices": GPU_CHECKS[1:], "default": "quick"},
     "known_faults": ENVIRONMENT["known_faults"],

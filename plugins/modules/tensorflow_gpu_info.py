@@ -37,6 +37,16 @@ options:
     description: Folder of the environment, or a link to it. Its interpreter is C(bin/python) in there.
     type: path
     required: true
+  framework:
+    description: What the environment is for.
+    type: str
+    choices: [tensorflow, litert]
+    default: tensorflow
+  models:
+    description: Files of models. With O(framework=litert) each is loaded, and run once on the CPU with drawn inputs.
+    type: list
+    elements: path
+    default: []
   gpu:
     description:
       - What the environment must do to be RV(ok).
@@ -44,7 +54,8 @@ options:
       - V(preferred) accepts the CPU where TensorFlow lists no GPU. A GPU that is listed must compute right all the
         same, for TensorFlow would use it.
       - V(none) hides GPUs from TensorFlow and asks for a CPU that computes right.
-      - The default is V(required) on a Mac, V(preferred) in a virtual Mac, and V(none) elsewhere.
+      - The default is V(required) on a Mac, V(preferred) in a virtual Mac, and V(none) elsewhere. With
+        O(framework=litert) it is V(preferred).
     type: str
     choices: [required, preferred, none]
   gpu_check:
@@ -92,6 +103,12 @@ EXAMPLES = r"""
     gpu: none
     timeout: 300
 
+- name: Look whether LiteRT works, and runs our model
+  metalfleet.tensorflow.tensorflow_gpu_info:
+    environment: ~/.virtualenvs/edge
+    framework: litert
+    models: [/opt/acme/detector.tflite]
+
 - name: After packages were changed, look whether Keras works, too
   metalfleet.tensorflow.tensorflow_gpu_info:
     environment: ~/.virtualenvs/tensorflow
@@ -111,6 +128,7 @@ verdict:
     - "V(cpu-ok): the CPU computes, and right; no GPU was demanded or there."
     - "V(training-failed): TensorFlow computes, but a small model does not learn, or not as on the CPU."
     - "V(keras-failed): TensorFlow computes, but Keras cannot be imported, or does not fit, save or load a model."
+    - "V(model-failed): LiteRT computes, but cannot load or run one of O(models)."
     - "V(import-failed): TensorFlow cannot be imported, or does not compute even on the CPU."
     - "V(crashed): a signal ended the process."
     - "V(timed-out): the process was killed after O(timeout)."
@@ -153,6 +171,11 @@ tensorflow:
   returned: success
   type: str
   sample: 2.18.1
+litert:
+  description: LiteRT's version, V(null) if it is not installed, or not asked for by O(framework).
+  returned: success
+  type: str
+  sample: 2.3.0
 plugin:
   description: Version of tensorflow-metal, V(null) if it is not installed.
   returned: success
@@ -179,6 +202,9 @@ stages:
         - "V(keras): a model of Keras is fitted, evaluated, saved and loaded."
         - "V(speed): see RV(speed)."
         - V(quick) ends with V(exact), V(standard) with V(keras).
+        - "With O(framework=litert) they are, at every level: V(start), V(import), V(interpreter) and V(compiled), which
+          compute a small model on the CPU, V(accelerator), which compiles it for the GPU alone, V(exact), which
+          computes it there, and V(models)."
       returned: success
       type: str
       sample: import

@@ -32,6 +32,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     python_for,
     remark,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT, TENSORFLOW
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
@@ -227,12 +228,7 @@ class Locks:
     def _given(self, environment: Mapping[str, Any]) -> Digests:
         """A user's own lock, or the collection's."""
         if not environment.get("lock"):
-            pair = default_pair()
-            folder = SHIPPED / f"tensorflow-{pair.tensorflow}-metal-{pair.metal}"
-            shipped = {path.stem: self._add(read_text(path, "lock")) for path in sorted(folder.glob("*.txt"))}
-            macs = {digest for platform, digest in shipped.items() if platform.startswith("macos")}
-            self.pairs |= dict.fromkeys(macs, (pair.tensorflow, pair.metal))
-            return shipped
+            return self._shipped(environment.get("framework") or TENSORFLOW)
         path = self._find(environment["lock"])
         text = read_text(path, "lock")
         lock = parse_file(path, text)  # what is no lock is refused here, before the host is touched
@@ -242,6 +238,16 @@ class Locks:
         digest = self._add(text)
         self._note_pair(digest, lock)
         return {"any": digest}
+
+    def _shipped(self, framework: str) -> Digests:
+        """The collection's own locks."""
+        pair = default_pair()
+        name = "litert-*" if framework == LITERT else f"tensorflow-{pair.tensorflow}-metal-{pair.metal}"
+        shipped = {path.stem: self._add(read_text(path, "lock")) for path in sorted(SHIPPED.glob(f"{name}/*.txt"))}
+        if framework == TENSORFLOW:
+            macs = {digest for platform, digest in shipped.items() if platform.startswith("macos")}
+            self.pairs |= dict.fromkeys(macs, (pair.tensorflow, pair.metal))
+        return shipped
 
     def _kept(self, name: str, request: Request) -> Digests:
         """Locks in the user's folder that were made from what is declared now."""

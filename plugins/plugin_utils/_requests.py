@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Wish
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
@@ -24,6 +25,7 @@ OWN_NAMES = {
 }
 """Packages for which there is an option."""
 EXAMPLES = {"tensorflow": 'tensorflow: "2.18.1"', "metal": 'metal: "1.2.0", or metal: none for the CPU alone'}
+OLD_LITERT = ("tflite-runtime", "tflite-runtime-nightly")
 OTHER_PLUGIN = "tensorflow-metal-plugin"
 
 
@@ -79,6 +81,7 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
     """
     name, lock = environment["name"], environment.get("lock")
     declared = [option for option in OPTIONS if environment.get(option)]
+    refuse_unfit_framework(environment, declared)
     if lock and declared:
         raise MetalfleetError(
             f"The environment {name} has a lock of its own, and {' and '.join(declared)} too",
@@ -98,6 +101,23 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
             packages.add(str(requirement))
     build = {normalized(_requirement(name, str(each)).name) for each in environment.get("build") or ()}
     return Request(Wish(**wishes), tuple(sorted(packages)), tuple(sorted(build)))
+
+
+def refuse_unfit_framework(environment: Mapping[str, Any], declared: list[str]) -> None:
+    """Refuse what goes with the other framework only. `declared` are the options of packages that are declared."""
+    name, is_litert = environment["name"], environment.get("framework") == LITERT
+    if environment.get("models") and not is_litert:
+        raise MetalfleetError(
+            f"The environment {name} has models, which are loaded by LiteRT alone",
+            remedy="Declare framework: litert, or leave models out.",
+        )
+    unfit = [*declared, *(["jupyter_kernel"] if environment.get("jupyter_kernel") else [])]
+    if is_litert and unfit and not environment.get("lock"):
+        raise MetalfleetError(
+            f"The environment {name} is for LiteRT, for which no lock is made from {' and '.join(unfit)}",
+            remedy="Leave that out, or declare a lock of your own that has everything. TensorFlow and LiteRT are two "
+            "environments.",
+        )
 
 
 def version_of(environment: Mapping[str, Any], option: str) -> str:
@@ -135,6 +155,13 @@ def _requirement(name: str, text: str) -> Requirement:
             "developer tools, and nothing is built on a host. It installs a file of the same name as Apple's plug-in, "
             "so that the two cannot be together",
             remedy="Leave it out, for Apple's tensorflow-metal.",
+        )
+    if normalized(requirement.name) in OLD_LITERT:
+        raise MetalfleetError(
+            f"{requirement.name} in packages of the environment {name} has no wheel for a Mac with Apple Silicon, and "
+            "is not developed any more: its successor is LiteRT",
+            remedy="Declare an environment of its own with framework: litert. In the code, `import "
+            "tflite_runtime.interpreter as tflite` becomes `import ai_edge_litert.interpreter as tflite`.",
         )
     return requirement
 

@@ -64,6 +64,26 @@ class Target:
 
 
 @dataclass(frozen=True)
+class LiteRT:
+    """The LiteRT of the collection's own locks."""
+
+    version: str
+    pythons: tuple[str, ...]
+    least_macos: str
+    constraints: tuple[str, ...]
+
+    @property
+    def requirement(self) -> str:
+        """What is resolved."""
+        return f"ai-edge-litert=={self.version}"
+
+    @property
+    def folder(self) -> str:
+        """The name of its locks' folder."""
+        return f"litert-{self.version}"
+
+
+@dataclass(frozen=True)
 class Source:
     """A package of which a lock has no wheel yet: its source, to be built."""
 
@@ -215,6 +235,13 @@ def requirements_of(pair: Pair, target: Target) -> list[str]:
 def targets() -> dict[str, Target]:
     """All kinds of hosts that locks can be made for, by name."""
     return {name: Target(name, **fields) for name, fields in _resolution()["platforms"].items()}
+
+
+def shipped_litert() -> LiteRT:
+    """What an environment for LiteRT holds, unless it has a lock of the user's own."""
+    data = _resolution()["litert"]
+    constraints = tuple(each["requirement"] for each in data["constraints"])
+    return LiteRT(data["version"], tuple(data["pythons"]), data["least_macos"], constraints)
 
 
 def constraints_for(tensorflow: str) -> dict[str, str]:

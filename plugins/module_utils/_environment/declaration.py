@@ -116,9 +116,9 @@ def declare(options: dict[str, Any], places: Places) -> Declaration:
 
 def read_demand(options: Mapping[str, Any]) -> Demand:
     """What is demanded of an environment; what was not given has its default."""
-    given = {name: options[name] for name in ("gpu", "known_faults") if options.get(name) is not None}
+    given = {name: options[name] for name in ("gpu", "framework", "known_faults") if options.get(name) is not None}
     timeout = options.get("probe_timeout") or Demand.timeout
-    return Demand(**given, timeout=timeout)
+    return Demand(**given, models=tuple(options.get("models") or ()), timeout=timeout)
 
 
 def refuse_bad_python(environment: str, python: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import TENSORFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +46,10 @@ class Failure:
     """Everything that the process printed."""
     signal: str = ""
     """Name of the signal that ended the process, such as SIGSEGV."""
+    framework: str = TENSORFLOW
+    """What the environment is for."""
     tensorflow: str | None = None
+    litert: str | None = None
     plugin: str | None = None
     """Version of the installed Metal plug-in."""
     plugin_files: Sequence[str] = ()
@@ -98,6 +102,7 @@ class Rule:
 
     cause: str
     remedy: str
+    frameworks: tuple[str, ...] = (TENSORFLOW,)
     verdicts: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
@@ -115,7 +120,8 @@ class Rule:
     def asks_for(self, failure: Failure) -> bool:
         """Whether all is so but for the pattern."""
         return (
-            (not self.verdicts or failure.verdict in self.verdicts)
+            failure.framework in self.frameworks
+            and (not self.verdicts or failure.verdict in self.verdicts)
             and (not self.stages or failure.stage in self.stages)
             and (not self.signals or failure.signal in self.signals)
             and all(condition(failure) for condition in self.when)

@@ -19,9 +19,11 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from types import ModuleType
 from typing import IO, TYPE_CHECKING, cast
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import (
+    litert,
     reporter,
     tensorflow,
     tensorflow_numbers,
@@ -31,6 +33,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.progr
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import QUICK
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
+    LITERT,
+    TENSORFLOW,
     Demand,
     Fate,
     Told,
@@ -39,7 +43,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import ModuleType
 
 # Of what the process prints, the beginning and the end are kept: a fatal message is in the one or the other.
 MAX_OUTPUT_START = 32 * 1024
@@ -48,15 +51,18 @@ MAX_OUTPUT_END = 64 * 1024
 SECONDS_TO_DIE = 5
 SECONDS_BETWEEN_LOOKS = 0.1
 
-PROGRAM = (
-    reporter,
-    tensorflow_operations,
-    tensorflow_numbers,
-    tensorflow_training,
-    tensorflow_speed,
-    tensorflow,
-)
-"""What runs in the environment: each module after those that it imports. The last has the main function."""
+PROGRAMS: dict[str, tuple[ModuleType, ...]] = {
+    TENSORFLOW: (
+        reporter,
+        tensorflow_operations,
+        tensorflow_numbers,
+        tensorflow_training,
+        tensorflow_speed,
+        tensorflow,
+    ),
+    LITERT: (reporter, litert),
+}
+"""What runs in the environment for a framework: each module after those that it imports; the last has main()."""
 
 LEFT_OUT = ("PYTHON", "__PYVENV", "TF_", "KERAS_", "XLA_", "PROTOCOL_BUFFERS_", "DYLD_")
 """How variables begin that change what Python or TensorFlow do."""
@@ -97,8 +103,8 @@ def run(interpreter: Sequence[str], demand: Demand, level: str, *, keep_bytecode
     reports, reporting = os.pipe()
     try:
         with os.fdopen(reports, "rb", buffering=0):
-            command = [*interpreter, *options, "-", str(reporting), demand.gpu, level, own_limit]
-            process = _start(command, PROGRAM, reporting, {**_variables(level), "TMPDIR": folder})
+            command = [*interpreter, *options, "-", str(reporting), demand.gpu, level, own_limit, *demand.models]
+            process = _start(command, PROGRAMS[demand.framework], reporting, {**_variables(level), "TMPDIR": folder})
             with cast("IO[bytes]", process.stdout) as output:
                 reported, printed, in_time = _listen(process, reports, output.fileno(), start + timeout)
     except OSError as error:

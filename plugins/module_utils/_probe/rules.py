@@ -11,6 +11,11 @@ from __future__ import annotations
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import diagnosis
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis, Failure, Rule
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT, TENSORFLOW
+
+ANY = (TENSORFLOW, LITERT)
+"""Frameworks that a rule is for."""
+UNKNOWN_VERSION = "(of unknown version)"
 
 USUAL_PAIR = ("2.18.1", "1.2.0")
 """TensorFlow and plug-in of the collection's own locks: they are known to work together."""
@@ -93,8 +98,11 @@ def words_for(failure: Failure) -> dict[str, str]:
         "interpreter": str(failure.interpreter),
         "stage": failure.stage,
         "signal": failure.signal,
-        "tensorflow": failure.tensorflow or "(of unknown version)",
-        "plugin": failure.plugin or "(of unknown version)",
+        "framework": "LiteRT" if failure.framework == LITERT else "TensorFlow",
+        "version": (failure.litert if failure.framework == LITERT else failure.tensorflow) or UNKNOWN_VERSION,
+        "tensorflow": failure.tensorflow or UNKNOWN_VERSION,
+        "litert": failure.litert or UNKNOWN_VERSION,
+        "plugin": failure.plugin or UNKNOWN_VERSION,
         "stray_plugins": failure.stray_plugins or "",
         "plugins_of_user": ", ".join(failure.facts["user_site_plugins"]) if failure.facts else "",
         "macos": _macos(failure),
@@ -207,6 +215,7 @@ _AFTER_START = ("import", "list", *_ON_GPU)
 RULES: tuple[Rule, ...] = (
     # --- the interpreter
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=rf"Operation not permitted: '(?P<guarded>[^']*/{_GUARDED}/[^']*|/Volumes/[^']*)'",
         cause=_KEPT_OUT,
@@ -214,6 +223,7 @@ RULES: tuple[Rule, ...] = (
         source="Comfy-Org/comfy-mcp#72",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=rf"(?P<guarded>/\S*/{_GUARDED}/\S*|/Volumes/\S*) cannot be started: Operation not permitted",
         cause=_KEPT_OUT,
@@ -221,12 +231,14 @@ RULES: tuple[Rule, ...] = (
         source="Comfy-Org/comfy-mcp#72",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"tried: '(?P<guarded>[^']*)' \(file system sandbox blocked",
         cause=_KEPT_OUT,
         remedy=_ELSEWHERE,
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_DIED_IMPORTING,
         stages=("start",),
         pattern=r"invalid active developer path|xcode-select: (?:note|error)",
@@ -236,6 +248,7 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- what the system refuses
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"library load (?:disallowed|denied) by system policy",
         cause="The security policy of macOS refused a library: it is marked with quarantine, or a rule of the "
@@ -246,6 +259,7 @@ RULES: tuple[Rule, ...] = (
         source="flet-dev/flet#4543",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"completely unsigned|has no cdhash",
         cause="A library has no code signature, without which no Mac with Apple Silicon loads it.",
@@ -253,6 +267,7 @@ RULES: tuple[Rule, ...] = (
         source="Leseratte10/acsm-calibre-plugin#109",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"different Team IDs|mapped file has no Team ID",
         cause="The security policy of macOS lets this interpreter load only libraries with its own signature.",
@@ -261,6 +276,7 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- native code that does not fit the machine
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"duplicate LC_RPATH|missing LC_UUID",
         cause="A library was built in a way that this macOS{macos} refuses: it repeats a search path, or has no "
@@ -270,6 +286,7 @@ RULES: tuple[Rule, ...] = (
         source="python/cpython#138070",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"Library not loaded: @rpath/(?P<lost>[^\s/]+)[\s\S]*'(?P<other>/(?:usr/local|opt/homebrew)/[^']*)' "
         r"\(mach-o file, but is an incompatible",
@@ -278,6 +295,7 @@ RULES: tuple[Rule, ...] = (
         "that brings its own.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"Library not loaded: (?P<lost>/(?:usr/local|opt|Users)/(?!\S*(?:Python|libpython))\S*)",
         cause="A library outside the environment is gone, as after an upgrade of Homebrew's: {lost}.",
@@ -285,6 +303,7 @@ RULES: tuple[Rule, ...] = (
         source="tensorflow/tensorflow#9089",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"incompatible architecture|wrong architecture|Bad CPU type|Exec format error|wrong ELF class",
         cause="The environment holds native code for another processor, as when Python was installed under Rosetta.",
@@ -292,6 +311,7 @@ RULES: tuple[Rule, ...] = (
         source="apple/tensorflow_macos#21",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_DIED_IMPORTING,
         stages=("start",),
         pattern=r"Library not loaded: [/@]\S*(?:Python|libpython)|No module named 'encodings'"
@@ -332,19 +352,22 @@ RULES: tuple[Rule, ...] = (
         source="tensorflow/tensorflow#58339",
     ),
     Rule(
+        frameworks=ANY,
         signals=("SIGILL",),
         cause="Illegal instruction: a package uses one that this processor, or the virtual machine, does not offer.",
-        remedy="Declare an older `tensorflow`, or name an older release of the package {declared}. In a virtual "
+        remedy="Name an older release of the package {declared}, or declare an older `tensorflow`. In a virtual "
         "machine, update its software.",
     ),
     # --- the plug-in and TensorFlow
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"Expected in:\s+(?:<[^>]+> )?'?(?P<replaced>/(?!System/|usr/lib/)[^\n']*/libc\+\+[^\n']*)",
         cause="A library of the system is replaced by {replaced}, as DYLD_LIBRARY_PATH does it.",
         remedy="Take DYLD_LIBRARY_PATH out of the user's start-up files.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_DIED_IMPORTING,
         stages=("start",),
         pattern=_NEWER_MACOS,
@@ -352,6 +375,7 @@ RULES: tuple[Rule, ...] = (
         remedy="Update macOS, or run setup.yml with `native_python_source: standalone`.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=_NEWER_MACOS,
         cause="A library was built for a newer macOS than this one{macos}: it needs what this one does not have.",
@@ -413,18 +437,21 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- TensorFlow's own import
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"\[Errno 23\]|Too many open files in system",
         cause="The whole Mac has too many files open.",
         remedy="End programs that hold many files, or restart the Mac, and run again.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=(*_ANY_IMPORT, "training-failed"),
         pattern=r"No space left on device|\[Errno 28\]",
         cause="The disk is full.",
         remedy="Free some space and run again.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"\[Errno 24\]|Too many open files",
         cause="The process may have too few open files: a session of macOS starts with a limit of 256.",
@@ -432,17 +459,26 @@ RULES: tuple[Rule, ...] = (
         source="radical-cybertools/radical.pilot#1122",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"std::bad_alloc|Cannot allocate memory|MemoryError",
         cause="The memory did not suffice.{memory}",
         remedy="End other programs and run again.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("import-failed",),
-        pattern=r"TensorFlow was imported from (?P<elsewhere>\S+), which is not in",
-        cause="Python finds another TensorFlow than that of {environment}: {elsewhere}.",
+        pattern=r"\w+ was imported from (?P<elsewhere>\S+), which is not in",
+        cause="Python finds another {framework} than that of {environment}: {elsewhere}.",
         remedy="Remove what leads there, often a .pth file or a package that was installed for development; to find "
         "it, {check_files}.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("import-failed",),
+        pattern=r"No module named 'ai_edge_litert'",
+        cause="LiteRT is not installed in {environment}.",
+        remedy="Name `ai-edge-litert` in the `lock` if you have one of your own, or leave `lock` out.",
     ),
     Rule(
         verdicts=("import-failed",),
@@ -483,22 +519,24 @@ RULES: tuple[Rule, ...] = (
         "tensorflow-cpu.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"compiled using NumPy 1\.x|numpy\._?core\.(?:multiarray|umath|_multiarray_umath) failed to import"
         r"|numpy\.dtype size changed|compiled against (?:A[BP]I|NumPy C-API) version|_ARRAY_API not found"
         r"|No module named 'numpy\._core"
         r"|was removed in the NumPy 2|module 'numpy' has no attribute",
-        cause="The installed NumPy is not of the release that TensorFlow {tensorflow} was compiled for.",
-        remedy="Name a NumPy that TensorFlow allows {declared}.",
+        cause="The installed NumPy is not of the release that {framework} {version} was compiled for.",
+        remedy="Name a NumPy that {framework} allows {declared}.",
         source="tensorflow/tensorflow#90245",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"incompatible Protobuf Gencode|from 'google\.protobuf|No module named 'google(?:\.protobuf)?"
         r"|Descriptors cannot (?:not )?be created directly|google/protobuf/[^\n]*[Ss]ymbol not found"
         r"|duplicate file name|has no attribute 'GetPrototype'|libprotobuf FATAL"
         r"|File already exists in database",
-        cause="The installed protobuf is not of a release that TensorFlow {tensorflow}, or another package of the "
+        cause="The installed protobuf is not of a release that {framework} {version}, or another package of the "
         "environment, was made for.",
         remedy="Name a protobuf that all packages allow {declared}.",
         source="tensorflow/tensorflow#98980",
@@ -510,14 +548,16 @@ RULES: tuple[Rule, ...] = (
         remedy="Name a keras that goes with TensorFlow {tensorflow} {declared}.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("import-failed", "keras-failed"),
         pattern=r"module 'ml_dtypes' has no attribute",
-        cause="The installed ml_dtypes is not of a release that TensorFlow {tensorflow}, or another package, was made "
+        cause="The installed ml_dtypes is not of a release that {framework} {version}, or another package, was made "
         "for.",
         remedy="Name an ml_dtypes that all packages allow {declared}.",
         source="onnx/tensorflow-onnx#2245",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("import-failed", "keras-failed"),
         pattern=r"No module named '_?(?P<package>bz2|ctypes|curses|dbm|hashlib|lzma|sqlite3|ssl|tkinter|uuid|zlib)'",
         raised=True,
@@ -527,6 +567,7 @@ RULES: tuple[Rule, ...] = (
         source="pyenv/pyenv#1800",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("import-failed", "keras-failed"),
         pattern=r"No module named '(?P<package>asynchat|asyncore|cgi|crypt|distutils|imghdr|imp|pipes|telnetlib)'",
         raised=True,
@@ -534,6 +575,7 @@ RULES: tuple[Rule, ...] = (
         remedy="Name a newer release of that package {declared}, or declare an older `python`.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("import-failed", "keras-failed"),
         pattern=r"No module named '(?P<package>pkg_resources)'",
         raised=True,
@@ -541,6 +583,7 @@ RULES: tuple[Rule, ...] = (
         remedy="Name a newer release of that package, or an older setuptools, {declared}.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("import-failed", "keras-failed"),
         pattern=r"No module named '(?P<package>\w+(?:\.\w+)+)'",
         raised=True,
@@ -550,13 +593,15 @@ RULES: tuple[Rule, ...] = (
         "allow {declared}.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("import-failed", "keras-failed"),
         raised=True,
         pattern=r"(?:No module named '|you need to have `)(?P<package>[\w.-]+)['`]",
-        cause="The Python module {package}, which TensorFlow or Keras needs, is missing.",
+        cause="The Python module {package} is missing, which something in {environment} needs.",
         remedy="Name the package that brings it {declared}.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"file too short|extends beyond end of file|invalid ELF header|not valid mach-o|not a mach-o"
         r"|truncated mach-o|file truncated"
@@ -777,6 +822,7 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- crashes
     Rule(
+        frameworks=ANY,
         signals=("SIGKILL",),
         stages=("start",),
         when=(_on_linux,),
@@ -784,6 +830,7 @@ RULES: tuple[Rule, ...] = (
         remedy="End other programs and run again.",
     ),
     Rule(
+        frameworks=ANY,
         signals=("SIGKILL",),
         stages=("start",),
         cause="The interpreter was killed as it started. macOS does so to one whose code signature it does not accept, "
@@ -792,12 +839,14 @@ RULES: tuple[Rule, ...] = (
         source="astral-sh/uv#16003",
     ),
     Rule(
+        frameworks=ANY,
         signals=("SIGKILL",),
         when=(_on_linux,),
         cause="The process was killed from outside, as systems do when memory runs short.{memory}",
         remedy="End other programs and run again.",
     ),
     Rule(
+        frameworks=ANY,
         signals=("SIGKILL",),
         cause="The process was killed from outside. macOS does so when memory runs short, and where a library's code "
         "signature is not valid.{memory}",
@@ -806,6 +855,7 @@ RULES: tuple[Rule, ...] = (
         source="tensorflow/tensorflow#52138",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("crashed", "import-failed", "keras-failed"),
         pattern=r"^(?P<evidence>.*(?:OMP: Error #15|HDF5 library version mismatch).*)",
         cause="Two copies of one library are loaded into the same process, from different packages.",
@@ -847,6 +897,7 @@ RULES: tuple[Rule, ...] = (
         source="tensorflow/tensorflow#60395",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("crashed",),
         cause="Native code crashed in stage {stage} ({signal}), for a reason that is not known here.",
         remedy=_UNKNOWN,
@@ -861,9 +912,10 @@ RULES: tuple[Rule, ...] = (
         "take minutes. If it never ends, the plug-in hangs. {other_pair}",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("timed-out",),
         stages=("start", "import"),
-        cause="TensorFlow could not be imported in time.",
+        cause="{framework} could not be imported in time.",
         remedy="Run again, or with a longer `tensorflow_probe_timeout`: macOS examines new libraries once, which can "
         "take minutes.",
     ),
@@ -875,9 +927,52 @@ RULES: tuple[Rule, ...] = (
         remedy="Restart the Mac and run again; if that does not help, {without_gpu}.",
     ),
     Rule(
+        frameworks=ANY,
         verdicts=("timed-out",),
         cause="The computation in stage {stage} did not end in time.",
         remedy="Run again, or with a longer `tensorflow_probe_timeout`.",
+    ),
+    # --- LiteRT
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("gpu-missing",),
+        pattern=r"^.*(?:No adapters found|GPU accelerator could not be loaded).*",
+        cause="LiteRT {litert} finds no GPU here, or has no accelerator for it.",
+        remedy="Declare `gpu: preferred`, which takes the CPU where there is no GPU.",
+        of_session=True,
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("gpu-missing",),
+        cause="LiteRT {litert} cannot use a GPU here: its accelerator finds none, or is not there.",
+        remedy="Declare `gpu: preferred`, which takes the CPU where there is no GPU.",
+        of_session=True,
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("gpu-software",),
+        pattern=r"^.*Selected adapter: .*",
+        cause="LiteRT has no GPU here: a program on the CPU stands in for one, which is slower than LiteRT on the CPU.",
+        remedy="Declare `gpu: none`.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("gpu-wrong-results", "gpu-unusable"),
+        cause="The GPU does not compute a small model right, of which only one result is correct.{since}",
+        remedy="Update macOS, restart the Mac and run again; if that does not help, declare `gpu: none`.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("model-failed",),
+        pattern=r"Could not open '(?P<file>[^']*)'",
+        cause="The model {file} is not there, or cannot be read.",
+        remedy="Bring it to that place on the host, or correct `models`.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("model-failed",),
+        cause="LiteRT works, but cannot load or run a model of `models`.",
+        remedy="Convert the model anew for LiteRT {litert}, or correct `models`.",
     ),
     # --- what is not known
     Rule(
@@ -892,7 +987,8 @@ RULES: tuple[Rule, ...] = (
         remedy=_UNKNOWN,
     ),
     Rule(
-        cause="TensorFlow does not work in {environment}, for a reason that is not known here.",
+        frameworks=ANY,
+        cause="{framework} does not work in {environment}, for a reason that is not known here.",
         remedy=_UNKNOWN,
     ),
 )

@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 
 MAX_LOG_LINES = 40
 
+_DESCRIPTION = re.compile(
+    # The oldest plug-ins print their next words without a line break.
+    r"Metal device set to: (.+?)\s*(?:systemMemory.*)?$"
+    r"|Selected adapter: (.+)$"  # LiteRT, where Vulkan computes
+    r"|GPU accelerator\(libLiteRt(Metal)Accelerator\.dylib\) registered",
+    re.MULTILINE,
+)
+
 OWN_SESSION, SCREEN_SESSION = "own", "screen"
 
 
@@ -60,6 +68,7 @@ class ProbeResult:
     gpu_visible: bool
     devices: list[Device]
     tensorflow: str | None
+    litert: str | None
     plugin: str | None
     stages: list[Stage]
     without_kernel: list[str]
@@ -142,7 +151,7 @@ def _judge(ending: process.Ending, question: _Question) -> _Answer:
     verdict, stages = conclude(told, ending.fate, ending.duration)
     if question.demand.known_faults == "fail":
         verdict, stages = with_faults(verdict, stages, told.faults)
-    verdict = of_kind(verdict, devices[0].description if devices else None)
+    verdict = of_kind(verdict, devices[0].description if devices else None, question.demand.framework)
     ok = verdict in SATISFYING[question.demand.gpu]
     failure = None if ok else _failure(verdict, stages[-1], ending, question)
     diagnosis = explain(failure) if failure else None
@@ -153,6 +162,7 @@ def _judge(ending: process.Ending, question: _Question) -> _Answer:
         gpu_visible=bool(devices),
         devices=devices,
         tensorflow=told.text("tensorflow"),
+        litert=told.text("litert"),
         plugin=told.text("plugin"),
         stages=stages,
         without_kernel=told.texts("without_kernel"),
@@ -178,7 +188,9 @@ def _failure(verdict: str, last: Stage, ending: process.Ending, question: _Quest
         has_raised=last in ending.told.stages,
         printed=ending.output,
         signal=ending.fate.signal,
+        framework=question.demand.framework,
         tensorflow=ending.told.text("tensorflow"),
+        litert=ending.told.text("litert"),
         plugin=ending.told.text("plugin"),
         plugin_files=ending.told.texts("plugin_files"),
         machine=ending.told.text("machine"),
@@ -249,12 +261,12 @@ def _praise(verdict: str, told: Told) -> str:
     faults = (
         f" It shows a known fault: {each.what} comes out wrong ({each.issue})." for each in told.faults if each.seen
     )
-    versions = f"TensorFlow {told.text('tensorflow')}{f', plug-in {plugin}' if plugin else ''}"
-    return f"{verdict}, {versions}.{''.join(faults)}"
+    litert = told.text("litert")
+    framework = f"LiteRT {litert}" if litert else f"TensorFlow {told.text('tensorflow')}"
+    return f"{verdict}, {framework}{f', plug-in {plugin}' if plugin else ''}.{''.join(faults)}"
 
 
 def _described(devices: list[str], output: str) -> list[Device]:
-    """The devices with the names that the plug-in printed, in the same order, as it created them."""
-    # The oldest plug-ins print their next words without a line break.
-    descriptions = re.findall(r"Metal device set to: (.+?)\s*(?:systemMemory.*)?$", output, re.MULTILINE)
+    """The devices with the names that the framework printed, in the same order, as it created them."""
+    descriptions = [next(filter(None, names)) for names in _DESCRIPTION.findall(output)]
     return [Device(*both) for both in itertools.zip_longest(devices, descriptions[: len(devices)])]

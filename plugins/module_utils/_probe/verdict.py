@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 
+TENSORFLOW, LITERT = "tensorflow", "litert"
+"""The frameworks that an environment can be for."""
+
 GPU_REQUIRED, GPU_PREFERRED, GPU_NONE = "required", "preferred", "none"
 
 GPU_OK, GPU_PARAVIRTUAL, GPU_SOFTWARE, CPU_OK = "gpu-ok", "gpu-paravirtual", "gpu-software", "cpu-ok"
@@ -36,6 +39,9 @@ class Demand:
     gpu: str = ""
     """A key of SATISFYING; "" is what is usual. With `none`, GPUs are hidden. With `preferred` the CPU will do where
     there is no GPU; a GPU that is there must work all the same."""
+    framework: str = TENSORFLOW
+    models: tuple[str, ...] = ()
+    """Files of models that LiteRT must be able to run."""
     known_faults: str = "report"
     """Whether published faults that are seen only are told (`report`), or are wrong results (`fail`)."""
     timeout: float = 120
@@ -44,7 +50,7 @@ class Demand:
 
 FAULTS_STAGE = "known-faults"
 
-_KINDS = {"Paravirtual": GPU_PARAVIRTUAL, "Software": GPU_SOFTWARE}
+_KINDS = {"Paravirtual": GPU_PARAVIRTUAL, "Software": GPU_SOFTWARE, "adapterType=CPU": GPU_SOFTWARE}
 """Words in the names of devices that are no GPU of this machine: a virtual Mac's, and what computes without any."""
 
 FIRST_STAGE, FIRST_VERDICT = "start", "import-failed"
@@ -141,20 +147,28 @@ def with_faults(verdict: str, stages: list[Stage], faults: Iterable[Fault]) -> t
     return WRONG_RESULTS, [*stages[:until], failed]
 
 
-def of_kind(verdict: str, description: str | None) -> str:
-    """A verdict with the kind of the GPU in it; `description` is what the plug-in calls the GPU."""
-    if verdict != GPU_OK or not description:
+def of_kind(verdict: str, description: str | None, framework: str) -> str:
+    """A verdict with the kind of the GPU in it; `description` is what the framework calls the GPU."""
+    if verdict != GPU_OK:
         return verdict
+    if not description:
+        # LiteRT always names what computes, and takes what is no GPU for one.
+        return GPU_SOFTWARE if framework == LITERT else verdict
     return next((kind for word, kind in _KINDS.items() if word in description), verdict)
 
 
 def with_usual_gpu(demand: Demand, facts: Facts) -> Demand:
     """The demand, with what is usual on such a host where it says nothing of the GPU."""
-    return demand if demand.gpu else replace(demand, gpu=usual_gpu(facts))
+    return demand if demand.gpu else replace(demand, gpu=usual_gpu(facts, demand.framework))
 
 
-def usual_gpu(facts: Facts) -> str:
-    """What is demanded of the GPU where nobody says it: a Mac must use it, a virtual one may have none."""
+def usual_gpu(facts: Facts, framework: str) -> str:
+    """What is demanded of the GPU where nobody says it: with TensorFlow a Mac must use it, a virtual one may have none.
+
+    For the small models that LiteRT is made for, the CPU is as good.
+    """
+    if framework == LITERT:
+        return GPU_PREFERRED
     if facts["system"] != "Darwin":
         return GPU_NONE
     virtual = facts["virtual_machine"]["is_virtual"] or facts["gpu"]["paravirtual"]

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from tools import locks
 
 PAIR = default_pair()
+LITERT = _resolver.shipped_litert()
 LOCKS = sorted(locks.LOCKS.glob("*/*.txt"))
 HOST_LISTS = [locks.HOSTS_UV, *LOCKS]
 LISTS = [*sorted(locks.REQUIREMENTS.glob("*.txt")), *HOST_LISTS]
@@ -104,11 +105,16 @@ def test_the_order_of_a_hosts_list_is_fixed(path: Path) -> None:
     assert all(one < other for one, other in pairwise(versions(path)))
 
 
-def test_the_default_pair_has_its_locks_and_there_are_no_others() -> None:
+def test_the_default_pair_and_litert_have_their_locks_and_there_are_no_others() -> None:
     folder = locks.folder_of(PAIR)
     assert folder.parent.samefile(SHIPPED)
-    names = {f"{platform}-py{minor}.txt" for platform in _resolver.targets() for minor in PAIR.pythons}
-    assert {folder / each for each in names} == set(LOCKS)
+    wanted = {
+        base / f"{platform}-py{minor}.txt"
+        for base, minors in ((folder, PAIR.pythons), (locks.LOCKS / LITERT.folder, LITERT.pythons))
+        for platform in _resolver.targets()
+        for minor in minors
+    }
+    assert wanted == set(LOCKS)
     assert LOCKS
 
 
@@ -123,8 +129,21 @@ def test_a_mac_gets_the_pair_and_linux_the_same_but_for_the_plugin(python: str) 
 @pytest.mark.parametrize("path", LOCKS, ids=name)
 def test_the_declared_constraints_are_kept(path: Path) -> None:
     found = versions(path)
-    for requirement in map(Requirement, _resolver.constraints_for(PAIR.tensorflow)):
-        assert requirement.specifier.contains(found[requirement.name])
+    is_litert = path.parent.name == LITERT.folder
+    constraints = LITERT.constraints if is_litert else tuple(_resolver.constraints_for(PAIR.tensorflow))
+    assert constraints
+    for requirement in map(Requirement, constraints):
+        if requirement.name in found or not is_litert:  # backports of Python 3.11 are for 3.10 alone, in some releases
+            assert requirement.specifier.contains(found[requirement.name])
+
+
+@pytest.mark.parametrize("python", LITERT.pythons)
+def test_litert_is_the_same_everywhere(python: str) -> None:
+    mac, *others = (
+        versions(locks.LOCKS / LITERT.folder / f"{platform}-py{python}.txt") for platform in _resolver.targets()
+    )
+    assert mac["ai-edge-litert"] == LITERT.version
+    assert [each["ai-edge-litert"] for each in others] == [LITERT.version] * len(others)
 
 
 def test_the_controller_and_the_hosts_have_the_same_uv() -> None:

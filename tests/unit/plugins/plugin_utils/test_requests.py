@@ -49,6 +49,10 @@ def test_nothing_is_asked_of_other_locks(declared: dict[str, Any]) -> None:
         ({"packages": ["tensorflow>=2.16"]}, "leaves the version open.*declare tensorflow:"),
         ({"packages": ["tensorflow-macos==2.12"], "tensorflow": "2.18.1"}, "and tensorflow: 2.18.1 besides"),
         ({"packages": ["tensorflow-metal-plugin"]}, "a file of the same name as Apple's plug-in"),
+        ({"packages": ["tflite_runtime"]}, "successor is LiteRT.*framework: litert.*ai_edge_litert.interpreter"),
+        ({"framework": "litert", "tensorflow": "2.18"}, "for LiteRT, for which no lock is made from tensorflow"),
+        ({"framework": "litert", "jupyter_kernel": True}, "no lock is made from jupyter_kernel"),
+        ({"models": ["/m.tflite"]}, "has models, which are loaded by LiteRT alone"),
     ],
 )
 def test_what_cannot_be_meant(declared: dict[str, Any], words: str) -> None:

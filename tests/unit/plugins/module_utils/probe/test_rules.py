@@ -16,6 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENT as ONE_ENVIRONMENT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import WISHES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, Rule
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import litert
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow import STAGES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import (
     RULES,
@@ -654,11 +655,41 @@ def test_what_is_wrong_with_keras_is_explained(error: str, cause: str, remedy: s
     holds(explain(failure("keras-failed", "keras", error=error)), cause=cause, remedy=remedy)
 
 
+# --- LiteRT -----------------------------------------------------------------------------------------------------------
+
+ADAPTER = "environment.cc:532] Selected adapter: SwiftShader Device, backend=Vulkan, adapterType=CPU / Software"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "stage", "others", "cause", "remedy"),
+    [
+        ("import-failed", "import", {"error": "No module named 'ai_edge_litert'"}, "LiteRT is not installed", "`lock`"),
+        ("import-failed", "import", {"error": "No module named 'numpy._core'"}, "LiteRT 2.3.0 was compiled", "NumPy"),
+        ("gpu-missing", "accelerator", {}, "cannot use a GPU here", "`gpu: preferred`"),
+        ("gpu-missing", "accelerator", {"printed": "INTERNAL: No adapters found"}, "finds no GPU", "`gpu: preferred`"),
+        ("gpu-software", "exact", {"printed": ADAPTER}, "a program on the CPU stands in", "`gpu: none`"),
+        ("gpu-wrong-results", "exact", {"error": "3 of 32"}, "does not compute a small model right", "Update macOS"),
+        ("model-failed", "models", {"error": "ModelError: /m: Could not open '/m'"}, "The model /m is not", "`models`"),
+        ("model-failed", "models", {"error": "ModelError: /m: not valid"}, "cannot load or run a model", "Convert"),
+        ("crashed", "import", {"signal": "SIGABRT"}, NOT_KNOWN, "No certain remedy"),
+    ],
+)
+def test_what_litert_cannot_do_is_explained(
+    verdict: str, stage: str, others: dict[str, Any], cause: str, remedy: str
+) -> None:
+    problem = explain(failure(verdict, stage, framework="litert", litert="2.3.0", plugin=None, **others))
+
+    holds(problem, cause=cause, remedy=remedy)
+
+
 # --- The table -------------------------------------------------------------------------------------------------------
 
 STAGE_NAMES = list(STAGES)
 ENVIRONMENT_OPTIONS = {**ONE_ENVIRONMENT, **WISHES}
-VERDICTS = ["crashed", "timed-out", "gpu-wrong-results", "gpu-software", *dict.fromkeys(STAGES.values())]
+VERDICTS = [
+    *("crashed", "timed-out", "gpu-wrong-results", "gpu-software"),
+    *dict.fromkeys([*STAGES.values(), *litert.STAGES.values()]),
+]
 
 
 @given(
@@ -666,6 +697,7 @@ VERDICTS = ["crashed", "timed-out", "gpu-wrong-results", "gpu-software", *dict.f
     stage=st.sampled_from(STAGE_NAMES),
     error=st.text() | st.sampled_from([error for error, _, _, _ in IMPORT_ERRORS.values()]),
     printed=st.text() | st.sampled_from([printed for _, _, printed, _ in CRASHES]),
+    framework=st.sampled_from(["tensorflow", "litert"]),
     signal=st.sampled_from(["", "SIGSEGV", "SIGKILL", "SIGILL", "signal 77"]),
     plugin=st.sampled_from([None, "1.2.0", "1.1.0"]),
     facts=st.sampled_from([None, MAC, VIRTUAL_MAC, HEADLESS_MAC, LINUX]),
@@ -687,6 +719,7 @@ def asks_for_no_less(general: Rule, special: Rule) -> bool:
     return (
         general.pattern in ("", special.pattern)
         and bool(general.pattern) == bool(special.pattern)  # one with a pattern always comes before one without
+        and covers(general.frameworks, special.frameworks)
         and covers(general.verdicts, special.verdicts)
         and covers(general.stages, special.stages)
         and covers(general.signals, special.signals)
@@ -710,7 +743,7 @@ def known_words() -> Iterator[str]:
         for entry in yaml.safe_load(role.read_text())["argument_specs"].values():
             yield from entry.get("options", {})
     yield from ENVIRONMENT_OPTIONS
-    yield from ("tensorflow-metal", "tensorflow-plugins")
+    yield from ("tensorflow-metal", "tensorflow-plugins", "ai-edge-litert")
     yield from ("codesign", "xattr", "ulimit")
     yield from ("jit_compile=False", "tf.keras.optimizers.legacy")  # TensorFlow's
     yield "-e tensorflow_name=NAME"  # of one run by nature
@@ -739,7 +772,7 @@ def test_a_remedy_names_only_what_exists(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=range(len(RULES)))
 def test_a_rule_asks_for_stages_that_exist(rule: Rule) -> None:
-    assert set(rule.stages) <= set(STAGES)
+    assert set(rule.stages) <= {*STAGES, *litert.STAGES}
     assert set(rule.verdicts) <= set(VERDICTS)
 
 

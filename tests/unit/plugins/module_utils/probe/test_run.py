@@ -210,7 +210,7 @@ def test_bytecode_is_written_only_where_it_is_wanted(make_environment: MakeEnvir
 def test_a_probe_whose_parent_is_gone_ends_itself(make_environment: MakeEnvironment) -> None:
     environment = make_environment("import time; time.sleep(600)")
     reports, reporting = os.pipe()
-    program = process._source_of(*process.PROGRAM)
+    program = process._source_of(*process.PROGRAMS["tensorflow"])
     with os.fdopen(reports):
         child = subprocess.Popen(
             [environment / "bin/python", "-I", "-B", "-", str(reporting), "required", "quick", "1"],
