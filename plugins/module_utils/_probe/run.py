@@ -185,7 +185,7 @@ def _failure(verdict: str, last: Stage, ending: process.Ending, question: _Quest
         environment=question.environment,
         interpreter=question.interpreter,
         error=(last.error or "") if last.state == "failed" else "",
-        has_raised=last in ending.told.stages,
+        has_raised=last.name in [stage.name for stage in ending.told.stages],
         printed=ending.output,
         signal=ending.fate.signal,
         framework=question.demand.framework,
