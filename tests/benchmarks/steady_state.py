@@ -157,15 +157,15 @@ def compare(title: str, group: Sequence[Contender], hosts: Sequence[str], runs: 
         contender.run(hosts)  # fills the page cache
     timings = interleaved({contender.name: partial(contender.run, hosts) for contender in group}, runs)
     figures = {
-        name: (median(each.wall for each in those), median(each.cpu for each in those))
+        name: tuple(median(getattr(each, field) for each in those) for field in ("wall", "cpu", "others"))
         for name, those in timings.items()
     }
-    our_wall, our_cpu = figures[group[0].name]
+    our_wall, our_cpu, _ = figures[group[0].name]
     rows = [
-        [name, f"{wall:.2f}", f"{wall / our_wall:.1f}", f"{cpu:.2f}", f"{cpu / our_cpu:.1f}"]
-        for name, (wall, cpu) in figures.items()
+        [name, f"{wall:.2f}", f"{wall / our_wall:.1f}", f"{cpu:.2f}", f"{cpu / our_cpu:.1f}", f"{others:.2f}"]
+        for name, (wall, cpu, others) in figures.items()
     ]
-    show(title, ["", "wall s", "x", "controller's CPU s", "x"], rows)
+    show(title, ["", "wall s", "x", "controller's CPU s", "x", "hosts' CPU s"], rows)
 
 
 def main(host_counts: Sequence[int], runs: int) -> None:

@@ -3,7 +3,8 @@
 
 Wall time ends with the command. CPU time is that of the command and of all processes that it started on this machine,
 also of those that left it behind, such as the masters of shared SSH connections: this process adopts them, ends them
-and waits for them. What runs in the simulated hosts was not started by the command and does not count.
+and waits for them. What runs in the simulated hosts was not started by the command and does not count there. It is told
+apart, as what the whole machine did meanwhile beside the command, which is right on a machine without other work.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Timing:
 
     wall: float
     cpu: float
+    others: float = 0.0
+    """Processor time of everything else on this machine meanwhile: of the simulated hosts."""
 
 
 class CommandFailedError(Exception):
@@ -48,12 +51,19 @@ def run(command: list[str], log: Path) -> Timing | None:
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError("cannot adopt what the command leaves behind")
     with log.open("w") as output:
-        begin = time.perf_counter()
+        begin, busy = time.perf_counter(), machine_seconds()
         status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
-        wall = time.perf_counter() - begin
+        wall, busy = time.perf_counter() - begin, machine_seconds() - busy
     end_children()
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return None if status else Timing(wall, usage.ru_utime + usage.ru_stime)
+    cpu = usage.ru_utime + usage.ru_stime
+    return None if status else Timing(wall, cpu, max(busy - cpu, 0.0))
+
+
+def machine_seconds() -> float:
+    """Processor time that this machine has used since it started: user, nice and system, see proc(5)."""
+    ticks = Path("/proc/stat").read_text().split()[1:4]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def end_children() -> None:
