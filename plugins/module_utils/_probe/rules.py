@@ -179,6 +179,10 @@ _OTHER_PROCESSOR = (
     "In a virtual machine, let it use the processor of its host as it is. Without AVX no TensorFlow of the package "
     "index runs: declare a `lock` with a build of your own."
 )
+_KERAS_ASKS_FOR_MORE = (
+    "Keras asks TensorFlow {tensorflow} for what it does not have: their releases do not go together."
+)
+_ANOTHER_KERAS = "Name a keras that goes with TensorFlow {declared}."
 _UNKNOWN = (
     "No certain remedy is known. To rule out damaged files, {check_files}; to rule out packages that do not go "
     "together, leave out `packages` and `lock` if they are declared."
@@ -203,7 +207,10 @@ _NEWER_MACOS = (
     r"(?:\n[^\n]*){0,2}Expected in:\s+(?:<[^>]+> )?'?/(?:System|usr/lib)/"
     r"|Library not loaded: /(?:System|usr/lib)/|built for newer macOS"
 )
+_MISSES_INSTRUCTIONS = r"compiled to use [A-Z0-9.]+ instructions, but these aren't available"
+_REGISTERED_TWICE = r"[Pp]latform is already registered|already registered with name"
 _DIED_IMPORTING = ("import-failed", "crashed")
+_NOT_IMPORTED = ("import-failed", "keras-failed")
 _ANY_IMPORT = ("import-failed", "crashed", "keras-failed")
 _OF_GPU = ("gpu-wrong-results", "gpu-unusable", "gpu-missing", "crashed", "timed-out")
 _AT_WORK = (*_OF_GPU, "training-failed", "keras-failed")
@@ -323,7 +330,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("crashed",),
-        pattern=r"compiled to use [A-Z0-9.]+ instructions, but these aren't available",
+        pattern=_MISSES_INSTRUCTIONS,
         when=(_as_x86_64, _on_linux),
         cause=_NEEDS_AVX,
         remedy=_OTHER_PROCESSOR,
@@ -331,7 +338,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("crashed",),
-        pattern=r"compiled to use [A-Z0-9.]+ instructions, but these aren't available",
+        pattern=_MISSES_INSTRUCTIONS,
         when=(_as_x86_64,),
         cause=_NO_AVX_IN_ROSETTA,
         remedy=_NATIVE,
@@ -407,14 +414,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=_DIED_IMPORTING,
         when=(_with_plugins_of_user,),
-        pattern=r"[Pp]latform is already registered|already registered with name",
+        pattern=_REGISTERED_TWICE,
         cause="Two plug-ins register the same device, one of them from {plugins_of_user}.",
         remedy="Remove {plugins_of_user}: TensorFlow loads what is in there in every environment.",
         source="pleonard212/pix-plot#268",
     ),
     Rule(
         verdicts=_DIED_IMPORTING,
-        pattern=r"[Pp]latform is already registered|already registered with name",
+        pattern=_REGISTERED_TWICE,
         cause="Two plug-ins register the same device.",
         remedy="Keep one: to remove what the environment should not have, {check_files}, and remove any "
         "`tensorflow-plugins` folder in the user's own site-packages.",
@@ -491,23 +498,23 @@ RULES: tuple[Rule, ...] = (
         pattern=r"Another metric with the same name already exists|Cannot register 2 metrics with the same name"
         r"|compat\.v2\.(?:__internal__|experimental)",
         cause="Keras and TensorFlow {tensorflow} are of releases that do not go together.",
-        remedy="Name a keras that goes with TensorFlow {declared}.",
+        remedy=_ANOTHER_KERAS,
         source="tensorflow/tensorflow#51592",
     ),
     Rule(
         verdicts=("keras-failed",),
         pattern=r"No module named 'tensorflow\.|cannot import name '\w+' from 'tensorflow",
         raised=True,
-        cause="Keras asks TensorFlow {tensorflow} for what it does not have: their releases do not go together.",
-        remedy="Name a keras that goes with TensorFlow {declared}.",
+        cause=_KERAS_ASKS_FOR_MORE,
+        remedy=_ANOTHER_KERAS,
         source="serengil/deepface#552",
     ),
     Rule(
         verdicts=("import-failed",),
         pattern=r"No module named 'tensorflow\.(?:python\.trackable|compat)",
         raised=True,
-        cause="Keras asks TensorFlow {tensorflow} for what it does not have: their releases do not go together.",
-        remedy="Name a keras that goes with TensorFlow {declared}.",
+        cause=_KERAS_ASKS_FOR_MORE,
+        remedy=_ANOTHER_KERAS,
         source="keras-team/keras#17609",
     ),
     Rule(
@@ -549,7 +556,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         frameworks=ANY,
-        verdicts=("import-failed", "keras-failed"),
+        verdicts=_NOT_IMPORTED,
         pattern=r"module 'ml_dtypes' has no attribute",
         cause="The installed ml_dtypes is not of a release that {framework} {version}, or another package, was made "
         "for.",
@@ -558,7 +565,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         frameworks=ANY,
-        verdicts=("import-failed", "keras-failed"),
+        verdicts=_NOT_IMPORTED,
         pattern=r"No module named '_?(?P<package>bz2|ctypes|curses|dbm|hashlib|lzma|sqlite3|ssl|tkinter|uuid|zlib)'",
         raised=True,
         cause="The environment's Python was built without its module {package}.",
@@ -568,7 +575,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         frameworks=ANY,
-        verdicts=("import-failed", "keras-failed"),
+        verdicts=_NOT_IMPORTED,
         pattern=r"No module named '(?P<package>asynchat|asyncore|cgi|crypt|distutils|imghdr|imp|pipes|telnetlib)'",
         raised=True,
         cause="A package asks for Python's module {package}, which newer Pythons do not have any more.",
@@ -576,7 +583,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         frameworks=ANY,
-        verdicts=("import-failed", "keras-failed"),
+        verdicts=_NOT_IMPORTED,
         pattern=r"No module named '(?P<package>pkg_resources)'",
         raised=True,
         cause="A package asks for pkg_resources, which newer releases of setuptools do not have any more.",
@@ -584,7 +591,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         frameworks=ANY,
-        verdicts=("import-failed", "keras-failed"),
+        verdicts=_NOT_IMPORTED,
         pattern=r"No module named '(?P<package>\w+(?:\.\w+)+)'",
         raised=True,
         cause="A part of a package is missing, {package}: it is damaged, or of a release that another one does not "
@@ -594,7 +601,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         frameworks=ANY,
-        verdicts=("import-failed", "keras-failed"),
+        verdicts=_NOT_IMPORTED,
         raised=True,
         pattern=r"(?:No module named '|you need to have `)(?P<package>[\w.-]+)['`]",
         cause="The Python module {package} is missing, which something in {environment} needs.",

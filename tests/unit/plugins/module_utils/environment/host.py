@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import OUTPUT_KEPT, Commands, Completed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands, Completed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import memory
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
@@ -37,18 +37,10 @@ class RecordingCommands(Commands):
         self.calls: list[list[str]] = []
         self.environments: list[Mapping[str, str]] = []
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        timeout: float = 10,
-        stdin: str = "",
-        env: Mapping[str, str] | None = None,
-        kept: int = OUTPUT_KEPT,
-    ) -> Completed:
+    def run(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, **others: Any) -> Completed:
         self.calls.append(list(argv))
         self.environments.append(env or {})
-        return super().run(argv, timeout=timeout, stdin=stdin, env=env, kept=kept)
+        return super().run(argv, env=env, **others)
 
     @property
     def builds(self) -> int:
