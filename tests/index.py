@@ -138,6 +138,9 @@ class Index:
             self._send_file(request, folder / name)
 
     def _send_file(self, request: BaseHTTPRequestHandler, file: Path) -> None:
+        if not file.is_file():
+            request.send_error(404)
+            return
         self.downloads.append(file.name)
         content = file.read_bytes()
         if self.fault is Fault.WRONG:

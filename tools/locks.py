@@ -6,6 +6,7 @@ package index through uv, and writes
 
 * `requirements/*.txt` for the controller: one list for all of its Pythons and systems, by environment markers;
 * `plugins/plugin_utils/_data/uv.txt`: the controller's release of uv for the hosts;
+* `plugins/plugin_utils/_data/py-rattler.txt`: what installs conda packages;
 * `plugins/plugin_utils/_data/locks/PAIR/PLATFORM-pyVERSION.txt`: the default lock of an environment;
 * `plugins/plugin_utils/_data/locks/litert-VERSION/PLATFORM-pyVERSION.txt`: that of one for LiteRT.
 """
@@ -25,6 +26,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
     Package,
     Resolver,
     Target,
+    conda_engine,
     constraints_for,
     rendered,
     requirements_of,
@@ -36,6 +38,7 @@ CHECKOUT = Path(__file__).parents[1]
 REQUIREMENTS = CHECKOUT / "requirements"
 LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks"
 HOSTS_UV = CHECKOUT / "plugins/plugin_utils/_data/uv.txt"
+CONDA_ENGINE = CHECKOUT / "plugins/plugin_utils/_data/py-rattler.txt"
 LEAST_CONTROLLER_PYTHON = "3.11"
 DO_NOT_EDIT = "Made by `make locks`. Do not edit."
 
@@ -72,14 +75,27 @@ def lock_controller(resolver: Resolver) -> None:
 def lock_uv(resolver: Resolver, platforms: Iterable[Target]) -> None:
     """Write the list that gives the hosts the controller's release of uv."""
     version = pinned_version("uv", (REQUIREMENTS / "controller.txt").read_text())
-    wheels = [
-        package
-        for platform in platforms
-        for package in resolver.wheels([f"uv=={version}"], target=platform, python=LEAST_CONTROLLER_PYTHON).packages
-    ]
-    package = Package("uv", version, frozenset[str]().union(*(wheel.digests for wheel in wheels)))
+    package = for_all(resolver, platforms, f"uv=={version}", LEAST_CONTROLLER_PYTHON)
     heading = ["uv for the hosts, for every platform that has a lock of TensorFlow.", DO_NOT_EDIT]
     write(HOSTS_UV, rendered(heading, [package]))
+
+
+def lock_conda_engine(resolver: Resolver, platforms: Iterable[Target]) -> None:
+    """Write the list of what installs conda packages."""
+    engine = conda_engine()
+    heading = ["What installs conda packages, for every platform that has a lock of TensorFlow.", DO_NOT_EDIT]
+    write(CONDA_ENGINE, rendered(heading, [for_all(resolver, platforms, engine.requirement, engine.python)]))
+
+
+def for_all(resolver: Resolver, platforms: Iterable[Target], requirement: str, python: str) -> Package:
+    """One package that needs no other, with its wheels for all platforms."""
+    found = [
+        package
+        for platform in platforms
+        for package in resolver.wheels([requirement], target=platform, python=python).packages
+    ]
+    digests = frozenset[str]().union(*(package.digests for package in found))
+    return Package(found[0].name, found[0].version, digests)
 
 
 def lock_pair(resolver: Resolver, pair: Pair, platforms: Iterable[Target]) -> None:
@@ -122,6 +138,7 @@ def main() -> None:
 
     lock_controller(resolver)
     lock_uv(resolver, platforms)
+    lock_conda_engine(resolver, platforms)
     lock_pair(resolver, default_pair(), platforms)
     lock_litert(resolver, platforms)
 

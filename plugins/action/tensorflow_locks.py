@@ -38,7 +38,7 @@ class ActionModule(FleetAction):
         return {
             "changed": bool(locks.new),
             "locks": [lock.as_data() for lock in locks.new],
-            "text": said or [say_nothing_to_do(locks.are_requested)],
+            "text": said or [say_nothing_to_do(locks.depend_on_platform)],
             "diff": [lock.diff for lock in locks.new],
             **({"warnings": locks.remarks} if locks.remarks else {}),
         }

@@ -97,6 +97,34 @@ startup_files_of:
 
 
 WISHES = r"""
+kind:
+  description:
+    - How the environment is built. V(venv) is a virtual environment of wheels. V(conda) is one of conda packages, with
+      wheels on top of them, see docs/conda.md.
+  type: str
+  choices: [venv, conda]
+  default: venv
+conda:
+  description:
+    - What comes as conda packages, with O(kind) V(conda), beside the Python of O(python). No TensorFlow comes by
+      itself. With O(tensorflow) or O(metal) it comes as wheels, with the GPU. That of conda-forge has the CPU alone on
+      a Mac.
+    - A O(lock) of your own takes its place. It is what C(conda list --explicit --sha256) prints, or a lock of
+      C(conda-lock) or C(pixi).
+  type: dict
+  suboptions:
+    packages:
+      description: Packages, as conda writes them, such as C(ffmpeg>=7).
+      type: list
+      elements: str
+      default: []
+    channels:
+      description:
+        - Where they are looked for, the best first, by name, by URL (with user and password or a token, if need be), or
+          by the absolute path of a folder, which controller and hosts must have.
+      type: list
+      elements: str
+      default: [conda-forge]
 tensorflow:
   description:
     - Version of TensorFlow, such as V(2.17.1), or V(2.17) for the newest known one of these. Quote it.

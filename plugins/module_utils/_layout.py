@@ -83,7 +83,12 @@ def platform_name(system: str = sys.platform, machine: str = "", python: str = "
 
 def with_python(platform: str, python: str) -> str:
     """The same platform's name with another minor version of Python; "" leaves it."""
-    return f"{platform.rpartition('-py')[0]}-py{python}" if platform and python else platform
+    return f"{target_of(platform)}-py{python}" if platform and python else platform
+
+
+def target_of(platform: str) -> str:
+    """A platform's name without its Python: what locks are made for."""
+    return platform.rpartition("-py")[0]
 
 
 def python_of(platform: str) -> str:

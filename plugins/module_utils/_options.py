@@ -14,6 +14,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 
 Spec = dict[str, dict[str, Any]]
 
+KINDS = ["venv", "conda"]
 FRAMEWORKS = ["tensorflow", "litert"]
 GPU = ["required", "preferred", "none"]
 GPU_CHECKS = ["none", "quick", "standard", "full"]
@@ -40,6 +41,14 @@ ENVIRONMENT: Spec = {
 """An environment, as a user declares it."""
 
 WISHES: Spec = {
+    "kind": {"type": "str", "choices": KINDS, "default": "venv"},
+    "conda": {
+        "type": "dict",
+        "options": {
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "channels": {"type": "list", "elements": "str", "default": ["conda-forge"]},
+        },
+    },
     "tensorflow": {"type": "str"},
     "metal": {"type": "str"},
     "packages": {"type": "list", "elements": "str"},
@@ -145,11 +154,17 @@ DOCUMENT: Spec = {
     **{name: option for name, option in DECLARATION.items() if name not in LOCKS},
     "environments": {
         **DECLARATION["environments"],
-        "options": {**ENVIRONMENT, "python": WISHES["python"], "lock_digests": {"type": "dict", "default": {}}},
+        "options": {
+            **ENVIRONMENT,
+            **{name: WISHES[name] for name in ("kind", "python")},
+            "lock_digests": {"type": "dict", "default": {}},
+        },
     },
     "python": {"type": "dict", "default": {}},
     "lock_texts": {"type": "dict", "default": {}, "no_log": True},
     "built_wheels": {"type": "dict", "default": {}, "no_log": True},
+    "conda_engine": {"type": "str", "default": ""},
+    "conda_channels": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "lock_pairs": {"type": "dict", "default": {}},
     "pairs": {"type": "list", "elements": "dict", "default": []},
     "doctor": ASKING["doctor"],

@@ -126,7 +126,7 @@ problem:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import locked_packages
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
@@ -159,7 +159,7 @@ def main() -> None:
     if not environment["ok"]:
         module.fail_json(msg=environment["text"], **result)
     lock = module.params["lock_text"] if module.params["state"] == "present" else ""
-    module.exit_json(packages=locked_packages(lock or ""), **result)
+    module.exit_json(packages=pinned_versions(lock or ""), **result)
 
 
 def document_of(options: dict[str, Any]) -> Document:

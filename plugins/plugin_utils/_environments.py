@@ -60,7 +60,7 @@ class EnvironmentsAction(FleetAction):
 
     def _answered(self, document: dict[str, Any], locks: Locks, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """The host's report. Where locks are made from what is declared, that is asked for which platform first."""
-        if locks.are_requested:
+        if locks.depend_on_platform:
             answer = self.ask(ASKS, without_texts(document), task_vars)
             is_complete = not locks.complete(self._platform(answer, document))
             if is_complete and self.module == ASKS:
@@ -92,6 +92,7 @@ class EnvironmentsAction(FleetAction):
             "environments": locks.with_digests(document["environments"]),
             "lock_pairs": locks.pairs,
             "pairs": locks.rows(),
+            **locks.conda,
             **({"lock_texts": locks.texts, "built_wheels": locks.built_wheels} if self.sends_locks else {}),
         }
 

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -140,7 +140,7 @@ class WheelFiles:
 def versions_of(text: str) -> dict[str, str]:
     """The versions that a lock pins, by package. Of what is no lock, none."""
     with suppress(MetalfleetError):
-        return {pin.name: pin.version for pin in parse_lock(text).pins}
+        return pinned_versions(text)
     return {}
 
 
@@ -156,7 +156,7 @@ def changes(before: str, after: str) -> list[str]:
 
 def without_hashes(text: str) -> str:
     """A lock as people read it."""
-    lines = (line.removesuffix(" \\") for line in text.splitlines() if "--hash=" not in line)
+    lines = (line.removesuffix(" \\").partition("#sha256:")[0] for line in text.splitlines() if "--hash=" not in line)
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +48,16 @@ LONGEST_WORDS = 800
 
 
 @dataclass(frozen=True)
+class Solved:
+    """The conda packages of a lock."""
+
+    lines: tuple[str, ...] = ()
+    """Of the lock."""
+    python_packages: Mapping[str, str] = field(default_factory=dict)
+    """Versions of those that a wheel could be of, by name."""
+
+
+@dataclass(frozen=True)
 class Made:
     """A lock, and what a user should know of it."""
 
@@ -63,11 +73,12 @@ def make_lock(
     before: str = "",
     *,
     upgrade: frozenset[str] = frozenset(),
+    solve: Callable[[Order, Target, Mapping[str, str]], Solved] | None = None,
 ) -> Made:
     """Resolve what is ordered; the versions of the lock that was there `before` are kept where that is possible.
 
-    `build` makes the wheel of a source. `upgrade` names packages of which versions are not kept, "all" any. Raises
-    MetalfleetError.
+    `build` makes the wheel of a source. `upgrade` names packages of which versions are not kept, "all" any. `solve`
+    finds conda packages, where any are ordered. Raises MetalfleetError.
     """
     target = targets().get(order.target)
     if target is None:
@@ -77,13 +88,15 @@ def make_lock(
             remedy="Declare a lock of your own (lock).",
         )
     kept = versions_to_keep(before, upgrade)
-    resolved = resolve_first(order, pairs_for(order, target, kept), target, resolver, kept)
-    built = tuple(map(build, resolved.sources))
-    packages = [*resolved.packages, *(wheel.as_package for wheel in built)]
-    wheels = {each.sha256: {"file": each.filename, "source": each.source_sha256} for each in built}
-    heading = heading_of(order.environment, order.platform, order.declaration, wheels)
-    remarks = [*resolved.yanked, *held_back(order, target, resolver, resolved, kept)]
-    return Made(rendered(heading, packages), tuple(f"{order.environment}: {each}." for each in remarks), built)
+    conda = solve(order, target, kept) if solve and order.request.conda else Solved()
+    wheels = resolve_wheels(order, target, resolver, Held(kept, conda.python_packages))
+    built = tuple(map(build, wheels.sources))
+    packages = [*wheels.packages, *(wheel.as_package for wheel in built)]
+    sources = {each.sha256: {"file": each.filename, "source": each.source_sha256} for each in built}
+    heading = heading_of(order.environment, order.platform, order.declaration, sources)
+    remarks = [*wheels.yanked, *held_back(order, target, resolver, wheels, kept)]
+    text = rendered(heading, packages, conda.lines)
+    return Made(text, tuple(f"{order.environment}: {each}." for each in remarks), built)
 
 
 def versions_to_keep(lock: str, upgrade: frozenset[str]) -> dict[str, str]:
@@ -150,33 +163,57 @@ def narrowed(wish: Wish, kept: Mapping[str, str]) -> Wish:
     return Wish(fill("tensorflow", wish.tensorflow), fill("metal", wish.metal))
 
 
+class Held(NamedTuple):
+    """Versions, by package, that are not free."""
+
+    kept: Mapping[str, str]
+    """Those of the lock that was there, which stay where that is possible."""
+    provided: Mapping[str, str]
+    """Those that conda brings, to which wheels have to fit."""
+
+
+def resolve_wheels(order: Order, target: Target, resolver: Resolver, held: Held) -> Resolved:
+    """Resolve what comes as wheels. What conda provides is not taken once more."""
+    if not (order.request.with_tensorflow or order.request.packages):
+        return Resolved([], [])
+    pairs = pairs_for(order, target, held.kept) if order.request.with_tensorflow else [None]
+    resolved = resolve_first(order, pairs, target, resolver, held)
+    return resolved._replace(packages=[each for each in resolved.packages if each.name not in held.provided])
+
+
 def resolve_first(
-    order: Order, pairs: Sequence[Pair], target: Target, resolver: Resolver, kept: Mapping[str, str]
+    order: Order, pairs: Sequence[Pair | None], target: Target, resolver: Resolver, held: Held
 ) -> Resolved:
     """Resolve with the first of the pairs that goes with the packages. Raises MetalfleetError of the last."""
     *others, last = pairs
     for pair in others:
         with suppress(ResolutionFailed):
-            return resolve(order, pair, target, resolver, kept)
+            return resolve(order, pair, target, resolver, held)
     try:
-        return resolve(order, last, target, resolver, kept)
+        return resolve(order, last, target, resolver, held)
     except ResolutionFailed as failure:
-        raise explain(order, last, str(failure)) from failure
+        raise explain(order, last, str(failure), held) from failure
 
 
-def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, kept: Mapping[str, str]) -> Resolved:
-    """Ask uv. Where a package brings TensorFlow along by its first name, that is the one to take, and no second one."""
+def resolve(order: Order, pair: Pair | None, target: Target, resolver: Resolver, held: Held) -> Resolved:
+    """Ask uv. Where a package brings TensorFlow along by its first name, that is the one to take, and no second one.
+
+    `pair` is None where no TensorFlow is to come.
+    """
+    limits = constraints_for(pair.tensorflow if pair else "")
 
     def ask(pins: Mapping[str, str], preferred: Mapping[str, str]) -> Resolved:
+        fixed = {**pins, **held.provided}
         return wheels_for(order, target, resolver)(
-            [*requirements_of(pair, target), *order.request.packages],
-            constraints=[*constraints_for(pair.tensorflow), *(f"{name}=={pins[name]}" for name in pins)],
-            preferred={name: version for name, version in preferred.items() if name not in pins},
+            [*(requirements_of(pair, target) if pair else []), *order.request.packages],
+            constraints=[*limits, *(f"{name}=={version}" for name, version in fixed.items())],
+            preferred={name: version for name, version in preferred.items() if name not in fixed},
         )
 
+    kept = held.kept
     resolved = keep_most(ask, kept) if kept and resolver.mixes_indexes else ask({}, kept)
     if {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
-        return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, kept)
+        return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, held)
     return resolved
 
 
@@ -215,10 +252,10 @@ def keep_most(ask: Callable[[Mapping[str, str], Mapping[str, str]], Resolved], k
     return resolved
 
 
-def explain(order: Order, pair: Pair, said: str) -> MetalfleetError:
+def explain(order: Order, pair: Pair | None, said: str, held: Held) -> MetalfleetError:
     """What a person is told where uv found no solution."""
     text = " ".join(said.split())  # uv breaks its lines as wide as a terminal is
-    words = " ".join([shortened(in_one_line(mask(said))), *own_limits(pair, text)])
+    words = " ".join([shortened(in_one_line(mask(said))), *own_limits(pair, text), *limits_of_conda(held, text)])
     where = f"for the environment {order.environment} ({order.platform})"
     for known in KNOWN:
         found = re.search(known.pattern, text)
@@ -241,15 +278,22 @@ def shortened(words: str) -> str:
     return f"{start.rpartition(' ')[0]} [...] {end.partition(' ')[2]}"
 
 
-def own_limits(pair: Pair, said: str) -> Iterator[str]:
+def own_limits(pair: Pair | None, said: str) -> Iterator[str]:
     """Why we have set limits that uv speaks of: no package declares them, so that nobody would know where to look."""
-    for requirement, reason in constraints_for(pair.tensorflow).items():
+    for requirement, reason in constraints_for(pair.tensorflow if pair else "").items():
         if re.search(rf"\b{re.escape(requirement)}(?![\w.])", said):
             yield f"{requirement} is a limit of the collection: {reason}"
 
 
+def limits_of_conda(held: Held, said: str) -> Iterator[str]:
+    """Which of the versions that uv speaks of nobody has asked for: conda brings them."""
+    for name, version in held.provided.items():
+        if f"{name}=={version}" in said:
+            yield f"{name} {version} is what comes from conda."
+
+
 class Known(NamedTuple):
-    """A failure of uv: how its message is told from others, what it means, and what helps.
+    """A failure of a solver: how its message is told from others, what it means, and what helps.
 
     Both texts may name the groups of the pattern.
     """

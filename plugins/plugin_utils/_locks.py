@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ansible import constants
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
+    SUBDIRS,
+    is_conda_lock,
+    parse_conda_lock,
+    refuse_other_platform,
+    without_credentials,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
+    CONDA,
     refuse_bad_name,
     refuse_bad_python,
 )
@@ -48,11 +56,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files 
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair, read_pairs
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import (
+    CONDA_TENSORFLOW,
     OPTIONS,
     OTHER_PLUGIN,
     OWN_NAMES,
     Order,
     Request,
+    channels_of,
     read_request,
 )
 
@@ -63,6 +73,8 @@ if TYPE_CHECKING:
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Resolver, Source
 
+CONDA_ENGINE = Path(__file__).with_name("_data") / "py-rattler.txt"
+"""The lock of what installs conda packages."""
 SHIPPED = Path(__file__).with_name("_data") / "locks"
 """A folder for each pair, with one lock for each platform and Python, made by tools/locks.py."""
 MINORS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -138,6 +150,8 @@ class Locks:
         self._requests: dict[str, Request] = {}
         self._pythons: dict[str, str] = {}
         """Minor versions, of environments that need another than the others."""
+        self._conda: dict[str, Mapping[str, Any]] = {}
+        """Environments of conda packages, as declared."""
         self.new: list[NewLock] = []
         self.texts: dict[str, str] = {}
         """All locks, by the SHA-256 of their text."""
@@ -154,10 +168,14 @@ class Locks:
             refuse_bad_name(name)
             refuse_bad_python(name, python)
             request = read_request(environment)
+            if environment.get("kind") == CONDA:
+                self._conda[name] = environment
             self._pythons[name] = python or self._python_for(request)
             if request:
                 self._requests[name] = request
                 self._digests[name] = self._kept(name, request)
+            elif name in self._conda:
+                self._digests[name] = self._given_of_conda(environment)
             else:
                 self._digests[name] = self._given(environment)
 
@@ -174,9 +192,18 @@ class Locks:
         ]
 
     @property
-    def are_requested(self) -> bool:
-        """Whether any has to be made from a declaration, now or before."""
-        return bool(self._requests)
+    def depend_on_platform(self) -> bool:
+        """Whether something can be said of them only where the host's platform is known."""
+        return bool(self._requests or self._conda)
+
+    @property
+    def conda(self) -> dict[str, Any]:
+        """What a host needs to install conda packages; nothing, where none are declared."""
+        if not self._conda:
+            return {}
+        declared = {str(each) for environment in self._conda.values() for each in channels_of(environment)}
+        with_credentials = sorted(each for each in declared if each != without_credentials(each))
+        return {"conda_engine": CONDA_ENGINE.read_text("utf-8"), "conda_channels": with_credentials}
 
     @property
     def platforms(self) -> set[str]:
@@ -203,6 +230,7 @@ class Locks:
             self.remarks += made.remarks
             self.built_wheels |= {each.sha256: f"{each.filename} {in_base64(each.content)}" for each in made.built}
             self.new += [NewLock(file, before, made.text, made.built)] if made.text != before else []
+        self._refuse_cpu_only(platform)
         return bool(missing)
 
     def keep(self) -> None:
@@ -238,6 +266,59 @@ class Locks:
         digest = self._add(text)
         self._note_pair(digest, lock)
         return {"any": digest}
+
+    def _given_of_conda(self, environment: Mapping[str, Any]) -> Digests:
+        """A user's own lock of conda packages, for each platform that it is for."""
+        name, lock = environment["name"], environment.get("lock")
+        if not lock:  # it is to be removed
+            return {}
+        path = self._find(lock)
+        text = read_text(path, "lock")
+        texts = [text] if is_conda_lock(text) else self._converted(path, text).values()
+        digests = {}
+        for each in texts:
+            parse_file(path, each)
+            pinned = parse_conda_lock(each)
+            target = next((target for target, subdir in SUBDIRS.items() if subdir == pinned.subdir), "")
+            if not target and len(texts) == 1:
+                refuse_other_platform(pinned, SUBDIRS["macos-arm64"])
+            self._pythons[name] = self._pythons[name] or pinned.python
+            if target:
+                digests[f"{target}-py{self._pythons[name]}"] = self._add(each)
+        if environment.get("jupyter_kernel"):
+            for digest in digests.values():
+                refuse_lock_without_ipykernel(name, self.texts[digest])
+        return digests
+
+    def _converted(self, path: Path, text: str) -> dict[str, str]:
+        """The locks that one of conda-lock or pixi comes to, by platform; read once in a run."""
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import Engine  # noqa: PLC0415
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
+
+        with of_this_run(["converted", str(path), text]) as file:
+            known = file.read()
+            if known:
+                return dict(json.loads(known))
+            with resolver_for(self._making.network) as resolver:
+                found = Engine(resolver).read(path)
+            json.dump(found, file)
+        return found
+
+    def _refuse_cpu_only(self, platform: str) -> None:
+        """Refuse conda's own TensorFlow on a Mac where the GPU is to be used."""
+        for name, environment in self._conda.items() if platform.startswith("macos") else ():
+            digest = self._digests[name].get(with_python(platform, self._pythons[name]))
+            names = {archive.name for archive in parse_conda_lock(self.texts[digest]).archives} if digest else set()
+            if names & CONDA_TENSORFLOW and environment.get("gpu") != "none":
+                raise MetalfleetError(
+                    f"The environment {name} is to use the GPU (gpu: "
+                    f"{environment.get('gpu') or 'required, where nothing is said'}), and has the TensorFlow of "
+                    "conda-forge, which computes on a Mac's CPU alone",
+                    evidence="It cannot load Apple's plug-in: it takes protobuf and abseil from packages of their own, "
+                    "where the plug-in needs those inside TensorFlow. Its last release for Macs is 2.19.1.",
+                    remedy=f'Leave it out of conda.packages, and declare tensorflow: "{default_pair().tensorflow}": '
+                    "then TensorFlow and the plug-in come as wheels on top of the conda packages. Or say gpu: none.",
+                )
 
     def _shipped(self, framework: str) -> Digests:
         """The collection's own locks."""
@@ -294,7 +375,7 @@ class Locks:
         if self._making.is_locked or not is_writable(self._making.folder):
             raise why_locked(order, self._making, is_there=bool(before))
         made = self._once(order, before, upgrade)
-        self._note_pair(hashlib.sha256(made.text.encode()).hexdigest(), parse_lock(made.text))
+        self._note_pair(hashlib.sha256(made.text.encode()).hexdigest(), wheels_in(made.text))
         return made
 
     def _refuse_another_declaration(self, order: Order) -> None:
@@ -316,6 +397,7 @@ class Locks:
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import (  # noqa: PLC0415
             BuiltWheel,
         )
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import Engine  # noqa: PLC0415
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (  # noqa: PLC0415
             Made,
@@ -328,7 +410,8 @@ class Locks:
             if not answer:
                 try:
                     with resolver_for(network) as resolver:
-                        made = make_lock(order, resolver, self._builder(resolver), before, upgrade=upgrade)
+                        build, solve = self._builder(resolver), Engine(resolver).solve
+                        made = make_lock(order, resolver, build, before, upgrade=upgrade, solve=solve)
                     wheels = [{**asdict(each), "content": in_base64(each.content)} for each in made.built]
                     answer = {"made": {"text": made.text, "remarks": made.remarks, "built": wheels}}
                 except MetalfleetError as error:
@@ -356,10 +439,18 @@ class Locks:
         return make
 
 
+def wheels_in(text: str) -> Lock:
+    """The wheels that a lock of either kind pins. Raises MetalfleetError for what is no lock."""
+    return parse_conda_lock(text).wheels if is_conda_lock(text) else parse_lock(text)
+
+
 def parse_file(path: Path, text: str, remedy: str = "") -> Lock:
-    """What a file says. Raises MetalfleetError that names it; `remedy` replaces that for a lock in general."""
+    """The wheels that a file pins.
+
+    Raises MetalfleetError that names it; `remedy` replaces that for a lock in general.
+    """
     try:
-        return parse_lock(text)
+        return wheels_in(text)
     except MetalfleetError as error:
         problem = error.problem
         evidence = " ".join(part for part in (problem.evidence, f"It is {path}.") if part)

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import without_credentials
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import CONDA
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Wish
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT
@@ -15,9 +18,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-OPTIONS = ("tensorflow", "metal", "packages", "build")
+OPTIONS = ("tensorflow", "metal", "packages", "build", "conda")
 """What is declared of packages. An environment for which none is has the collection's own lock."""
 OWN_NAMES = {
     **dict.fromkeys(("tensorflow", "tensorflow-macos", "tensorflow-cpu"), "tensorflow"),
@@ -25,8 +28,24 @@ OWN_NAMES = {
 }
 """Packages for which there is an option."""
 EXAMPLES = {"tensorflow": 'tensorflow: "2.18.1"', "metal": 'metal: "1.2.0", or metal: none for the CPU alone'}
+CONDA_TENSORFLOW = frozenset({"tensorflow", "tensorflow-base", "tensorflow-cpu", "tensorflow-gpu"})
+"""conda-forge's packages of TensorFlow, which have the CPU alone on a Mac."""
 OLD_LITERT = ("tflite-runtime", "tflite-runtime-nightly")
 OTHER_PLUGIN = "tensorflow-metal-plugin"
+
+
+@dataclass(frozen=True)
+class CondaRequest:
+    """The conda packages that a lock must hold, beside Python."""
+
+    packages: tuple[str, ...]
+    """As conda writes what is wanted, such as `ffmpeg>=7`."""
+    channels: tuple[str, ...] = field(repr=False)
+    """Names, URLs or folders, the best first. URLs may hold credentials."""
+
+    def as_data(self) -> dict[str, Any]:
+        """As it is written into a lock."""
+        return {"packages": list(self.packages), "channels": [without_credentials(each) for each in self.channels]}
 
 
 @dataclass(frozen=True)
@@ -38,11 +57,20 @@ class Request:
     """Requirements, each in one spelling, in order."""
     build: tuple[str, ...] = ()
     """Names of packages that are built from source, on the controller."""
+    conda: CondaRequest | None = None
+    """What comes as conda packages, in an environment of these."""
+
+    @property
+    def with_tensorflow(self) -> bool:
+        """Whether TensorFlow comes as a wheel."""
+        return self.conda is None or bool(self.wish.tensorflow or self.wish.metal)
 
     def as_data(self) -> dict[str, Any]:
         """As it is written into a lock."""
         built = {"build": list(self.build)} if self.build else {}
-        return {"tensorflow": self.wish.tensorflow, "metal": self.wish.metal, "packages": list(self.packages), **built}
+        conda = {"conda": self.conda.as_data()} if self.conda else {}
+        wheels = {"tensorflow": self.wish.tensorflow, "metal": self.wish.metal, "packages": list(self.packages)}
+        return {**wheels, **built, **conda}
 
 
 @dataclass(frozen=True)
@@ -81,6 +109,7 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
     """
     name, lock = environment["name"], environment.get("lock")
     declared = [option for option in OPTIONS if environment.get(option)]
+    refuse_unfit_kind(environment)
     refuse_unfit_framework(environment, declared)
     if lock and declared:
         raise MetalfleetError(
@@ -88,7 +117,8 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
             remedy="Put everything into the lock, or leave it out and have one made.",
         )
     needs_kernel = bool(environment.get("jupyter_kernel"))
-    if lock or environment.get("state") == "absent" or not (declared or needs_kernel):
+    is_conda = environment.get("kind") == CONDA
+    if lock or environment.get("state") == "absent" or not (declared or needs_kernel or is_conda):
         return None
     wishes = {option: version_of(environment, option) for option in ("tensorflow", "metal")}
     packages = {"ipykernel"} if needs_kernel else set()
@@ -100,7 +130,8 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
         else:
             packages.add(str(requirement))
     build = {normalized(_requirement(name, str(each)).name) for each in environment.get("build") or ()}
-    return Request(Wish(**wishes), tuple(sorted(packages)), tuple(sorted(build)))
+    wish = Wish(**wishes)
+    return Request(wish, tuple(sorted(packages)), tuple(sorted(build)), conda_request(environment, wish))
 
 
 def refuse_unfit_framework(environment: Mapping[str, Any], declared: list[str]) -> None:
@@ -118,6 +149,59 @@ def refuse_unfit_framework(environment: Mapping[str, Any], declared: list[str]) 
             remedy="Leave that out, or declare a lock of your own that has everything. TensorFlow and LiteRT are two "
             "environments.",
         )
+
+
+def refuse_unfit_kind(environment: Mapping[str, Any]) -> None:
+    """Refuse what goes with the other kind of environments only."""
+    name, is_conda = environment["name"], environment.get("kind") == CONDA
+    if environment.get("conda") and not is_conda:
+        raise MetalfleetError(
+            f"The environment {name} declares conda packages, and is of the kind venv, which has wheels only",
+            remedy="Declare kind: conda, or leave conda out.",
+        )
+    if is_conda and environment.get("framework") == LITERT:
+        raise MetalfleetError(
+            f"The environment {name} is for LiteRT, which comes as wheels only",
+            remedy="Leave kind: conda out.",
+        )
+
+
+def conda_request(environment: Mapping[str, Any], wish: Wish) -> CondaRequest | None:
+    """What an environment of conda packages has of them. Raises MetalfleetError for what cannot be meant."""
+    if environment.get("kind") != CONDA:
+        return None
+    name, conda = environment["name"], environment.get("conda") or {}
+    packages = [str(each).strip() for each in conda.get("packages") or ()]
+    tensorflow = next((each for each in packages if conda_name(each) in CONDA_TENSORFLOW), None)
+    if tensorflow and (wish.tensorflow or wish.metal):
+        raise MetalfleetError(
+            f"The environment {name} would have TensorFlow twice: from conda ({tensorflow}), and as a wheel",
+            remedy="Leave it out of conda.packages, for a TensorFlow with the GPU; or leave tensorflow and metal out.",
+        )
+    if not (tensorflow or wish.tensorflow or wish.metal or environment.get("gpu_check") == "none"):
+        raise MetalfleetError(
+            f"The environment {name} has no TensorFlow: with kind: conda none comes by itself",
+            remedy='Declare one (tensorflow: "2.18.1"), which comes with its plug-in as wheels, on top of the conda '
+            "packages; or say gpu_check: none, where none is wanted.",
+        )
+    python = next((each for each in packages if conda_name(each) == "python"), None)
+    if python:
+        raise MetalfleetError(
+            f"The environment {name} names its Python in conda.packages ({python})",
+            remedy='Leave it out, and declare python: "3.11", or another minor version.',
+        )
+    return CondaRequest(tuple(sorted(packages)), tuple(map(str, channels_of(environment))))
+
+
+def channels_of(environment: Mapping[str, Any]) -> Sequence[Any]:
+    """The channels of an environment of conda packages, as declared."""
+    return (environment.get("conda") or {}).get("channels") or ["conda-forge"]
+
+
+def conda_name(spec: str) -> str:
+    """The name of the package that conda's way of writing what is wanted speaks of, such as `conda-forge::numpy>=2`."""
+    found = re.match(r"(?:\S+::)?([A-Za-z0-9._-]+)", spec)
+    return found[1].lower() if found else ""
 
 
 def version_of(environment: Mapping[str, Any], option: str) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import EXPLICIT, WHEELS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Pair
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
@@ -61,6 +62,8 @@ class Target:
     """Whether the Metal plug-in goes with TensorFlow there."""
     tensorflow: str = ""
     """The package in which TensorFlow comes there; "" is that of the pairing table."""
+    virtual: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What conda's solver takes for installed there, by name: a version, or a version=build."""
 
 
 @dataclass(frozen=True)
@@ -219,10 +222,14 @@ def as_pylock(versions: Mapping[str, str]) -> str:
     return "".join(['lock-version = "1.0"\ncreated-by = "uv"\n', *packages])
 
 
-def rendered(heading: Iterable[str], packages: Iterable[Package]) -> str:
-    """Write packages as a hashed requirements list under the lines of a heading, every time in the same order."""
-    entries = (package.entry for package in sorted(packages, key=lambda package: package.name))
-    return "\n".join([*(f"# {line}" for line in heading), *entries, ""])
+def rendered(heading: Iterable[str], packages: Iterable[Package], conda: Iterable[str] = ()) -> str:
+    """Write packages as a hashed requirements list under the lines of a heading, every time in the same order.
+
+    Below the lines of `conda` packages, if there are any, they are the wheels on top of these.
+    """
+    entries = [package.entry for package in sorted(packages, key=lambda package: package.name)]
+    below = [EXPLICIT, *conda, *([WHEELS] if entries else [])] if conda else []
+    return "\n".join([*(f"# {line}" for line in heading), *below, *entries, ""])
 
 
 def requirements_of(pair: Pair, target: Target) -> list[str]:
@@ -242,6 +249,20 @@ def shipped_litert() -> LiteRT:
     data = _resolution()["litert"]
     constraints = tuple(each["requirement"] for each in data["constraints"])
     return LiteRT(data["version"], tuple(data["pythons"]), data["least_macos"], constraints)
+
+
+class CondaEngine(NamedTuple):
+    """What solves for conda packages and installs them."""
+
+    requirement: str
+    python: str
+    """The oldest minor version that it runs on."""
+
+
+def conda_engine() -> CondaEngine:
+    """The one that is pinned."""
+    data = _resolution()["conda"]
+    return CondaEngine(data["engine"], data["python"])
 
 
 def constraints_for(tensorflow: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import study
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
@@ -153,8 +154,8 @@ def make_places(root: Path, python: Path) -> Places:
 
 def tools_for(places: Places, wheels: Path) -> Tools:
     """What our builds are made with."""
-    commands = Commands()
-    return Tools(Venv(places, Network(wheels=str(wheels)), commands), commands, Prober(places.root, commands))
+    uv = Uv(places, Network(wheels=str(wheels)), Commands())
+    return Tools({"venv": Venv(uv)}, uv.store, uv.commands, Prober(places.root, uv.commands))
 
 
 def cache_of(places: Places) -> Path:

@@ -83,7 +83,7 @@ class Sides:
 
     def fetch(self) -> tuple[Stored, ...]:
         """All wheels into the store."""
-        return fetch(self.store, self.pins, self.platform, Network(index_url=self.index), Commands()).wheels
+        return fetch(self.store, self.pins, self.platform, Network(index_url=self.index), Commands()).stored
 
     def install(self, wheels: tuple[Stored, ...]) -> None:
         """From the store."""

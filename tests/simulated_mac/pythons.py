@@ -142,7 +142,13 @@ def _ask(executable: Path) -> Cpython | None:
 
 
 def copy(python: Cpython, home: Path) -> None:
-    """The CPython as it is, in a folder of its own from where it also runs elsewhere."""
+    """The CPython as it is, in a folder of its own from where it also runs elsewhere; compiled, to start fast."""
+    lay_out(python, home)
+    subprocess.run([home / f"bin/python{python.minor}", "-m", "compileall", "-q", home / "lib"], check=True)
+
+
+def lay_out(python: Cpython, home: Path) -> None:
+    """The same, as sources."""
     (home / "bin").mkdir(parents=True)
     executable = home / f"bin/python{python.minor}"
     shutil.copy(python.executable, executable)
@@ -151,7 +157,6 @@ def copy(python: Cpython, home: Path) -> None:
         shutil.copy(python.library, home / "lib")
         use_run_path(executable, "$ORIGIN/../lib")
     shutil.copytree(python.stdlib, home / f"lib/python{python.minor}", ignore=LEFT_OUT)
-    subprocess.run([executable, "-m", "compileall", "-q", home / "lib"], check=True)
 
 
 def mac_tree(python: Cpython, stand_in: str, archs: Sequence[str], prefix: Path) -> None:

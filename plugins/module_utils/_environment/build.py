@@ -86,7 +86,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
         interpreter=interpreter,
         packages=contents.packages,
         archives=installed.archives,
-        startup_elsewhere=startup_files_elsewhere(python),
+        startup_elsewhere=[] if declaration.brings_python else startup_files_elsewhere(python),
         shared=checked.shared,
         decisive=checked.decisive,
         probe={key: probe[key] for key in ("verdict", "duration", "macos")} if probe else None,
@@ -98,15 +98,16 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
 def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools) -> tuple[Installed, Contents, Checked]:
     """Install the lock, and check what has come of it."""
     manifest.begin(generation)
-    tools.kind.prepare(generation, name=declaration.name, python=python)
+    kind = tools.kinds[declaration.kind]
+    kind.prepare(generation, name=declaration.name, python=python)
     bare = {path for path, _ in files.paths(files.walk(generation))}
-    installed = tools.kind.install(generation, declaration.lock)
+    installed = kind.install(generation, declaration.lock)
     files.remove_bytecode(generation)
-    contents = tools.kind.inspect(generation)
+    contents = kind.inspect(generation)
     refuse_startup_files(contents.claims, declaration.startup_files_of)
     checked = check(generation, contents, bare)
     refuse_foreign_code(generation, checked.tree, tools.machine)
-    tools.kind.refuse_unmet(generation)
+    kind.refuse_unmet(generation)
     return installed, contents, checked
 
 

@@ -17,9 +17,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+VENV, CONDA = "venv", "conda"
+"""The kinds."""
 SAME_NAMES = (
-    *("name", "state", "generation", "lock_digest", "lock_platforms", "on_drift", "integrity", "keep", "rebuild"),
-    *("jupyter_kernel", "gpu_check", "free_mb"),
+    *("name", "kind", "state", "generation", "lock_digest", "lock_platforms"),
+    *("on_drift", "integrity", "keep", "rebuild", "jupyter_kernel", "gpu_check", "free_mb"),
     *("python", "minor", "pair", "pairs", "allow_untested"),
 )
 """Options that are fields of a declaration, as they are."""
@@ -33,12 +35,15 @@ class Declaration:
     places: Places
     lock: str = ""
     """The text of the lock."""
+    kind: str = VENV
+    """How it is built; one of the kinds in `_kinds`."""
     lock_digest: str = ""
     """Its SHA-256, where a plan is made without the text."""
     lock_platforms: tuple[str, ...] = ()
     """The platforms that there are locks for, where none is for this one."""
     python: str = ""
-    """The minor version of the managed Python that it is made with; "" is the one that runs our modules."""
+    """The minor version of the managed Python that it is made with; "" is the one that runs our modules. Of a kind that
+    brings its own it is "", too."""
     minor: str = ""
     """The same, always said, where it matters to the pair."""
     pair: Pair | None = None
@@ -68,6 +73,11 @@ class Declaration:
     """What a probe must find."""
     gpu_check: str = "quick"
     """How much a probe computes; `none` leaves it out."""
+
+    @property
+    def brings_python(self) -> bool:
+        """Whether its generations have a Python of their own; else they are made with the managed one."""
+        return self.kind == CONDA
 
     @property
     def home(self) -> Path:

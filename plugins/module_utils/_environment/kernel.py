@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
 MARK = "metalfleet"
 """In a specification's metadata: the stable path of the environment that it was written for."""
@@ -92,7 +92,7 @@ def refuse_kernel_of_others(name: str) -> None:
 
 def refuse_lock_without_ipykernel(name: str, lock: str) -> None:
     """Refuse a kernel that could not be started."""
-    if "ipykernel" not in {pin.name for pin in parse_lock(lock).pins}:
+    if "ipykernel" not in pinned_versions(lock):
         raise MetalfleetError(
             f"The environment {name} is to be a Jupyter kernel, but its lock has no ipykernel",
             remedy="Add ipykernel to the lock, or leave jupyter_kernel out.",

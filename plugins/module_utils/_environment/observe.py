@@ -102,7 +102,7 @@ class Observation:
     in_use: frozenset[int] = frozenset()
     """Generations that a process uses, as far as that was asked."""
     python: Interpreter | None = None
-    """The base interpreter that new generations are made with."""
+    """The base interpreter that new generations are made with; None if there is none, or if they bring their own."""
     startup_files: tuple[str, ...] = ()
     """In the library of a base interpreter of ours, and not there when the generation was built."""
     startup_files_of_others: tuple[str, ...] = ()
@@ -124,11 +124,11 @@ class Observation:
 
 
 def observe(
-    name: str, places: Places, package_of: PackageOf, *, python: str = "", everything: bool = False
+    name: str, places: Places, package_of: PackageOf, *, python: str | None = "", everything: bool = False
 ) -> Observation:
     """Look at an environment, and at the managed Python that it is to be made with (see wanted.link_to).
 
-    With `everything` all files of its active generation are hashed.
+    `python` is None where generations bring their own. With `everything` all files of its active generation are hashed.
     """
     home = places.generations(name)
     complete, incomplete = list_generations(home)
@@ -136,10 +136,10 @@ def observe(
     others = [entry for entry in incomplete if entry not in unfinished]
     link = read_link(places.link(name))
     active = find_active(link, home, complete)
-    interpreter = managed_python(places.root, python)
+    interpreter = managed_python(places.root, python or "")
     built = complete[active] if active is not None else next(reversed(list(complete.values())), None)
     minor = python_minor(home, complete, interpreter)
-    startup_files = tuple(new_startup_files(interpreter, built)) if built else ()
+    startup_files = tuple(new_startup_files(interpreter, built)) if built and python is not None else ()
     real = Path(os.path.realpath(interpreter))
     is_ours = Path(os.path.realpath(places.root)) in real.parents
     is_replaced = built is not None and built.interpreter.path != str(real)  # as by an upgrade of Homebrew's
@@ -156,7 +156,7 @@ def observe(
             },
             active=active,
             remembered=memory.read(home),
-            python=identify_like(interpreter, built.interpreter if built else None),
+            python=identify_like(interpreter, built.interpreter if built else None) if python is not None else None,
             startup_files=startup_files if is_ours else (),
             startup_files_of_others=() if is_ours or is_replaced else startup_files,
             stray_plugins=tuple(plugins_of_the_user(minor)) if minor else (),

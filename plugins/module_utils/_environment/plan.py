@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import (
@@ -31,7 +32,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Machine, refuse_unfit
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,8 @@ def find_other(declaration: Declaration, seen: Observation) -> int | None:
 
 def is_declared(declaration: Declaration, seen: Observation, built: Manifest) -> bool:
     """Whether a generation was built from what is declared."""
-    return built.lock_sha256 == declaration.lock_sha256 and built.interpreter == seen.python
+    is_of_python = declaration.brings_python or built.interpreter == seen.python
+    return built.lock_sha256 == declaration.lock_sha256 and is_of_python
 
 
 def next_number(seen: Observation) -> int:
@@ -321,7 +322,7 @@ def interpreter_drift(
         yield "wrong-architecture", f"{found.path}: {', '.join(look.interpreter_architectures)}, not {machine}"
     elif found != then:
         yield "interpreter-changed", f"{found.path} is not the file that the environment was built with"
-    elif python != then:
+    elif python != then and not declaration.brings_python:
         now = python.path if python else "missing"
         yield "interpreter-changed", f"built with {then.path}, the managed Python is {now}"
 
@@ -431,7 +432,7 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
     if does & {"build", "switch"}:
         refuse_link_of_others(declaration, seen)
     if does & {"build", "write-kernel"} and declaration.lock:
-        parse_lock(declaration.lock)  # refuses what is no lock
+        pinned_versions(declaration.lock)  # refuses what is no lock
     if does & {"build", "write-kernel"} and declaration.jupyter_kernel:
         refuse_impossible_kernel(declaration, seen)
     if does and seen.obstacles:
@@ -506,15 +507,10 @@ def describe(declaration: Declaration, seen: Observation, plan: Plan) -> dict[st
         target = f"{declaration.home}/{number}" if number else before.get("link")
         after = {**before, "state": "present", "link": target}
         if plan.targets("build"):
-            after |= {"lock_sha256": declaration.lock_sha256, "packages": locked_packages(declaration.lock)}
+            after |= {"lock_sha256": declaration.lock_sha256, "packages": pinned_versions(declaration.lock)}
         elif number:
             after |= facts_of(seen.generations[int(number)])
     return {"before": before, "after": {**after, "because": [f"{a.reason}: {a.evidence}" for a in plan.actions]}}
-
-
-def locked_packages(lock: str) -> dict[str, str]:
-    """Names and versions that a lock pins, for any platform."""
-    return {pin.name: pin.version for pin in parse_lock(lock).pins}
 
 
 def facts_of(built: Manifest) -> dict[str, Any]:

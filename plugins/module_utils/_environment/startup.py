@@ -20,7 +20,13 @@ OUR_LINE = (
 path led to then, even after the path was switched to another. The prefix goes with it: TensorFlow looks for plug-ins in
 the folders of both, and loads the same one twice if they have two names."""
 
-_IN_SITE_PACKAGES = re.compile(r"lib/python3\.\d+/site-packages/(?P<top>[^/]+)(?P<below>/.*)?")
+OUR_LINE_OF_ITS_OWN_PYTHON = OUR_LINE.replace("import os, sys", "import os, site, sys").replace(
+    "= os.path.realpath(sys.prefix)\n",
+    "= sys.base_prefix = sys.base_exec_prefix = os.path.realpath(sys.prefix); site.PREFIXES[:] = [sys.prefix]\n",
+)
+"""The same where the environment is no virtual one: there is no other prefix then, and site has read it before."""
+
+_IN_LIBRARY = re.compile(r"lib/python3\.\d+/(?P<site>site-packages/)?(?P<top>[^/]+)(?P<below>/.*)?")
 
 
 def runs_at_startup(path: str) -> bool:
@@ -28,11 +34,11 @@ def runs_at_startup(path: str) -> bool:
 
     A start-up module may be a package, compiled, or native, too.
     """
-    match = _IN_SITE_PACKAGES.fullmatch(path)
+    match = _IN_LIBRARY.fullmatch(path)
     if match is None:
         return path == "pyvenv.cfg"
-    is_pth = match["top"].endswith(".pth") and not match["below"]
-    return is_pth or match["top"].partition(".")[0] in STARTUP_MODULES
+    is_pth = match["top"].endswith(".pth") and match["site"] and not match["below"]
+    return bool(is_pth) or match["top"].partition(".")[0] in STARTUP_MODULES
 
 
 def is_decisive(path: str) -> bool:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Protocol
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Kind
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import WheelStore
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""
@@ -40,7 +42,9 @@ class Probe(Protocol):
 class Tools:
     """What the work is done with. Tests hand in others."""
 
-    kind: Kind
+    kinds: Mapping[str, Kind]
+    """By the name that declarations have for them."""
+    store: WheelStore
     commands: Commands
     probe: Probe
     machine: str = NATIVE_ARCHITECTURE

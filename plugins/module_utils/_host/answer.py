@@ -9,7 +9,11 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import safety
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
+    CONDA,
+    VENV,
+    Declaration,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import explain_failure
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import (
     Observation,
@@ -31,6 +35,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.docume
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.managed import look_at_python
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.conda import Conda
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import FULL
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
@@ -50,8 +56,10 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
 def tools_for(document: Document, prober: Prober) -> Tools:
     """What the work on this host is done with."""
     commands = Commands()
+    uv = Uv(document.places, document.network, commands, document.built_wheels)
     return Tools(
-        Venv(document.places, document.network, commands, document.built_wheels),
+        {VENV: Venv(uv), CONDA: Conda(uv, document.places, document.conda_engine, document.conda_channels)},
+        uv.store,
         commands,
         prober,
         macos=lambda: prober.facts["macos"]["version"] or "",
@@ -81,8 +89,9 @@ def planned(declaration: Declaration, seen: Observation, tools: Tools) -> Findin
 
 def look(declaration: Declaration, tools: Tools) -> Observation:
     """Observe an environment, as closely as its plan needs it."""
-    home, package_of, full = declaration.home, tools.kind.package_of, declaration.integrity == "full"
-    seen = observe(declaration.name, declaration.places, package_of, python=declaration.python, everything=full)
+    home, package_of = declaration.home, tools.kinds[declaration.kind].package_of
+    python, full = None if declaration.brings_python else declaration.python, declaration.integrity == "full"
+    seen = observe(declaration.name, declaration.places, package_of, python=python, everything=full)
     others = worth_a_look(declaration, seen, tools.machine)
     seen = look_closer(seen, home, others, package_of, everything=full)
     doubtful = [str(number) for number in perhaps_surplus(declaration, seen, tools.machine)]
@@ -99,7 +108,7 @@ def examined(finding: Finding, tools: Tools) -> Finding:
         return finding
     verdict = finding.probe["verdict"]
     if verdict in REBUILT_VERDICTS:  # so that it is worth the time
-        seen = look_closer(seen, declared.home, [seen.active], tools.kind.package_of, everything=True)
+        seen = look_closer(seen, declared.home, [seen.active], tools.kinds[declared.kind].package_of, everything=True)
     again = planned(declared, replace(seen, verdict=verdict), tools)
     return again if again.is_pending else replace(again, probe=finding.probe)
 

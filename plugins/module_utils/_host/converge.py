@@ -101,8 +101,8 @@ def prune_archives(document: Document, tools: Tools) -> list[str]:
     keep = {archive for built in all_complete(document.places) for archive in built.archives}
     for declared in document.environments:
         with suppress(MetalfleetError):  # what is no lock names nothing
-            keep.update(tools.kind.archives_of(declared.lock))
-    return tools.kind.prune(keep)
+            keep.update(tools.kinds[declared.kind].archives_of(declared.lock))
+    return tools.store.prune(keep)
 
 
 def repaired(finding: Finding, tools: Tools) -> Finding:

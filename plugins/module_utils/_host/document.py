@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
+    CONDA,
     Declaration,
     declare,
 )
@@ -54,6 +55,10 @@ class Document:
     """The managed Python that is wanted: source, version, existing, pins, uv_version. Empty: whichever there is."""
     platform: str = field(default_factory=platform_name)
     """The name of the host's platform with the Python that is to run our modules."""
+    conda_engine: str = ""
+    """The lock of what installs conda packages, where any are declared."""
+    conda_channels: tuple[str, ...] = field(default=(), repr=False)
+    """URLs of channels with credentials, which locks leave out."""
     doctor: bool = False
     """Whether everything is to be probed as deeply as can be, also what has drifted."""
 
@@ -95,6 +100,8 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
         options.get("built_wheels") or {},
         options.get("python") or {},
         platform,
+        options.get("conda_engine") or "",
+        tuple(options.get("conda_channels") or ()),
         bool(options.get("doctor")),
     )
 
@@ -192,7 +199,7 @@ def refuse_double_names(names: list[str]) -> None:
 def choose_python(environment: Mapping[str, Any], platform: str) -> dict[str, Any]:
     """The minor version of an environment's Python, if that is another than the one that is to run our modules."""
     python = str(environment.get("python") or "")
-    return {"python": "" if python == python_of(platform) else python}
+    return {"python": "" if environment.get("kind") == CONDA or python == python_of(platform) else python}
 
 
 def choose_lock(

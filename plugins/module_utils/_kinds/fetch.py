@@ -65,9 +65,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Fetched:
-    """All wheels that were asked for, and what a person should know."""
+    """All archives that were asked for, and what a person should know."""
 
-    wheels: tuple[Stored, ...]
+    stored: tuple[Stored, ...]
     warnings: tuple[str, ...]
 
 
@@ -79,13 +79,30 @@ def fetch(store: WheelStore, pins: Iterable[Pin], platform: Platform, network: N
     sources = sources_of(network)
     web = Web(sources, commands)
     with _disk_errors(store.folder):
-        store.folder.mkdir(parents=True, exist_ok=True)
         found = _in_threads(Finder(web, sources, platform).find, stock.missing)
         # Whoever takes longest begins first.
         found.sort(key=lambda each: -(each.files[0].size or 0))
-        bringer = _Bringer(store, web, platform)
-        brought = _in_threads(bringer.bring, found, bringer.stop)
-    return Fetched((*stock.stored, *brought), (*sources.warnings, *bringer.warnings))
+    brought = _bring(store, found, web, platform)
+    return Fetched((*stock.stored, *brought.stored), (*sources.warnings, *brought.warnings))
+
+
+def fetch_files(store: WheelStore, wanted: Iterable[Found], network: Network, commands: Commands) -> Fetched:
+    """The same for files of which it is known where they are, such as conda packages."""
+    wanted = list(wanted)
+    stock = store.look([each.pin for each in wanted], None)
+    missing = [each for each in wanted if each.pin in stock.missing]
+    if not missing:
+        return Fetched(stock.stored, ())
+    sources = sources_of(network)
+    brought = _bring(store, missing, Web(sources, commands), None)
+    return Fetched((*stock.stored, *brought.stored), (*sources.warnings, *brought.warnings))
+
+
+def _bring(store: WheelStore, found: Sequence[Found], web: Web, platform: Platform | None) -> Fetched:
+    bringer = _Bringer(store, web, platform)
+    with _disk_errors(store.folder):
+        store.folder.mkdir(parents=True, exist_ok=True)
+        return Fetched(tuple(_in_threads(bringer.bring, found, bringer.stop)), tuple(bringer.warnings))
 
 
 class _Stopped(Exception):
@@ -112,7 +129,7 @@ def _in_threads(work: Callable[[T], R], items: Sequence[T], stop: Callable[[], N
 class _Bringer:
     """Fetches files into a store. May be used by several threads."""
 
-    def __init__(self, store: WheelStore, web: Web, platform: Platform) -> None:
+    def __init__(self, store: WheelStore, web: Web, platform: Platform | None) -> None:
         self._store, self._web, self._platform = store, web, platform
         self.warnings: list[str] = []
         self._is_stopped = threading.Event()
@@ -128,7 +145,7 @@ class _Bringer:
             try:
                 stored, digest = self._bring_file(pin, file)
             except FetchFailed as failure:
-                raise explain_fetch(failure, f"The wheel of {pin} cannot be fetched") from failure
+                raise explain_fetch(failure, f"The archive of {pin} cannot be fetched") from failure
             if stored:
                 return stored
         raise MetalfleetError(

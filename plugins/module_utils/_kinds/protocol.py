@@ -26,8 +26,8 @@ class Claim(NamedTuple):
     """Relative to the generation."""
     owner: str
     """The package's normalised name."""
-    sha256: str
-    """As the package says it; "" if it says none."""
+    sha256: str | None
+    """As the package says it; "" if it says none. None is said of a link, which has no content."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,3 @@ class Kind(Protocol):
 
     def archives_of(self, lock: str) -> Collection[str]:
         """SHA-256 of every archive that a lock may be installed from."""
-
-    def prune(self, archives: Collection[str]) -> list[str]:
-        """Remove stored archives other than these. Returns warnings."""

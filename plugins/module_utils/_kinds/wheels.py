@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""The wheel store: locked wheels as files, each in a folder that is called by its SHA-256.
+"""The wheel store: locked wheels and conda packages as files, each in a folder that is called by its SHA-256.
 
     STORE/0a1b.../numpy-1.26.4-cp312-cp312-macosx_11_0_arm64.whl     a whole wheel
     STORE/numpy-1.26.4-cp312-cp312-macosx_11_0_arm64.whl.part        what has been fetched of one so far
@@ -36,12 +36,14 @@ if TYPE_CHECKING:
 
 PART = ".part"
 """How the name of a file ends that a wheel is written to while it comes."""
+ARCHIVES = (".whl", ".conda", ".tar.bz2")
+"""How the names of what is stored end."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A whole wheel in the store."""
+    """A whole archive in the store: a wheel, or a conda package."""
 
     pin: Pin
     sha256: str
@@ -62,8 +64,11 @@ class WheelStore:
     def __init__(self, folder: Path, set_aside: Path) -> None:
         self.folder, self.set_aside = folder, set_aside
 
-    def look(self, pins: Iterable[Pin], platform: Platform) -> Stock:
-        """Hash what is there of these pins for a platform. Changes nothing, and never waits for an odd entry."""
+    def look(self, pins: Iterable[Pin], platform: Platform | None) -> Stock:
+        """Hash what is there of these pins for a platform; None is for conda packages, whose names say nothing of it.
+
+        Changes nothing, and never waits for an odd entry.
+        """
         pins = list(pins)
         with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
             found = list(workers.map(lambda pin: self.stored(pin, platform), pins))
@@ -83,7 +88,8 @@ class WheelStore:
         except OSError as error:
             return [f"{self.folder} cannot be read ({error.strerror}), so that no old wheels were removed."]
         for entry in entries:
-            if entry.name.endswith(f".whl{PART}") or (_DIGEST.fullmatch(entry.name) and entry.name not in keep):
+            is_part = entry.name.endswith(tuple(f"{suffix}{PART}" for suffix in ARCHIVES))
+            if is_part or (_DIGEST.fullmatch(entry.name) and entry.name not in keep):
                 try:
                     _remove_ours(Path(entry.path))
                 except OSError as error:
@@ -109,7 +115,7 @@ class WheelStore:
             warnings += self.clear(home)
         home.mkdir(exist_ok=True)
         for name in os.listdir(home):  # noqa: PTH208
-            if name.endswith(".whl"):
+            if name.endswith(ARCHIVES):
                 warnings += self.clear(home / name)
         return home / filename, warnings
 
@@ -125,22 +131,29 @@ class WheelStore:
         path.rename(target)
         return [f"{path} is no wheel. It was moved to {target}."]
 
-    def stored(self, pin: Pin, platform: Platform) -> Stored | None:
+    def stored(self, pin: Pin, platform: Platform | None) -> Stored | None:
         """The whole wheel of a pin, if it is there."""
         return next((stored for digest in sorted(pin.hashes) for stored in self._whole(pin, digest, platform)), None)
 
-    def _whole(self, pin: Pin, digest: str, platform: Platform) -> Iterator[Stored]:
+    def _whole(self, pin: Pin, digest: str, platform: Platform | None) -> Iterator[Stored]:
         """The wheel in a digest's folder, if it is the only one there, of this pin, for this platform, and whole."""
         home = self.folder / digest
         if not is_folder(home):
             return
         with suppress(OSError):
-            wheels = [name for name in os.listdir(home) if name.endswith(".whl")]  # noqa: PTH208
-            name = parse_wheel_name(wheels[0]) if len(wheels) == 1 else None
-            if name and name.name == pin.name and platform.rank(name) is not None:
-                path = home / wheels[0]
+            names = [name for name in os.listdir(home) if name.endswith(ARCHIVES)]  # noqa: PTH208
+            if len(names) == 1 and _suits(names[0], pin, platform):
+                path = home / names[0]
                 if not path.is_symlink() and sha256_of(path) == digest:
                     yield Stored(pin, digest, path)
+
+
+def _suits(filename: str, pin: Pin, platform: Platform | None) -> bool:
+    """Whether a file is, by its name, a wheel of a pin for a platform, or where there is none a conda package."""
+    if platform is None:
+        return not filename.endswith(".whl")
+    name = parse_wheel_name(filename)
+    return name is not None and name.name == pin.name and platform.rank(name) is not None
 
 
 def requirements_of(wheels: Iterable[Stored]) -> str:
@@ -182,7 +195,7 @@ def _remove_ours(path: Path) -> None:
         path.unlink()
         return
     for name in os.listdir(path):  # noqa: PTH208
-        if (name.endswith(".whl") or name == ".DS_Store") and not is_folder(path / name):
+        if (name.endswith(ARCHIVES) or name == ".DS_Store") and not is_folder(path / name):
             (path / name).unlink()
     path.rmdir()
 

@@ -10,6 +10,7 @@ call that nobody simulated exits 70 and says so: no test may pass on a guess.
 from __future__ import annotations
 
 import getopt
+import hashlib
 import json
 import os
 import plistlib
@@ -29,6 +30,7 @@ PASSWD, GROUP = Path("/private/etc/passwd"), Path("/private/etc/group")  # in pl
 RECEIPTS = Path("/private/var/db/receipts")
 CONSOLE = Path("/dev/console")
 ROSETTA = Path("/Library/Apple/usr/libexec/oah/libRosettaRuntime")
+SIGNATURE = b"simulated signature"
 ARCH_VARIABLE = "SIMULATED_MAC_ARCH"
 SESSION_VARIABLE = "SIMULATED_MAC_SESSION"  # set in programs of the session at the screen: whose it is
 
@@ -327,6 +329,20 @@ def dscl(profile: Profile, args: list[str]) -> Answer:
     return 0
 
 
+def codesign(profile: Profile, args: list[str]) -> Answer:
+    """--sign - FILE, with --force: signs a Mach-O file, which then has other bytes; one without any code is refused."""
+    *flags, name = args or [""]
+    given = {flag.partition("=")[0] for flag in flags}
+    if not {"--sign", "-", "--force"} <= given or given - {"--sign", "-", "--force", "--preserve-metadata"}:
+        return None
+    path = Path(name)
+    content = path.read_bytes().partition(SIGNATURE)[0]
+    if content[:4] not in (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"):
+        return fail(f"{name}: code object is not signed at all\n")
+    path.write_bytes(content + SIGNATURE + hashlib.sha256(content).digest())
+    return fail(f"{name}: replacing existing signature\n", 0)
+
+
 def launchctl(profile: Profile, args: list[str]) -> Answer:
     """``asuser UID PROGRAM [ARGUMENT...]``: runs a program in the session of whoever is logged in at the screen."""
     if len(args) < 3 or args[0] != "asuser" or args[1] != str(CONSOLE.stat().st_uid):
@@ -341,6 +357,7 @@ def launchctl(profile: Profile, args: list[str]) -> Answer:
 SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
     "/opt/homebrew/bin/brew": brew,
     "/bin/launchctl": launchctl,
+    "/usr/bin/codesign": codesign,
     "/usr/bin/dscl": dscl,
     "/usr/bin/sw_vers": sw_vers,
     "/usr/bin/uname": uname,

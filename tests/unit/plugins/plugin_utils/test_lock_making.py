@@ -18,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files 
     versions_of,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (
+    Held,
     Made,
     explain,
     make_lock,
@@ -289,5 +290,6 @@ def test_credentials_and_certificates_go_to_uv_in_its_environment(tmp_path: Path
 def test_what_is_not_known_is_told_in_uvs_own_words() -> None:
     request = read_request({"name": "lab", "metal": "none"})
     assert request
-    error = explain(Order("lab", MAC, request, "12.1"), default_pair(), "error: the moon is full\n  cause: so it goes")
+    order, said = Order("lab", MAC, request, "12.1"), "error: the moon is full\n  cause: so it goes"
+    error = explain(order, default_pair(), said, Held({}, {}))
     assert "could not be resolved. uv says: the moon is full so it goes." in str(error)

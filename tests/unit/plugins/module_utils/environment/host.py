@@ -16,6 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
@@ -80,7 +81,8 @@ class Host:
 
     @property
     def tools(self) -> Tools:
-        return Tools(Venv(self.places, self.network, self.commands), self.commands, self.probe, self.machine)
+        uv = Uv(self.places, self.network, self.commands)
+        return Tools({"venv": Venv(uv)}, uv.store, self.commands, self.probe, self.machine)
 
     def report(self, *, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
         document = Document(self.places, (replace(self.declaration, **changed),))

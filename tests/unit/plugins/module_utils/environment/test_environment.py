@@ -573,7 +573,7 @@ class TestBuild:
         with (host.packages / "alpha-1.0.dist-info/RECORD").open("a") as record:
             record.write("../../../../evil.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
         with pytest.raises(MetalfleetError, match="alpha 1.0 writes outside the environment"):
-            host.tools.kind.inspect(host.link.resolve())
+            host.tools.kinds["venv"].inspect(host.link.resolve())
 
     def test_a_wheel_for_another_machine_is_refused(self, new_host: Host) -> None:
         foreign = make_wheel(new_host.wheels, "foreign", files={"foreign/x.so": thin("x86_64")})

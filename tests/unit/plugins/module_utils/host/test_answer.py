@@ -23,6 +23,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.docume
     platform_to_be,
     read_document,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
     Places,
@@ -67,8 +68,8 @@ class Host:
 
     @property
     def tools(self) -> Tools:
-        commands = Commands()
-        return Tools(Venv(self.places, Network(wheels=str(self.folder / "wheels")), commands), commands, self.probe, "")
+        uv = Uv(self.places, Network(wheels=str(self.folder / "wheels")), Commands())
+        return Tools({"venv": Venv(uv)}, uv.store, uv.commands, self.probe, "")
 
     def probe(self, environment: Path, _demand: Demand, *, level: str, **_: Any) -> dict[str, Any]:
         self.probed.append((environment.name, level))

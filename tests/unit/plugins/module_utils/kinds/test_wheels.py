@@ -132,8 +132,8 @@ def test_uv_installs_from_the_store_and_sees_only_the_locks_wheels(
     environment, cache = tmp_path / "environment", tmp_path / "cache"
     subprocess.run([find_uv_bin(), "venv", "-q", "--python", sys.executable, environment], check=True)
     lock = tmp_path / "requirements.txt"
-    lock.write_text(requirements_of(fetched.wheels))
-    arguments = [*uv_arguments(fetched.wheels, cache), f"--python={environment}/bin/python", str(lock)]
+    lock.write_text(requirements_of(fetched.stored))
+    arguments = [*uv_arguments(fetched.stored, cache), f"--python={environment}/bin/python", str(lock)]
     subprocess.run([find_uv_bin(), "pip", "sync", "-q", *arguments], check=True)
     imported = "import alpha, beta_pack, gamma; print(alpha.VERSION, beta_pack.VERSION)"
     answer = subprocess.run([environment / "bin/python", "-c", imported], check=True, stdout=subprocess.PIPE, text=True)
@@ -148,7 +148,7 @@ def test_a_second_fetch_asks_nobody(host: Host, wheels: list[Wheel], published: 
         asked = len(index.requests)
         fetched = host.fetch(lock_of(*wheels), Network(index_url=index.url))
         assert len(index.requests) == asked
-    assert {stored.path for stored in fetched.wheels} == {host.path_of(wheel) for wheel in wheels}
+    assert {stored.path for stored in fetched.stored} == {host.path_of(wheel) for wheel in wheels}
     assert host.look(lock_of(*wheels)).missing == ()
 
 

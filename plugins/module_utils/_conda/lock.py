@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""Locks of conda packages as data: an explicit list of archives, and the wheels that come on top of them.
+
+    @EXPLICIT
+    https://conda.anaconda.org/conda-forge/osx-arm64/python-3.11.9-h932a869_0_cpython.conda#sha256:a4360...
+    @WHEELS
+    tensorflow==2.18.1 --hash=sha256:...
+
+Above the second mark it is what `conda list --explicit` prints; below, a lock of wheels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, normalized, parse_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXPLICIT, WHEELS = "@EXPLICIT", "@WHEELS"
+NOARCH = "noarch"
+SUFFIXES = (".conda", ".tar.bz2")
+SUBDIRS = {"macos-arm64": "osx-arm64", "linux-x86_64": "linux-64", "linux-aarch64": "linux-aarch64"}
+"""What conda calls the platforms that locks are made for."""
+
+_ARCHIVE = re.compile(
+    r"(?P<url>(?:https?|file)://\S*?/(?P<subdir>[a-z0-9-]+)/"
+    r"(?P<filename>(?P<name>[^/#\s]+)-(?P<version>[^-/#\s]+)-(?P<build>[^-/#\s]+)(?:\.conda|\.tar\.bz2)))"
+    r"(?:#(?:sha256:)?(?P<digest>[0-9a-fA-F]*))?"
+)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A conda package of a lock."""
+
+    name: str
+    version: str
+    subdir: str
+    """The platform, as conda calls it; `noarch` for all."""
+    filename: str
+    url: str = field(repr=False)
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class CondaLock:
+    """What a lock of conda packages pins."""
+
+    archives: tuple[Archive, ...]
+    wheels: Lock
+
+    @property
+    def hashes(self) -> frozenset[str]:
+        """All digests that it names."""
+        return self.wheels.hashes | {archive.sha256 for archive in self.archives}
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """By package, the wheels included."""
+        wheels = {pin.name: pin.version for pin in self.wheels.pins}
+        return {**{normalized(archive.name): archive.version for archive in self.archives}, **wheels}
+
+    @property
+    def subdir(self) -> str:
+        """The platform that it is for; `noarch` if no archive tells."""
+        return next((archive.subdir for archive in self.archives if archive.subdir != NOARCH), NOARCH)
+
+    @property
+    def python(self) -> str:
+        """The minor version of the Python that it brings."""
+        version = next(archive.version for archive in self.archives if archive.name == "python")
+        return ".".join(version.split(".")[:2])
+
+
+def is_conda_lock(text: str) -> bool:
+    """Whether a text is meant for a lock of conda packages."""
+    return re.search(rf"^{EXPLICIT}\s*$", text, re.MULTILINE) is not None
+
+
+def pinned_versions(text: str) -> dict[str, str]:
+    """Names and versions that a lock of either kind pins, for any platform. Raises MetalfleetError."""
+    if is_conda_lock(text):
+        return parse_conda_lock(text).versions
+    return {pin.name: pin.version for pin in parse_lock(text).pins}
+
+
+def parse_conda_lock(text: str) -> CondaLock:
+    """Read a lock. Raises MetalfleetError for what it must not hold."""
+    explicit, _, wheels = text.partition(f"\n{WHEELS}\n")
+    lines = [line.strip() for line in explicit.splitlines()]
+    archives = tuple(_parse(line) for line in lines if line and not line.startswith("#") and line != EXPLICIT)
+    lock = CondaLock(archives, parse_lock(wheels))
+    _refuse_doubles([*(normalized(archive.name) for archive in archives), *{pin.name for pin in lock.wheels.pins}])
+    _refuse_mixed(archives)
+    if "python" not in (archive.name for archive in archives):
+        raise _refusal("has no package python, without which there is no environment", "Add python to its packages.")
+    return lock
+
+
+def _parse(line: str) -> Archive:
+    found = _ARCHIVE.fullmatch(line)
+    if found is None:
+        raise _refusal(
+            f"has a line that names no conda package: {without_credentials(line)[:200]}",
+            f"Every line below {EXPLICIT} is the URL of a package, with #sha256: and its digest.",
+        )
+    filename, digest = found["filename"], (found["digest"] or "").lower()
+    if len(digest) != 64:
+        said = "only the MD5" if len(digest) == 32 else "no SHA-256"
+        raise _refusal(
+            f"has {said} of {filename}, with which nobody can tell whether it is the package that was meant",
+            "Make it with `conda list --explicit --sha256`, or leave lock out and declare conda.packages: then one is "
+            "made.",
+        )
+    return Archive(found["name"], found["version"], found["subdir"], filename, found["url"], digest)
+
+
+def without_credentials(url: str) -> str:
+    """A URL without a user and password, and without a token in its path, as anaconda.org has it."""
+    return re.sub(r"(/t/)[^/]+/", r"/", re.sub(r"(://)[^/@]+@", r"\1", url))
+
+
+def _refuse_doubles(names: Iterable[str]) -> None:
+    double = next((name for name, count in Counter(names).items() if count > 1), None)
+    if double:
+        raise _refusal(f"has the package {double} twice", "Keep one of them, of conda or as a wheel.")
+
+
+def _refuse_mixed(archives: Iterable[Archive]) -> None:
+    subdirs = sorted({archive.subdir for archive in archives} - {NOARCH})
+    if len(subdirs) > 1:
+        raise _refusal(f"is for several platforms ({', '.join(subdirs)})", "Make one for each.")
+
+
+def _refusal(what: str, remedy: str) -> MetalfleetError:
+    return MetalfleetError(f"The lock cannot be used: it {what}", remedy=remedy)
+
+
+def refuse_other_platform(lock: CondaLock, subdir: str) -> None:
+    """Refuse a lock for another platform than a host's, which is called `subdir`."""
+    if lock.subdir in (subdir, NOARCH):
+        return
+    intel = (
+        " It is that of an Intel Mac: under Rosetta it would run without a GPU."
+        if (lock.subdir, subdir) == ("osx-64", "osx-arm64")
+        else ""
+    )
+    raise MetalfleetError(
+        f"The lock has packages for {lock.subdir}, and this host is {subdir}.{intel}",
+        remedy=f"Make the lock for {subdir}, or leave it out and declare conda.packages.",
+    )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environments of conda packages on a simulated Mac, from a channel over HTTP, with TensorFlow on top of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.ansible_runner import playbook
+from tests.conda import Channel, Package, of_prefix, of_wheel
+from tests.conftest import CACHE, LOCKS
+from tests.integration.hosts import LINKS, ROOT, SETUP, on, said
+from tests.metal import use
+from tests.simulated_mac import pythons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.conftest import NewMac
+    from tests.simulated_mac.fleet import Fleet
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Says nothing of requests."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture(scope="module")
+def channel(
+    fleet: Fleet, managed_python_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Channel, str]]:
+    """A channel with a Mac's Python and two packages, and where it is served."""
+    folder = tmp_path_factory.mktemp("conda")
+    archive = next(fleet.store.archives.glob("*/*.tar.gz"))
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="tar")
+    version = archive.name.removeprefix("cpython-").partition("+")[0]
+    channel = Channel(folder / "channel")
+    channel.add(of_prefix(folder / "python", version, "osx-arm64"))
+    channel.add(
+        Package(
+            "tool", subdir="osx-arm64", files={"bin/tool": b"#!/bin/sh\necho tool\n"}, programs=frozenset({"bin/tool"})
+        )
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(channel.folder)))
+    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    yield channel, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def declared(url: str, tmp_path: Path, **options: Any) -> dict[str, Any]:
+    environment = {"name": "lab", "kind": "conda", "conda": {"packages": ["tool"], "channels": [url]}, **options}
+    return {"tensorflow_environments": [environment], "tensorflow_locks": str(tmp_path / "locks")}
+
+
+def test_tensorflow_comes_with_the_gpu_on_top_of_conda_packages(
+    mac: NewMac, managed_python_template: str, channel: tuple[Channel, str], tmp_path: Path
+) -> None:
+    host = mac(f"m1-fresh@{managed_python_template}")
+    use(host, "ok")
+    variables = declared(channel[1], tmp_path, tensorflow="2.18.1")
+
+    foreseen = on(host, SETUP, "--check", **variables)
+    first, again = on(host, SETUP, **variables), on(host, SETUP, **variables)
+
+    assert foreseen.recap[host.name]["changed"] == first.recap[host.name]["changed"] == 1
+    assert again.recap[host.name]["changed"] == 0, again.output
+    assert "lab: gpu-ok" in again.output
+    prefix = said(host, f"{LINKS}/lab/bin/python -c 'import sys, tensorflow; print(sys.prefix)'").strip()
+    assert prefix == f"{ROOT}/environments/lab/1"
+    assert said(host, f"{LINKS}/lab/bin/tool") == "tool\n"
+    assert said(host, f"cat {LINKS}/lab/etc/prefix.txt") == f"prefix={prefix}\n"
+    said(host, f"rm {LINKS}/lab/bin/tool; echo damaged >> {LINKS}/lab/lib/python3.*/json/__init__.py")
+    repair = on(host, SETUP, **variables)
+    assert "file-missing" in repair.output
+    assert "file-damaged" in repair.output
+    assert on(host, SETUP, "--check", **variables).recap[host.name]["changed"] == 0
+    assert host.shim_calls() == []
+
+
+@pytest.mark.skipif(not os.environ.get("TEST_ALL"), reason="a channel of real size takes minutes: make test-all")
+@pytest.mark.skipif(sys.platform != "linux", reason="its wheels are for Linux")
+def test_conda_s_own_tensorflow_computes_on_the_cpu_of_linux(tmp_path: Path) -> None:
+    """A channel of real size, of the wheels of TensorFlow, on this machine itself."""
+    python = pythons.find()
+    lock = LOCKS / f"linux-{platform.machine()}-py{python.minor}.txt"
+    wheels = CACHE / "test/wheels" / lock.stem
+    command = ["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(wheels)]
+    versions = ["--python-version", python.minor, "--require-hashes", "-r", str(lock)]
+    subprocess.run([sys.executable, "-m", *command, *versions], check=True)
+    subdir = "linux-64" if platform.machine() == "x86_64" else "linux-aarch64"
+    channel = Channel(tmp_path / "channel")
+    pythons.lay_out(python, tmp_path / "python")
+    channel.add(of_prefix(tmp_path / "python", python.version, subdir))
+    packages = [of_wheel(wheel, python.minor, subdir) for wheel in sorted(wheels.glob("*.whl"))]
+    for package in packages:
+        channel.add(package)
+    variables = {
+        "tensorflow_environments": [
+            {
+                "name": "lab",
+                "kind": "conda",
+                "python": python.minor,
+                "conda": {
+                    "packages": [package.name for package in packages],
+                    "channels": [channel.url],
+                },
+            }
+        ],
+        "tensorflow_root": str(tmp_path / "root"),
+        "tensorflow_links": str(tmp_path / "links"),
+        "tensorflow_locks": str(tmp_path / "locks"),
+    }
+    inventory = tmp_path / "inventory.json"
+    hosts = {"localhost": {"ansible_connection": "local"}}
+    inventory.write_text(json.dumps({"tensorflow": {"hosts": hosts, "vars": variables}}))
+
+    first, again = (playbook("-i", inventory, SETUP) for _ in range(2))
+
+    assert "lab: cpu-ok" in again.output, first.output
+    assert again.recap["localhost"]["changed"] == 0

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks of conda packages on the controller: made with the real py-rattler from a channel of our own, and read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible import constants
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
+
+from tests.conda import Channel, Package
+from tests.index import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAC = "macos-arm64-py3.12"
+DIGEST = "a" * 64
+CONDA_FORGE = "https://conda.anaconda.org/conda-forge"
+
+
+@pytest.fixture(autouse=True)
+def run_of_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Begins a new run of Ansible."""
+
+    def begin(name: str) -> None:
+        monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / name))
+
+    begin("ansible-local-0")
+    return begin
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Channel:
+    """Python and some packages, for Macs and for Linux."""
+    channel = Channel(tmp_path / "channel")
+    for subdir in ("osx-arm64", "linux-64"):
+        channel.add(Package("python", "3.12.1", subdir=subdir))
+        channel.add(Package("tool", subdir=subdir, depends=["six"]))
+    channel.add(Package("newest", subdir="osx-arm64", depends=["__osx >=14"]))
+    channel.add(Package("six", "1.16.0", noarch="python", depends=["python"]))
+    channel.add(Package("tensorflow", "2.19.1", noarch="python", depends=["python"]))
+    return channel
+
+
+def lab(*packages: str, channel: str = "", **options: Any) -> dict[str, Any]:
+    return {
+        "name": "lab",
+        "kind": "conda",
+        "python": "3.12",
+        "conda": {"packages": list(packages), "channels": [channel]},
+        "gpu_check": "none",
+        **options,
+    }
+
+
+def locks_for(folder: Path, environment: dict[str, Any], platform: str = MAC, **making: Any) -> Locks:
+    locks = Locks(Path, Making(folder / "locks", **making))
+    locks.read([environment])
+    locks.complete(platform, upgrade=frozenset(making.get("upgrade", ())))
+    return locks
+
+
+def text_of(locks: Locks) -> str:
+    [text] = locks.texts.values()
+    return text
+
+
+def test_a_lock_names_each_package_with_its_hash_and_wheels_that_fit(tmp_path: Path, channel: Channel) -> None:
+    locks = locks_for(tmp_path, lab("tool", channel=channel.url, packages=["python-dateutil"]))
+
+    conda, _, wheels = text_of(locks).partition("@WHEELS\n")
+    lines = [line for line in conda.splitlines() if line.startswith("file:")]
+    assert [line.rpartition("/")[2].partition("#")[0] for line in lines] == [
+        "six-1.16.0-0.conda",
+        "python-3.12.1-0.conda",
+        "tool-1.0-0.conda",
+    ]
+    assert all(len(line.partition("#sha256:")[2]) == 64 for line in lines)
+    assert "python-dateutil==" in wheels
+    assert "six==" not in wheels
+    assert set(locks.conda) == {"conda_engine", "conda_channels"}
+    assert "+ tool 1.0" in locks.new[0].changes
+    assert "sha256" not in locks.new[0].diff["after"]
+
+
+def test_what_is_locked_is_kept_until_an_upgrade_is_asked_for(
+    tmp_path: Path, channel: Channel, run_of_ansible: Callable[[str], None]
+) -> None:
+    environment = lab("six", channel=channel.url)
+    locks_for(tmp_path, environment).keep()
+    channel.add(Package("six", "1.17.0", noarch="python", depends=["python"]))
+    run_of_ansible("ansible-local-1")
+    assert locks_for(tmp_path, environment).new == []
+
+    more = lab("six", "tool", channel=channel.url)
+    run_of_ansible("ansible-local-2")
+    assert [lock.changes for lock in locks_for(tmp_path, more).new] == [["+ tool 1.0"]]
+
+    run_of_ansible("ansible-local-3")
+    locks = Locks(Path, Making(tmp_path / "locks"))
+    locks.read([environment])
+    locks.complete(MAC, upgrade=frozenset({"six"}))
+    assert [lock.changes for lock in locks.new] == [["six 1.16.0 -> 1.17.0"]]
+
+
+@pytest.mark.parametrize(
+    ("packages", "options", "words"),
+    [
+        (["absent-one"], {}, "No channel has a package that is wanted for the environment lab.*absent-one"),
+        (["tool=9"], {}, "No channel has a package"),
+        (["tool >>3"], {}, "is not written as conda writes it"),
+        (["newest"], {}, "needs macOS 14, and the lock is for macOS 12.1 and newer.*tensorflow_oldest_macos"),
+        (["python=3.11"], {}, "names its Python in conda.packages"),
+        (["tensorflow"], {}, "is to use the GPU.*CPU alone"),
+        (["tensorflow"], {"gpu": "required"}, "gpu: required.*CPU alone.*declare tensorflow:.*gpu: none"),
+        (["tensorflow=2.19"], {"tensorflow": "2.18.1"}, "would have TensorFlow twice"),
+        (["six"], {"packages": ["six==1.17.0"]}, "cannot live together.*six 1.16.0 is what comes from conda"),
+        (["six"], {"framework": "litert"}, "is for LiteRT, which comes as wheels only"),
+        (["six"], {"lock": "/lock.txt"}, "has a lock of its own, and conda too"),
+        (["six"], {"kind": "venv"}, "is of the kind venv, which has wheels only"),
+        (["six"], {"gpu_check": "quick"}, "has no TensorFlow: with kind: conda none comes by itself"),
+    ],
+)
+def test_what_cannot_be_had_is_explained(
+    tmp_path: Path, channel: Channel, packages: list[str], options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(MetalfleetError, match=words) as refusal:
+        locks_for(tmp_path, lab(*packages, channel=channel.url, **options))
+    assert refusal.value.problem.remedy
+
+
+def test_tensorflow_of_conda_is_for_the_cpu_of_a_mac_and_for_linux(tmp_path: Path, channel: Channel) -> None:
+    on_cpu = locks_for(tmp_path / "mac", lab("tensorflow", channel=channel.url, gpu="none"))
+    on_linux = locks_for(tmp_path / "linux", lab("tensorflow", channel=channel.url), "linux-x86_64-py3.12")
+
+    for locks in (on_cpu, on_linux):
+        assert "tensorflow-2.19.1" in text_of(locks)
+        assert "@WHEELS" not in text_of(locks)
+
+
+def test_channels_may_be_closed_and_their_credentials_stay_out_of_locks(tmp_path: Path, channel: Channel) -> None:
+    with Index(channel.folder) as index:
+        url = f"http://fleet:s3cr3t@{index.address}/files"
+        channel.folder.joinpath("files").symlink_to(channel.folder)
+        locks = locks_for(tmp_path, lab("tool", channel=url))
+
+        assert {credentials for _, credentials in index.requests} >= {"fleet:s3cr3t"}
+    assert "s3cr3t" not in text_of(locks)
+    assert f"http://{index.address}/files/osx-arm64/tool-1.0-0.conda" in text_of(locks)
+    assert locks.conda["conda_channels"] == [url]
+
+
+def test_a_channel_that_cannot_be_reached_is_explained_without_its_secret(tmp_path: Path) -> None:
+    with pytest.raises(MetalfleetError, match="A channel cannot be reached") as refusal:
+        locks_for(tmp_path, lab("tool", channel="http://fleet:s3cr3t@127.0.0.1:9/closed"))
+    assert "s3cr3t" not in str(refusal.value)
+
+
+CONDA_LOCK = """
+version: 1
+metadata:
+  content_hash: {linux-64: a, osx-arm64: b}
+  channels: [{url: conda-forge, used_env_vars: []}]
+  platforms: [linux-64, osx-arm64]
+  sources: [environment.yml]
+package:
+""" + "".join(
+    f"""
+- {{name: python, version: 3.12.1, manager: conda, platform: {subdir}, dependencies: {{}}, category: main,
+   optional: false, url: "{CONDA_FORGE}/{subdir}/python-3.12.1-0.conda", hash: {{sha256: {DIGEST}}}}}
+- {{name: Six, version: 1.16.0, manager: pip, platform: {subdir}, dependencies: {{}}, category: main,
+   optional: false, url: "https://host/six-1.16.0-py2.py3-none-any.whl", hash: {{sha256: {DIGEST}}}}}
+"""
+    for subdir in ("linux-64", "osx-arm64")
+)
+PIXI_LOCK = json.dumps(
+    {
+        "version": 6,
+        "environments": {
+            "default": {
+                "channels": [{"url": CONDA_FORGE}],
+                "indexes": ["https://host/simple"],
+                "packages": {
+                    subdir: [
+                        {"conda": f"{CONDA_FORGE}/{subdir}/python-3.12.1-0.conda"},
+                        {"pypi": "https://host/six-1.16.0-py2.py3-none-any.whl"},
+                    ]
+                    for subdir in ("linux-64", "osx-arm64")
+                },
+            }
+        },
+        "packages": [
+            *(
+                {"conda": f"{CONDA_FORGE}/{subdir}/python-3.12.1-0.conda", "sha256": DIGEST, "depends": []}
+                for subdir in ("linux-64", "osx-arm64")
+            ),
+            {
+                "pypi": "https://host/six-1.16.0-py2.py3-none-any.whl",
+                "name": "six",
+                "version": "1.16.0",
+                "sha256": DIGEST,
+            },
+        ],
+    }
+)
+
+
+@pytest.mark.parametrize(("name", "text"), [("conda-lock.yml", CONDA_LOCK), ("pixi.lock", PIXI_LOCK)])
+def test_locks_of_other_tools_are_read(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    environment = {"name": "lab", "kind": "conda", "lock": str(tmp_path / name), "gpu_check": "none"}
+
+    locks = locks_for(tmp_path, environment)
+
+    [sent] = locks.with_digests([environment])
+    assert sent["python"] == "3.12"
+    assert sorted(sent["lock_digests"]) == ["linux-x86_64-py3.12", MAC]
+    assert locks.texts[sent["lock_digests"][MAC]] == (
+        f"@EXPLICIT\n{CONDA_FORGE}/osx-arm64/python-3.12.1-0.conda#sha256:{DIGEST}\n"
+        f"@WHEELS\nsix==1.16.0 --hash=sha256:{DIGEST}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense: [", "cannot be read"),
+        (f"@EXPLICIT\n{CONDA_FORGE}/osx-64/python-3.12.1-0.conda#{DIGEST}\n", "It is that of an Intel Mac"),
+        (f"@EXPLICIT\n{CONDA_FORGE}/osx-arm64/python-3.12.1-0.conda\n", "no SHA-256 of python-3.12.1"),
+        (CONDA_LOCK.replace(f"sha256: {DIGEST}", "md5: " + "b" * 32), "no SHA-256"),
+    ],
+)
+def test_locks_that_cannot_be_used_are_explained(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "lock").write_text(text)
+    with pytest.raises(MetalfleetError, match=words):
+        locks_for(tmp_path, {"name": "lab", "kind": "conda", "lock": str(tmp_path / "lock"), "gpu_check": "none"})
