@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import CUDA
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Pair
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _YANKED = re.compile(r"^warning: (`[^`]+` is yanked.*)$", re.MULTILINE)
 
+LITERT_PACKAGE = "ai-edge-litert"
 RESOLUTION = Path(__file__).with_name("_data") / "resolution.yml"
 
 
@@ -62,6 +64,11 @@ class Target:
     tensorflow: str = ""
     """The package in which TensorFlow comes there; "" is that of the pairing table."""
 
+    @property
+    def has_cuda(self) -> bool:
+        """Whether it is a host with an NVIDIA GPU."""
+        return self.name.endswith(CUDA)
+
 
 @dataclass(frozen=True)
 class LiteRT:
@@ -70,12 +77,13 @@ class LiteRT:
     version: str
     pythons: tuple[str, ...]
     least_macos: str
-    constraints: tuple[str, ...]
+    constraints: Mapping[str, str]
+    """Limits that hold beside those which packages declare, each with its reason."""
 
     @property
     def requirement(self) -> str:
         """What is resolved."""
-        return f"ai-edge-litert=={self.version}"
+        return f"{LITERT_PACKAGE}=={self.version}"
 
     @property
     def folder(self) -> str:
@@ -240,7 +248,7 @@ def targets() -> dict[str, Target]:
 def shipped_litert() -> LiteRT:
     """What an environment for LiteRT holds, unless it has a lock of the user's own."""
     data = _resolution()["litert"]
-    constraints = tuple(each["requirement"] for each in data["constraints"])
+    constraints = {each["requirement"]: each["reason"] for each in data["constraints"]}
     return LiteRT(data["version"], tuple(data["pythons"]), data["least_macos"], constraints)
 
 
