@@ -65,7 +65,7 @@ NETWORK: Spec = {
 
 BUILD: Spec = {
     "wheels": {"type": "str", "default": "", "no_log": True},
-    "free_mb": {"type": "int", "default": 3500},
+    "free_mb": {"type": "int"},
     "probe_timeout": {"type": "int", "default": 120},
 }
 
@@ -152,6 +152,8 @@ DOCUMENT: Spec = {
     "built_wheels": {"type": "dict", "default": {}, "no_log": True},
     "lock_pairs": {"type": "dict", "default": {}},
     "pairs": {"type": "list", "elements": "dict", "default": []},
+    "lock_litert": {"type": "dict", "default": {}},
+    "litert": {"type": "list", "elements": "dict", "default": []},
     "doctor": ASKING["doctor"],
     **SENT,
 }

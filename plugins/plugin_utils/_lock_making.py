@@ -20,10 +20,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     choose,
     is_version,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import heading_of, versions_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_pairs
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import OWN_NAMES
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import OWN_NAMES, refuse_cuda_on_mac
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import (
+    LITERT_PACKAGE,
     ResolutionFailed,
     Resolved,
     Resolver,
@@ -33,11 +36,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
     in_one_line,
     rendered,
     requirements_of,
+    shipped_litert,
     targets,
 )
+from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order
@@ -77,7 +82,12 @@ def make_lock(
             remedy="Declare a lock of your own (lock).",
         )
     kept = versions_to_keep(before, upgrade)
-    resolved = resolve_first(order, pairs_for(order, target, kept), target, resolver, kept)
+    if target.has_plugin:
+        refuse_cuda_on_mac(order)
+    if order.request.framework == LITERT:
+        resolved = resolve_litert(order, target, resolver, kept)
+    else:
+        resolved = resolve_first(order, pairs_for(order, target, kept), target, resolver, kept)
     built = tuple(map(build, resolved.sources))
     packages = [*resolved.packages, *(wheel.as_package for wheel in built)]
     wheels = {each.sha256: {"file": each.filename, "source": each.source_sha256} for each in built}
@@ -110,8 +120,8 @@ def held_back(
         version = resolved.versions.get(name, newest)
         if version not in (newest, kept.get(name)):
             yield (
-                f"{name} is locked at {version}, because the newest version, {newest}, does not go with TensorFlow or "
-                f"with another package. To see why not, declare {name}=={newest}"
+                f"{name} is locked at {version}, because the newest version, {newest}, does not go with "
+                f"{framework_of(order)} or with another package. To see why not, declare {name}=={newest}"
             )
 
 
@@ -161,23 +171,46 @@ def resolve_first(
     try:
         return resolve(order, last, target, resolver, kept)
     except ResolutionFailed as failure:
-        raise explain(order, last, str(failure)) from failure
+        raise explain(order, constraints_for(last.tensorflow), str(failure)) from failure
+
+
+def resolve_litert(order: Order, target: Target, resolver: Resolver, kept: Mapping[str, str]) -> Resolved:
+    """Resolve with the collection's own LiteRT, unless another is among the packages. Raises MetalfleetError."""
+    litert = shipped_litert()
+    is_declared = any(normalized(Requirement(each).name) == LITERT_PACKAGE for each in order.request.packages)
+    wanted = [*([] if is_declared else [litert.requirement]), *order.request.packages]
+    try:
+        return keep_where_possible(wanted, litert.constraints, wheels_for(order, target, resolver), resolver, kept)
+    except ResolutionFailed as failure:
+        raise explain(order, litert.constraints, str(failure)) from failure
 
 
 def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, kept: Mapping[str, str]) -> Resolved:
     """Ask uv. Where a package brings TensorFlow along by its first name, that is the one to take, and no second one."""
+    wanted, limits = [*requirements_of(pair, target), *order.request.packages], constraints_for(pair.tensorflow)
+    resolved = keep_where_possible(wanted, limits, wheels_for(order, target, resolver), resolver, kept)
+    if target.tensorflow == "tensorflow-cpu" and {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
+        return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, kept)
+    return resolved
+
+
+def keep_where_possible(
+    wanted: Sequence[str],
+    limits: Iterable[str],
+    wheels: Callable[..., Resolved],
+    resolver: Resolver,
+    kept: Mapping[str, str],
+) -> Resolved:
+    """Resolve requirements within limits, with the kept versions where that is possible. Raises ResolutionFailed."""
 
     def ask(pins: Mapping[str, str], preferred: Mapping[str, str]) -> Resolved:
-        return wheels_for(order, target, resolver)(
-            [*requirements_of(pair, target), *order.request.packages],
-            constraints=[*constraints_for(pair.tensorflow), *(f"{name}=={pins[name]}" for name in pins)],
+        return wheels(
+            wanted,
+            constraints=[*limits, *(f"{name}=={pins[name]}" for name in pins)],
             preferred={name: version for name, version in preferred.items() if name not in pins},
         )
 
-    resolved = keep_most(ask, kept) if kept and resolver.mixes_indexes else ask({}, kept)
-    if {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
-        return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, kept)
-    return resolved
+    return keep_most(ask, kept) if kept and resolver.mixes_indexes else ask({}, kept)
 
 
 def wheels_for(order: Order, target: Target, resolver: Resolver) -> Callable[..., Resolved]:
@@ -215,15 +248,21 @@ def keep_most(ask: Callable[[Mapping[str, str], Mapping[str, str]], Resolved], k
     return resolved
 
 
-def explain(order: Order, pair: Pair, said: str) -> MetalfleetError:
-    """What a person is told where uv found no solution."""
+def explain(order: Order, limits: Mapping[str, str], said: str) -> MetalfleetError:
+    """What a person is told where uv found no solution; `limits` are the collection's own, each with its reason."""
     text = " ".join(said.split())  # uv breaks its lines as wide as a terminal is
-    words = " ".join([shortened(in_one_line(mask(said))), *own_limits(pair, text)])
+    words = " ".join([shortened(in_one_line(mask(said))), *own_limits(limits, text)])
     where = f"for the environment {order.environment} ({order.platform})"
     for known in KNOWN:
         found = re.search(known.pattern, text)
         if found:
-            names = {"where": where, "python": order.python, "oldest": order.oldest_macos, **found.groupdict()}
+            names = {
+                "where": where,
+                "python": order.python,
+                "oldest": order.oldest_macos,
+                "framework": framework_of(order),
+            }
+            names |= found.groupdict()
             cause, remedy = known.cause.format(**names), known.remedy.format(**names)
             return MetalfleetError(cause, evidence=f"uv says: {words}", remedy=remedy)
     return MetalfleetError(
@@ -231,6 +270,11 @@ def explain(order: Order, pair: Pair, said: str) -> MetalfleetError:
         evidence=f"uv says: {words}",
         remedy="Correct packages, or what pip and uv are configured with on the controller.",
     )
+
+
+def framework_of(order: Order) -> str:
+    """Its name, for people."""
+    return "LiteRT" if order.request.framework == LITERT else "TensorFlow"
 
 
 def shortened(words: str) -> str:
@@ -241,9 +285,9 @@ def shortened(words: str) -> str:
     return f"{start.rpartition(' ')[0]} [...] {end.partition(' ')[2]}"
 
 
-def own_limits(pair: Pair, said: str) -> Iterator[str]:
+def own_limits(limits: Mapping[str, str], said: str) -> Iterator[str]:
     """Why we have set limits that uv speaks of: no package declares them, so that nobody would know where to look."""
-    for requirement, reason in constraints_for(pair.tensorflow).items():
+    for requirement, reason in limits.items():
         if re.search(rf"\b{re.escape(requirement)}(?![\w.])", said):
             yield f"{requirement} is a limit of the collection: {reason}"
 
@@ -307,7 +351,7 @@ KNOWN = (
     ),
     Known(
         r"unsatisfiable|cannot be used",
-        "The packages {where} cannot live together, or not with TensorFlow",
+        "The packages {where} cannot live together, or not with {framework}",
         "Change packages or tensorflow of that environment so that they agree, or leave versions open.",
     ),
 )

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Wish
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT, TENSORFLOW
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
@@ -27,6 +28,18 @@ OWN_NAMES = {
 EXAMPLES = {"tensorflow": 'tensorflow: "2.18.1"', "metal": 'metal: "1.2.0", or metal: none for the CPU alone'}
 OLD_LITERT = ("tflite-runtime", "tflite-runtime-nightly")
 OTHER_PLUGIN = "tensorflow-metal-plugin"
+OF_CUDA = re.compile(r"nvidia-(?!ml-py).*|cuda-.*|cupy(-.*)?|tensorrt(-.*)?|tensorflow-gpu")
+"""Packages that are for NVIDIA GPUs only; nvidia-ml-py tells of them, and can be installed everywhere."""
+
+MAC = {
+    "os_name": "posix",
+    "sys_platform": "darwin",
+    "platform_machine": "arm64",
+    "platform_system": "Darwin",
+    "implementation_name": "cpython",
+    "platform_python_implementation": "CPython",
+}
+"""Variables of environment markers."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +51,13 @@ class Request:
     """Requirements, each in one spelling, in order."""
     build: tuple[str, ...] = ()
     """Names of packages that are built from source, on the controller."""
+    framework: str = TENSORFLOW
 
     def as_data(self) -> dict[str, Any]:
         """As it is written into a lock."""
         built = {"build": list(self.build)} if self.build else {}
+        if self.framework == LITERT:
+            return {"framework": LITERT, "packages": list(self.packages), **built}
         return {"tensorflow": self.wish.tensorflow, "metal": self.wish.metal, "packages": list(self.packages), **built}
 
 
@@ -81,7 +97,7 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
     """
     name, lock = environment["name"], environment.get("lock")
     declared = [option for option in OPTIONS if environment.get(option)]
-    refuse_unfit_framework(environment, declared)
+    refuse_models_without_litert(environment)
     if lock and declared:
         raise MetalfleetError(
             f"The environment {name} has a lock of its own, and {' and '.join(declared)} too",
@@ -90,34 +106,50 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
     needs_kernel = bool(environment.get("jupyter_kernel"))
     if lock or environment.get("state") == "absent" or not (declared or needs_kernel):
         return None
+    framework = environment.get("framework") or TENSORFLOW
     wishes = {option: version_of(environment, option) for option in ("tensorflow", "metal")}
+    named = {option for option, version in wishes.items() if version}
     packages = {"ipykernel"} if needs_kernel else set()
     for text in environment.get("packages") or ():
         requirement = _requirement(name, str(text))
         package = normalized(requirement.name)
         if package in OWN_NAMES:
+            named.add(package)
             _take_over(name, requirement, wishes, OWN_NAMES[package])
+            packages |= {f"{package}[{','.join(sorted(requirement.extras))}]"} if requirement.extras else set()
         else:
             packages.add(str(requirement))
     build = {normalized(_requirement(name, str(each)).name) for each in environment.get("build") or ()}
-    return Request(Wish(**wishes), tuple(sorted(packages)), tuple(sorted(build)))
-
-
-def refuse_unfit_framework(environment: Mapping[str, Any], declared: list[str]) -> None:
-    """Refuse what goes with the other framework only. `declared` are the options of packages that are declared."""
-    name, is_litert = environment["name"], environment.get("framework") == LITERT
-    if environment.get("models") and not is_litert:
+    if framework == LITERT and named:
         raise MetalfleetError(
-            f"The environment {name} has models, which are loaded by LiteRT alone",
+            f"The environment {name} is for LiteRT, and has {' and '.join(sorted(named))} too",
+            remedy="Leave that out. TensorFlow and LiteRT are two environments.",
+        )
+    return Request(Wish(**wishes), tuple(sorted(packages)), tuple(sorted(build)), framework)
+
+
+def refuse_models_without_litert(environment: Mapping[str, Any]) -> None:
+    """Refuse models where nothing loads them."""
+    if environment.get("models") and environment.get("framework") != LITERT:
+        raise MetalfleetError(
+            f"The environment {environment['name']} has models, which are loaded by LiteRT alone",
             remedy="Declare framework: litert, or leave models out.",
         )
-    unfit = [*declared, *(["jupyter_kernel"] if environment.get("jupyter_kernel") else [])]
-    if is_litert and unfit and not environment.get("lock"):
-        raise MetalfleetError(
-            f"The environment {name} is for LiteRT, for which no lock is made from {' and '.join(unfit)}",
-            remedy="Leave that out, or declare a lock of your own that has everything. TensorFlow and LiteRT are two "
-            "environments.",
-        )
+
+
+def refuse_cuda_on_mac(order: Order) -> None:
+    """Refuse what is for NVIDIA GPUs only, in an environment on a Mac, unless it is asked for elsewhere alone."""
+    for requirement in map(Requirement, order.request.packages):
+        is_cuda = OF_CUDA.fullmatch(normalized(requirement.name)) or "and-cuda" in requirement.extras
+        if is_cuda and (requirement.marker is None or requirement.marker.evaluate(MAC)):
+            raise MetalfleetError(
+                f"{requirement} in packages of the environment {order.environment} is for NVIDIA GPUs, which no Mac "
+                "with Apple Silicon has: its GPU is used by Apple's plug-in, tensorflow-metal",
+                evidence=f"The lock is for {order.platform}.",
+                remedy="Leave it out: a Mac gets TensorFlow with the plug-in, and a Linux host with an NVIDIA GPU gets "
+                "it with CUDA and cuDNN, without a word. For a package that only Linux hosts are to have, write "
+                f"{requirement.name}; sys_platform == 'linux'.",
+            )
 
 
 def version_of(environment: Mapping[str, Any], option: str) -> str:
