@@ -17,7 +17,7 @@ help:
 	@echo 'make demo       bring three simulated Macs up and set them up over SSH'
 	@echo 'make demo-down  stop the simulated Macs'
 	@echo 'make test       all checks and tests'
-	@echo 'make test-all   the same, with ten times as many kills, the environments of whole teams, and nine other TensorFlows'
+	@echo 'make test-all   the same, with ten times as many kills, the environments of whole teams, and ten other TensorFlows'
 	@echo 'make torture    kills alone: KILLS=200, SEED=1 for others'
 	@echo 'make check      the checks that run nothing: style, types, lint, the built collection'
 	@echo 'make format     put the code into the one format'
@@ -69,7 +69,8 @@ test: system-packages check # the cheap before the dear
 
 .PHONY: test-all
 test-all: test torture
-	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py
+	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
+		tests/integration/test_nvidia.py
 
 KILLS = 200
 SEED =

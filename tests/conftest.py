@@ -35,14 +35,13 @@ def tensorflow_environment() -> Path:
     return make_tensorflow_environment()
 
 
-def make_tensorflow_environment() -> Path:
-    """The same, for those who are no tests."""
+def make_tensorflow_environment(kind: str = "") -> Path:
+    """The same, for those who are no tests. `kind` is +cuda for the build for NVIDIA GPUs."""
     python = _python(">=3.9,<3.13", "3.12")
     version = _output_of(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
-    lock = LOCKS / f"linux-{platform.machine()}-py{version}.txt"
-    return _environment(
-        f"{LOCKS.name}-py{version}", python, lock.read_text(), "sync", "--require-hashes", "--link-mode=copy", str(lock)
-    )
+    lock = LOCKS / f"linux-{platform.machine()}{kind}-py{version}.txt"
+    command = ("sync", "--require-hashes", "--link-mode=copy", str(lock))
+    return _environment(f"{LOCKS.name}{kind}-py{version}", python, lock.read_text(), *command)
 
 
 @pytest.fixture(scope="session")

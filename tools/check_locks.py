@@ -2,7 +2,8 @@
 """Prove the locks that are shipped: `make check-locks`.
 
 * The pair links, for each of its Pythons (tools/link_check).
-* Each lock can be installed, by uv and from wheels alone, on each macOS that is supported. This is planned, not done.
+* Each lock for Macs can be installed, by uv and from wheels alone, on each macOS that is supported, and each with CUDA
+  on Linux. This is planned, not done.
 * Its twin for this machine is installed, imports, learns with Keras, and passes the probe: for the newest Python that
   this machine has, or with --every-python for all that it has.
 
@@ -26,7 +27,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import find_uv, targets
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Target, find_uv, targets
 from uv import find_uv_bin
 
 from tools.link_check.check import check
@@ -57,23 +58,27 @@ def check_links(pair: Pair) -> Iterator[str]:
 
 
 def check_installable(pair: Pair) -> Iterator[str]:
-    """What keeps a lock from being installed from wheels on a macOS."""
+    """What keeps a lock from being installed from wheels on a macOS, or with CUDA on Linux."""
+    mac, *others = (target for target in targets().values() if target.has_plugin or target.has_cuda)
+    systems = [*((mac, macos) for macos in (pair.least_macos, *NEWER_MACOS)), *((other, "") for other in others)]
     for python in pair.pythons:
-        lock = folder_of(pair) / f"macos-arm64-py{python}.txt"
-        for macos in (pair.least_macos, *NEWER_MACOS):
-            said = plan_installation(lock, python, macos)
-            print(f"{lock.name}, macOS {macos}: {said or 'can be installed'}", flush=True)
+        for target, macos in systems:
+            lock = folder_of(pair) / f"{target.name}-py{python}.txt"
+            said = plan_installation(lock, target, python, macos)
+            where = f"macOS {macos}" if macos else "Linux"
+            print(f"{lock.name}, {where}: {said or 'can be installed'}", flush=True)
             if said:
-                yield f"{lock.name} cannot be installed on macOS {macos}: {said}"
+                yield f"{lock.name} cannot be installed on {where}: {said}"
 
 
-def plan_installation(lock: Path, python: str, macos: str) -> str:
-    """What uv says against installing a lock on a Mac; "" if it would do it."""
+def plan_installation(lock: Path, target: Target, python: str, macos: str) -> str:
+    """What uv says against installing a lock on a host of a kind; "" if it would do it."""
     with tempfile.TemporaryDirectory() as folder:
         command = [find_uv(), "pip", "install", "--quiet", "--dry-run", "--no-deps", "--only-binary=:all:"]
         command += ["--require-hashes", f"--requirements={lock}", f"--target={folder}", f"--python={sys.executable}"]
-        command += [f"--python-version={python}", f"--python-platform={targets()['macos-arm64'].target}"]
-        variables = {**os.environ, "MACOSX_DEPLOYMENT_TARGET": macos, "UV_CACHE_DIR": str(CHECKOUT / ".cache/uv")}
+        command += [f"--python-version={python}", f"--python-platform={target.target}"]
+        variables = {**os.environ, "UV_CACHE_DIR": str(CHECKOUT / ".cache/uv")}
+        variables |= {"MACOSX_DEPLOYMENT_TARGET": macos} if macos else {}
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=SECONDS)
     return " ".join(done.stderr.split()) if done.returncode else ""
 

@@ -117,6 +117,8 @@ def lock_litert(resolver: Resolver, platforms: Iterable[Target]) -> None:
     litert = shipped_litert()
     for python in litert.pythons:
         for platform in platforms:
+            if platform.has_cuda:  # of which LiteRT makes no use
+                continue
             packages = resolver.wheels(
                 [litert.requirement],
                 target=platform,

@@ -41,8 +41,9 @@ gpu:
   description:
     - What the probe must find. V(required) asks for a GPU that computes right. V(preferred) accepts the CPU where
       TensorFlow lists no GPU. V(none) hides the GPU, and has TensorFlow compute on the CPU.
-    - The default is V(required) on a Mac, V(preferred) in a virtual machine, and V(none) on Linux. For LiteRT it is
-      V(preferred).
+    - The default is V(required) on a Mac, V(preferred) in a virtual one, V(required) on Linux with an NVIDIA GPU, and
+      V(none) without. For LiteRT it is V(preferred).
+    - On Linux V(none) has the CPU build of TensorFlow, also where there is an NVIDIA GPU.
   type: str
   choices: [required, preferred, none]
 gpu_check:
@@ -153,7 +154,8 @@ build:
 packages:
   description:
     - Further packages, as pip names them, with or without versions, such as C(pandas) or C(transformers<5).
-    - They are resolved together with TensorFlow, by uv on the controller, to wheels for the host's platform and Python.
+    - They are resolved together with TensorFlow, or LiteRT, by uv on the controller, to wheels for the host's platform
+      and Python.
   type: list
   elements: str
 """
@@ -254,9 +256,10 @@ options:
     type: str
     default: ""
   free_mb:
-    description: Megabytes that must be free before a build. TensorFlow takes 1500, and its wheels are kept beside it.
+    description:
+      - Megabytes that must be free before a build.
+      - Where nothing is set they are 3500, for TensorFlow takes 1500 and its wheels are kept beside it; with CUDA 8500.
     type: int
-    default: 3500
   probe_timeout:
     description: Seconds after which a probe is ended.
     type: int

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.nvidia import has_nvidia_gpu
 
 DEFAULT_ROOT = "~/.local/share/metalfleet"
 DEFAULT_LINKS = "~/.virtualenvs"
@@ -71,14 +72,24 @@ class Places:
         return self.links / name
 
 
-def platform_name(system: str = sys.platform, machine: str = "", python: str = "") -> str:
+CUDA = "+cuda"
+"""Marks the platform of a host with an NVIDIA GPU."""
+CUDA_MACHINES = ("x86_64",)
+"""For which the package index has TensorFlow with CUDA: its wheels for aarch64 are for the CPU."""
+
+
+def platform_name(system: str = "", machine: str = "", python: str = "") -> str:
     """The name that locks go by, such as macos-arm64-py3.12; of this process where nothing is said.
 
-    `system` is Python's sys.platform, `machine` that of uname, `python` a minor version.
+    `system` is Python's sys.platform, `machine` that of uname, `python` a minor version. A host with an NVIDIA GPU that
+    TensorFlow can use is linux-x86_64+cuda. Only the host itself can tell, so that nobody else is given that name.
     """
     machine = machine or os.uname().machine
     python = python or f"{sys.version_info.major}.{sys.version_info.minor}"
-    return f"{'macos-arm64' if system == 'darwin' else f'{system}-{machine}'}-py{python}"
+    is_cuda = not system and sys.platform == "linux" and machine in CUDA_MACHINES and has_nvidia_gpu()
+    system = system or sys.platform
+    name = "macos-arm64" if system == "darwin" else f"{system}-{machine}{CUDA if is_cuda else ''}"
+    return f"{name}-py{python}"
 
 
 def with_python(platform: str, python: str) -> str:
@@ -89,6 +100,11 @@ def with_python(platform: str, python: str) -> str:
 def target_of(platform: str) -> str:
     """A platform's name without its Python: what locks are made for."""
     return platform.rpartition("-py")[0]
+
+
+def without_cuda(platform: str) -> str:
+    """The same platform's name for what does not use a GPU of NVIDIA."""
+    return platform.replace(CUDA, "")
 
 
 def python_of(platform: str) -> str:

@@ -74,7 +74,7 @@ NETWORK: Spec = {
 
 BUILD: Spec = {
     "wheels": {"type": "str", "default": "", "no_log": True},
-    "free_mb": {"type": "int", "default": 3500},
+    "free_mb": {"type": "int"},
     "probe_timeout": {"type": "int", "default": 120},
 }
 
@@ -167,6 +167,8 @@ DOCUMENT: Spec = {
     "conda_channels": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "lock_pairs": {"type": "dict", "default": {}},
     "pairs": {"type": "list", "elements": "dict", "default": []},
+    "lock_litert": {"type": "dict", "default": {}},
+    "litert": {"type": "list", "elements": "dict", "default": []},
     "doctor": ASKING["doctor"],
     **SENT,
 }

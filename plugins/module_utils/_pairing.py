@@ -75,6 +75,26 @@ class Pair:
         return self.metal != NO_PLUGIN
 
 
+@dataclass(frozen=True)
+class LiteRT:
+    """A release of LiteRT for Macs with Apple Silicon."""
+
+    version: str
+    pythons: tuple[str, ...] = ()
+    """Minor versions that it has wheels for."""
+    least_macos: str = ""
+    """What its libraries were built for; the wheels' names say less."""
+
+    @classmethod
+    def from_data(cls, row: Mapping[str, Any]) -> LiteRT:
+        """A row as it is written."""
+        return cls(**{**row, "pythons": tuple(row["pythons"])})
+
+    def as_data(self) -> dict[str, Any]:
+        """As it is written."""
+        return asdict(self)
+
+
 class Wish(NamedTuple):
     """What is declared of a pair; "" leaves it to us. A version may be a minor one, such as 2.18."""
 
@@ -136,6 +156,22 @@ def refuse_unfit(
         ]
         remedy = "; or ".join(way for way in ways if way) or _say_best(pairs, machine)
         raise MetalfleetError(f"{pair.name} {reason}", remedy=remedy[:1].upper() + remedy[1:])
+
+
+def refuse_unfit_litert(release: LiteRT, releases: Iterable[LiteRT], machine: Machine) -> None:
+    """Refuse a LiteRT that a Mac is too old for. Raises MetalfleetError with one of `releases` that it can have."""
+    if not _needs_macos(release, machine):
+        return
+    fitting = (each for each in releases if not _needs_macos(each, machine) and machine.python in ("", *each.pythons))
+    other = max(fitting, key=lambda each: version_key(each.version), default=None)
+    raise MetalfleetError(
+        f"LiteRT {release.version} needs macOS {release.least_macos} or newer, not {machine.macos}: its libraries were "
+        "built for that, whatever the names of its wheels say",
+        remedy=f"Declare packages: [ai-edge-litert=={other.version}], or upgrade macOS."
+        if other
+        else "Upgrade macOS: there is no LiteRT for this one. Or run the models with tf.lite.Interpreter, in an "
+        "environment for TensorFlow.",
+    )
 
 
 def why_not(pair: Pair, machine: Machine, *, allow_untested: bool = False) -> str:
@@ -221,7 +257,7 @@ def _lacks_wheels(pair: Pair, machine: Machine) -> bool:
     return pair.status != UNKNOWN and bool(machine.python) and machine.python not in pair.pythons
 
 
-def _needs_macos(pair: Pair, machine: Machine) -> bool:
+def _needs_macos(pair: Pair | LiteRT, machine: Machine) -> bool:
     return bool(pair.least_macos and machine.macos) and version_key(machine.macos) < version_key(pair.least_macos)
 
 

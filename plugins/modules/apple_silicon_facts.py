@@ -14,7 +14,7 @@ description:
   - Tells the hardware's truth in a process that Rosetta translates too, starts nothing that could open a dialog on the
     user's screen, and needs no privileges.
   - On a Mac with an Intel processor and on Linux it answers truthfully instead of failing. Linux on a Mac with Apple
-    Silicon tells its chip and model too.
+    Silicon tells its chip and model too, and a Linux host with GPUs of NVIDIA what its driver and C(nvidia-smi) say.
   - A value that is not known is V(null), and RV(ansible_facts.apple_silicon.unknown) says why.
 notes:
   - Programs and interpreters that hang cost a quick look 10 seconds, a full one 60, however many they are. All run at
@@ -178,6 +178,48 @@ ansible_facts:
               description: How many GPUs there are. May be V(null).
               type: int
               sample: 1
+        nvidia:
+          description: The GPUs of NVIDIA, which a Linux host may have.
+          type: dict
+          contains:
+            present:
+              description: Whether there is one, with a driver or without.
+              type: bool
+              sample: true
+            driver:
+              description: The version of NVIDIA's driver. V(null) if none is loaded, too.
+              type: str
+              sample: "550.54.14"
+            gpus:
+              description: Those that the driver tells of. V(null) if C(nvidia-smi) gives no answer.
+              type: list
+              elements: dict
+              contains:
+                name:
+                  description: Its name. May be V(null).
+                  type: str
+                  sample: NVIDIA A100-SXM4-40GB
+                uuid:
+                  description: Its identifier. May be V(null).
+                  type: str
+                  sample: GPU-6b5cdd4e-0b5f-4a0e-9b0d-0f2b7e0c1a55
+                memory_bytes:
+                  description: Its memory in bytes. May be V(null), as where it shares that of the processor.
+                  type: int
+                  sample: 42949672960
+                compute_capability:
+                  description: What CUDA calls its generation. May be V(null), as with drivers before 2021.
+                  type: str
+                  sample: "8.0"
+                mig:
+                  description: Whether it is divided into several GPUs. V(null) if it cannot be, too.
+                  type: bool
+                  sample: false
+            device_nodes:
+              description: The files in C(/dev) by which programs reach them, as far as they are there.
+              type: list
+              elements: str
+              sample: [/dev/nvidia0, /dev/nvidia-uvm, /dev/nvidiactl]
         memory_bytes:
           description: Memory in bytes; whole gigabytes where only C(system_profiler) tells. May be V(null).
           type: int

@@ -43,8 +43,8 @@ options:
     default: ""
   platforms:
     description:
-      - Platforms and Pythons to make locks for, such as C(macos-arm64-py3.12), C(linux-x86_64-py3.12) or
-        C(linux-aarch64-py3.11).
+      - Platforms and Pythons to make locks for, such as C(macos-arm64-py3.12), C(linux-x86_64-py3.12),
+        C(linux-x86_64+cuda-py3.12) (with an NVIDIA GPU) or C(linux-aarch64-py3.11).
       - The default is Macs with the Python that O(python.version) names, and whatever there is a lock for already.
     type: list
     elements: str

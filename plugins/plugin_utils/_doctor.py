@@ -40,6 +40,7 @@ def tell_machine(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts["system"] == "Darwin":
         words = {True: "somebody is", False: "nobody is", None: "it is not known whether somebody is"}
         yield f"{INDENT}At its screen {words[facts['gui_session']]} logged in."
+    yield from (f"{INDENT}{line}" for line in tell_nvidia(facts["nvidia"]))
     for disk in facts["disk"]:
         if disk["free_bytes"] is not None:
             yield f"{INDENT}{disk['path']} has {disk['free_bytes'] / GIB:.0f} GB free."
@@ -47,6 +48,22 @@ def tell_machine(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"{INDENT}Another plug-in is in {stray}, which TensorFlow loads in every environment."
     for unknown in facts["unknown"]:
         yield f"{INDENT}Not known: {unknown['source']}: {unknown['reason']}."
+
+
+def tell_nvidia(nvidia: Mapping[str, Any]) -> Iterator[str]:
+    """The GPUs of NVIDIA, if there are any."""
+    if nvidia["present"]:
+        nodes = ", ".join(nvidia["device_nodes"]) or "none"
+        yield f"NVIDIA's driver: {nvidia['driver'] or 'none is loaded'}. Device nodes: {nodes}."
+    for gpu in nvidia["gpus"] or ():
+        memory, capability = gpu["memory_bytes"], gpu["compute_capability"]
+        parts = [
+            gpu["name"] or "of unknown name",
+            f"{memory / GIB:.0f} GB of memory" if memory else "",
+            f"compute capability {capability}" if capability else "",
+            "divided into several (MIG)" if gpu["mig"] else "",
+        ]
+        yield f"NVIDIA GPU: {', '.join(part for part in parts if part)}."
 
 
 def tell_python(managed: Mapping[str, Any]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller 
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_litert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -93,6 +94,8 @@ class EnvironmentsAction(FleetAction):
             "lock_pairs": locks.pairs,
             "pairs": locks.rows(),
             **locks.conda,
+            "lock_litert": locks.litert,
+            "litert": [each.as_data() for each in read_litert()] if locks.litert else [],
             **({"lock_texts": locks.texts, "built_wheels": locks.built_wheels} if self.sends_locks else {}),
         }
 

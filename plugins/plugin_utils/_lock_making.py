@@ -8,6 +8,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
@@ -20,10 +21,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     choose,
     is_version,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import heading_of, versions_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_pairs
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import OWN_NAMES
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import OWN_NAMES, refuse_cuda_on_mac
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import (
+    LITERT_PACKAGE,
     ResolutionFailed,
     Resolved,
     Resolver,
@@ -33,11 +37,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
     in_one_line,
     rendered,
     requirements_of,
+    shipped_litert,
     targets,
 )
+from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order
@@ -88,6 +94,8 @@ def make_lock(
             remedy="Declare a lock of your own (lock).",
         )
     kept = versions_to_keep(before, upgrade)
+    if target.has_plugin:
+        refuse_cuda_on_mac(order)
     conda = solve(order, target, kept) if solve and order.request.conda else Solved()
     wheels = resolve_wheels(order, target, resolver, Held(kept, conda.python_packages))
     built = tuple(map(build, wheels.sources))
@@ -123,8 +131,8 @@ def held_back(
         version = resolved.versions.get(name, newest)
         if version not in (newest, kept.get(name)):
             yield (
-                f"{name} is locked at {version}, because the newest version, {newest}, does not go with TensorFlow or "
-                f"with another package. To see why not, declare {name}=={newest}"
+                f"{name} is locked at {version}, because the newest version, {newest}, does not go with "
+                f"{framework_of(order)} or with another package. To see why not, declare {name}=={newest}"
             )
 
 
@@ -174,16 +182,17 @@ class Held(NamedTuple):
 
 def resolve_wheels(order: Order, target: Target, resolver: Resolver, held: Held) -> Resolved:
     """Resolve what comes as wheels. What conda provides is not taken once more."""
-    if not (order.request.with_tensorflow or order.request.packages):
+    request = order.request
+    if request.with_tensorflow:
+        resolved = resolve_first(order, pairs_for(order, target, held.kept), target, resolver, held)
+    elif request.packages or request.framework == LITERT:
+        resolved = resolve_packages(order, target, resolver, held)
+    else:
         return Resolved([], [])
-    pairs = pairs_for(order, target, held.kept) if order.request.with_tensorflow else [None]
-    resolved = resolve_first(order, pairs, target, resolver, held)
     return resolved._replace(packages=[each for each in resolved.packages if each.name not in held.provided])
 
 
-def resolve_first(
-    order: Order, pairs: Sequence[Pair | None], target: Target, resolver: Resolver, held: Held
-) -> Resolved:
+def resolve_first(order: Order, pairs: Sequence[Pair], target: Target, resolver: Resolver, held: Held) -> Resolved:
     """Resolve with the first of the pairs that goes with the packages. Raises MetalfleetError of the last."""
     *others, last = pairs
     for pair in others:
@@ -192,29 +201,52 @@ def resolve_first(
     try:
         return resolve(order, last, target, resolver, held)
     except ResolutionFailed as failure:
-        raise explain(order, last, str(failure), held) from failure
+        raise explain(order, constraints_for(last.tensorflow), str(failure), held.provided) from failure
 
 
-def resolve(order: Order, pair: Pair | None, target: Target, resolver: Resolver, held: Held) -> Resolved:
-    """Ask uv. Where a package brings TensorFlow along by its first name, that is the one to take, and no second one.
+def resolve_packages(order: Order, target: Target, resolver: Resolver, held: Held) -> Resolved:
+    """Resolve packages without TensorFlow, for LiteRT together with the collection's own unless another is among them.
 
-    `pair` is None where no TensorFlow is to come.
+    Raises MetalfleetError.
     """
-    limits = constraints_for(pair.tensorflow if pair else "")
+    wanted, limits = [*order.request.packages], dict[str, str]()
+    if order.request.framework == LITERT:
+        litert = shipped_litert()
+        is_declared = any(normalized(Requirement(each).name) == LITERT_PACKAGE for each in wanted)
+        wanted, limits = [*([] if is_declared else [litert.requirement]), *wanted], dict(litert.constraints)
+    try:
+        return keep_where_possible(wanted, limits, wheels_for(order, target, resolver), resolver, held)
+    except ResolutionFailed as failure:
+        raise explain(order, limits, str(failure), held.provided) from failure
+
+
+def resolve(order: Order, pair: Pair, target: Target, resolver: Resolver, held: Held) -> Resolved:
+    """Ask uv. Where a package brings TensorFlow along by its first name, that is the one to take, and no second one."""
+    wanted, limits = [*requirements_of(pair, target), *order.request.packages], constraints_for(pair.tensorflow)
+    resolved = keep_where_possible(wanted, limits, wheels_for(order, target, resolver), resolver, held)
+    if target.tensorflow == "tensorflow-cpu" and {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
+        return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, held)
+    return resolved
+
+
+def keep_where_possible(
+    wanted: Sequence[str],
+    limits: Iterable[str],
+    wheels: Callable[..., Resolved],
+    resolver: Resolver,
+    held: Held,
+) -> Resolved:
+    """Resolve requirements within limits, with the kept versions where that is possible. Raises ResolutionFailed."""
 
     def ask(pins: Mapping[str, str], preferred: Mapping[str, str]) -> Resolved:
         fixed = {**pins, **held.provided}
-        return wheels_for(order, target, resolver)(
-            [*(requirements_of(pair, target) if pair else []), *order.request.packages],
+        return wheels(
+            wanted,
             constraints=[*limits, *(f"{name}=={version}" for name, version in fixed.items())],
             preferred={name: version for name, version in preferred.items() if name not in fixed},
         )
 
-    kept = held.kept
-    resolved = keep_most(ask, kept) if kept and resolver.mixes_indexes else ask({}, kept)
-    if {"tensorflow", "tensorflow-cpu"} <= resolved.versions.keys():
-        return resolve(order, pair, replace(target, tensorflow="tensorflow"), resolver, held)
-    return resolved
+    return keep_most(ask, held.kept) if held.kept and resolver.mixes_indexes else ask({}, held.kept)
 
 
 def wheels_for(order: Order, target: Target, resolver: Resolver) -> Callable[..., Resolved]:
@@ -252,15 +284,27 @@ def keep_most(ask: Callable[[Mapping[str, str], Mapping[str, str]], Resolved], k
     return resolved
 
 
-def explain(order: Order, pair: Pair | None, said: str, held: Held) -> MetalfleetError:
-    """What a person is told where uv found no solution."""
+def explain(
+    order: Order, limits: Mapping[str, str], said: str, provided: Mapping[str, str] = MappingProxyType({})
+) -> MetalfleetError:
+    """What a person is told where uv found no solution.
+
+    `limits` are the collection's own, each with its reason; `provided` are versions that conda brings.
+    """
     text = " ".join(said.split())  # uv breaks its lines as wide as a terminal is
-    words = " ".join([shortened(in_one_line(mask(said))), *own_limits(pair, text), *limits_of_conda(held, text)])
+    own = [*own_limits(limits, text), *limits_of_conda(provided, text)]
+    words = " ".join([shortened(in_one_line(mask(said))), *own])
     where = f"for the environment {order.environment} ({order.platform})"
     for known in KNOWN:
         found = re.search(known.pattern, text)
         if found:
-            names = {"where": where, "python": order.python, "oldest": order.oldest_macos, **found.groupdict()}
+            names = {
+                "where": where,
+                "python": order.python,
+                "oldest": order.oldest_macos,
+                "framework": framework_of(order),
+            }
+            names |= found.groupdict()
             cause, remedy = known.cause.format(**names), known.remedy.format(**names)
             return MetalfleetError(cause, evidence=f"uv says: {words}", remedy=remedy)
     return MetalfleetError(
@@ -268,6 +312,11 @@ def explain(order: Order, pair: Pair | None, said: str, held: Held) -> Metalflee
         evidence=f"uv says: {words}",
         remedy="Correct packages, or what pip and uv are configured with on the controller.",
     )
+
+
+def framework_of(order: Order) -> str:
+    """Its name, for people."""
+    return "LiteRT" if order.request.framework == LITERT else "TensorFlow"
 
 
 def shortened(words: str) -> str:
@@ -278,16 +327,16 @@ def shortened(words: str) -> str:
     return f"{start.rpartition(' ')[0]} [...] {end.partition(' ')[2]}"
 
 
-def own_limits(pair: Pair | None, said: str) -> Iterator[str]:
+def own_limits(limits: Mapping[str, str], said: str) -> Iterator[str]:
     """Why we have set limits that uv speaks of: no package declares them, so that nobody would know where to look."""
-    for requirement, reason in constraints_for(pair.tensorflow if pair else "").items():
+    for requirement, reason in limits.items():
         if re.search(rf"\b{re.escape(requirement)}(?![\w.])", said):
             yield f"{requirement} is a limit of the collection: {reason}"
 
 
-def limits_of_conda(held: Held, said: str) -> Iterator[str]:
+def limits_of_conda(provided: Mapping[str, str], said: str) -> Iterator[str]:
     """Which of the versions that uv speaks of nobody has asked for: conda brings them."""
-    for name, version in held.provided.items():
+    for name, version in provided.items():
         if f"{name}=={version}" in said:
             yield f"{name} {version} is what comes from conda."
 
@@ -351,7 +400,7 @@ KNOWN = (
     ),
     Known(
         r"unsatisfiable|cannot be used",
-        "The packages {where} cannot live together, or not with TensorFlow",
+        "The packages {where} cannot live together, or not with {framework}",
         "Change packages or tensorflow of that environment so that they agree, or leave versions open.",
     ),
 )

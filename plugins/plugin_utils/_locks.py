@@ -23,6 +23,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
     CONDA,
+    lock_platform,
     refuse_bad_name,
     refuse_bad_python,
 )
@@ -30,7 +31,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     refuse_lock_without_ipykernel,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import with_python
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
     DEFAULT,
     NO_PLUGIN,
@@ -40,7 +40,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     python_for,
     remark,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT, TENSORFLOW
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
+    GPU_NONE,
+    LITERT,
+    TENSORFLOW,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
@@ -57,6 +61,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files 
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair, read_pairs
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import (
     CONDA_TENSORFLOW,
+    MAC,
     OPTIONS,
     OTHER_PLUGIN,
     OWN_NAMES,
@@ -78,16 +83,6 @@ CONDA_ENGINE = Path(__file__).with_name("_data") / "py-rattler.txt"
 SHIPPED = Path(__file__).with_name("_data") / "locks"
 """A folder for each pair, with one lock for each platform and Python, made by tools/locks.py."""
 MINORS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
-
-MAC = {
-    "os_name": "posix",
-    "sys_platform": "darwin",
-    "platform_machine": "arm64",
-    "platform_system": "Darwin",
-    "implementation_name": "cpython",
-    "platform_python_implementation": "CPython",
-}
-"""Variables of environment markers."""
 
 Digests = dict[str, str]
 """SHA-256 of each lock that an environment may have, by platform; "any" for one that is used as it is."""
@@ -148,10 +143,10 @@ class Locks:
         self._find, self._making = find, making
         self._digests: dict[str, Digests] = {}
         self._requests: dict[str, Request] = {}
-        self._pythons: dict[str, str] = {}
-        """Minor versions, of environments that need another than the others."""
-        self._conda: dict[str, Mapping[str, Any]] = {}
-        """Environments of conda packages, as declared."""
+        self._implied: dict[str, dict[str, str]] = {}
+        """Of each environment, options that follow from what is declared of others."""
+        self._environments: dict[str, Mapping[str, Any]] = {}
+        """As they are declared, and with those options."""
         self.new: list[NewLock] = []
         self.texts: dict[str, str] = {}
         """All locks, by the SHA-256 of their text."""
@@ -159,6 +154,8 @@ class Locks:
         """Wheels that no index has: by SHA-256 the name, a blank, and the content in base64."""
         self.pairs: dict[str, tuple[str, str]] = {}
         """The TensorFlow and the plug-in that a lock pins for Macs, by the same."""
+        self.litert: dict[str, str] = {}
+        """The LiteRT that a lock pins for Macs, by the same."""
         self.remarks: list[str] = []
 
     def read(self, environments: Iterable[Mapping[str, Any]]) -> None:
@@ -168,13 +165,12 @@ class Locks:
             refuse_bad_name(name)
             refuse_bad_python(name, python)
             request = read_request(environment)
-            if environment.get("kind") == CONDA:
-                self._conda[name] = environment
-            self._pythons[name] = python or self._python_for(request)
+            self._implied[name] = self._implied_by(environment, request)
+            self._environments[name] = {**environment, **self._implied[name]}
             if request:
                 self._requests[name] = request
                 self._digests[name] = self._kept(name, request)
-            elif name in self._conda:
+            elif environment.get("kind") == CONDA:
                 self._digests[name] = self._given_of_conda(environment)
             else:
                 self._digests[name] = self._given(environment)
@@ -184,12 +180,16 @@ class Locks:
         return [
             {
                 **{option: value for option, value in environment.items() if option not in ("lock", *OPTIONS)},
-                **({"python": self._pythons[environment["name"]]} if self._pythons[environment["name"]] else {}),
-                **({"gpu": "none"} if environment.get("metal") == NO_PLUGIN and not environment.get("gpu") else {}),
+                **self._implied[environment["name"]],
                 "lock_digests": self._digests[environment["name"]],
             }
             for environment in environments
         ]
+
+    @property
+    def _conda(self) -> dict[str, Mapping[str, Any]]:
+        """The environments of conda packages."""
+        return {name: each for name, each in self._environments.items() if each.get("kind") == CONDA}
 
     @property
     def depend_on_platform(self) -> bool:
@@ -218,7 +218,7 @@ class Locks:
         """
         if not platform:
             return False
-        wanted = [(name, with_python(platform, self._pythons[name])) for name in self._requests]
+        wanted = [(name, lock_platform(self._environments[name], platform)) for name in self._requests]
         for name, of_it in wanted:
             self._refuse_another_declaration(self._order(name, of_it))
         missing = [(name, each) for name, each in wanted if upgrade or each not in self._digests[name]]
@@ -275,16 +275,16 @@ class Locks:
         path = self._find(lock)
         text = read_text(path, "lock")
         texts = [text] if is_conda_lock(text) else self._converted(path, text).values()
-        digests = {}
+        digests: Digests = {}
         for each in texts:
             parse_file(path, each)
             pinned = parse_conda_lock(each)
-            target = next((target for target, subdir in SUBDIRS.items() if subdir == pinned.subdir), "")
-            if not target and len(texts) == 1:
+            targets = [target for target, subdir in SUBDIRS.items() if subdir == pinned.subdir]
+            if not targets and len(texts) == 1:
                 refuse_other_platform(pinned, SUBDIRS["macos-arm64"])
-            self._pythons[name] = self._pythons[name] or pinned.python
-            if target:
-                digests[f"{target}-py{self._pythons[name]}"] = self._add(each)
+            self._implied[name].setdefault("python", pinned.python)
+            python = self._implied[name]["python"]
+            digests |= dict.fromkeys((f"{target}-py{python}" for target in targets), self._add(each))
         if environment.get("jupyter_kernel"):
             for digest in digests.values():
                 refuse_lock_without_ipykernel(name, self.texts[digest])
@@ -307,7 +307,7 @@ class Locks:
     def _refuse_cpu_only(self, platform: str) -> None:
         """Refuse conda's own TensorFlow on a Mac where the GPU is to be used."""
         for name, environment in self._conda.items() if platform.startswith("macos") else ():
-            digest = self._digests[name].get(with_python(platform, self._pythons[name]))
+            digest = self._digests[name].get(lock_platform({**environment, **self._implied[name]}, platform))
             names = {archive.name for archive in parse_conda_lock(self.texts[digest]).archives} if digest else set()
             if names & CONDA_TENSORFLOW and environment.get("gpu") != "none":
                 raise MetalfleetError(
@@ -325,8 +325,10 @@ class Locks:
         pair = default_pair()
         name = "litert-*" if framework == LITERT else f"tensorflow-{pair.tensorflow}-metal-{pair.metal}"
         shipped = {path.stem: self._add(read_text(path, "lock")) for path in sorted(SHIPPED.glob(f"{name}/*.txt"))}
-        if framework == TENSORFLOW:
-            macs = {digest for platform, digest in shipped.items() if platform.startswith("macos")}
+        macs = {digest for platform, digest in shipped.items() if platform.startswith("macos")}
+        if framework == LITERT:
+            self.litert |= {digest: pinned_litert(parse_lock(self.texts[digest])) for digest in macs}
+        else:
             self.pairs |= dict.fromkeys(macs, (pair.tensorflow, pair.metal))
         return shipped
 
@@ -347,6 +349,8 @@ class Locks:
         return found
 
     def _note_pair(self, digest: str, lock: Lock) -> None:
+        litert = pinned_litert(lock)
+        self.litert |= {digest: litert} if litert else {}
         pinned = pinned_pair(lock)
         if pinned:
             self.pairs[digest] = (pinned.tensorflow, pinned.metal)
@@ -358,11 +362,15 @@ class Locks:
         self.texts[digest] = text
         return digest
 
-    def _python_for(self, request: Request | None) -> str:
-        """The Python that a declared pair needs, where it has no wheels for that which hosts have; "" is any."""
-        if request is None or not (request.wish.tensorflow or request.wish.metal):
-            return ""
-        return python_for(read_pairs(), request.wish, self._making.python)
+    def _implied_by(self, environment: Mapping[str, Any], request: Request | None) -> dict[str, str]:
+        """The Python that a declared pair needs, where it has no wheels for that which hosts have; and the CPU."""
+        has_wish = request is not None and (request.wish.tensorflow or request.wish.metal)
+        python = python_for(read_pairs(), request.wish, self._making.python) if request and has_wish else ""
+        is_open = {option: not environment.get(option) for option in ("python", "gpu")}
+        return {
+            **({"python": python} if python and is_open["python"] else {}),
+            **({"gpu": GPU_NONE} if environment.get("metal") == NO_PLUGIN and is_open["gpu"] else {}),
+        }
 
     # --------------------------------------------------------------------------------------------------- what is made
 
@@ -486,6 +494,12 @@ def pinned_pair(lock: Lock) -> Pair | None:
         found.add((versions.get("tensorflow"), versions.get("metal")))
     [(tensorflow, metal), *others] = found
     return Pair(tensorflow, metal) if tensorflow and metal and not others else None
+
+
+def pinned_litert(lock: Lock) -> str:
+    """The LiteRT that a lock pins; "" if it pins none, or several."""
+    versions = {pin.version for pin in lock.pins if pin.name == "ai-edge-litert"}
+    return versions.pop() if len(versions) == 1 else ""
 
 
 def refuse_bad_lock(name: str, lock: Lock) -> None:

@@ -8,7 +8,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import DEFAULT, Pair
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import DEFAULT, LiteRT, Pair
 
 TABLE = Path(__file__).with_name("_data") / "pairs.json"
 
@@ -17,6 +17,12 @@ TABLE = Path(__file__).with_name("_data") / "pairs.json"
 def read_pairs() -> tuple[Pair, ...]:
     """All rows, by version."""
     return tuple(Pair.from_data(row) for row in json.loads(TABLE.read_text(encoding="utf-8"))["pairs"])
+
+
+@cache
+def read_litert() -> tuple[LiteRT, ...]:
+    """The releases of LiteRT, by version."""
+    return tuple(LiteRT.from_data(row) for row in json.loads(TABLE.read_text(encoding="utf-8"))["litert"])
 
 
 def default_pair() -> Pair:

@@ -12,7 +12,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import CONDA
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Wish
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT, TENSORFLOW
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
@@ -32,6 +32,18 @@ CONDA_TENSORFLOW = frozenset({"tensorflow", "tensorflow-base", "tensorflow-cpu",
 """conda-forge's packages of TensorFlow, which have the CPU alone on a Mac."""
 OLD_LITERT = ("tflite-runtime", "tflite-runtime-nightly")
 OTHER_PLUGIN = "tensorflow-metal-plugin"
+OF_CUDA = re.compile(r"nvidia-(?!ml-py).*|cuda-.*|cupy(-.*)?|tensorrt(-.*)?|tensorflow-gpu")
+"""Packages that are for NVIDIA GPUs only; nvidia-ml-py tells of them, and can be installed everywhere."""
+
+MAC = {
+    "os_name": "posix",
+    "sys_platform": "darwin",
+    "platform_machine": "arm64",
+    "platform_system": "Darwin",
+    "implementation_name": "cpython",
+    "platform_python_implementation": "CPython",
+}
+"""Variables of environment markers."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +69,22 @@ class Request:
     """Requirements, each in one spelling, in order."""
     build: tuple[str, ...] = ()
     """Names of packages that are built from source, on the controller."""
+    framework: str = TENSORFLOW
     conda: CondaRequest | None = None
     """What comes as conda packages, in an environment of these."""
 
     @property
     def with_tensorflow(self) -> bool:
         """Whether TensorFlow comes as a wheel."""
-        return self.conda is None or bool(self.wish.tensorflow or self.wish.metal)
+        is_asked_for = self.conda is None or bool(self.wish.tensorflow or self.wish.metal)
+        return self.framework == TENSORFLOW and is_asked_for
 
     def as_data(self) -> dict[str, Any]:
         """As it is written into a lock."""
         built = {"build": list(self.build)} if self.build else {}
         conda = {"conda": self.conda.as_data()} if self.conda else {}
+        if self.framework == LITERT:
+            return {"framework": LITERT, "packages": list(self.packages), **built, **conda}
         wheels = {"tensorflow": self.wish.tensorflow, "metal": self.wish.metal, "packages": list(self.packages)}
         return {**wheels, **built, **conda}
 
@@ -109,8 +125,8 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
     """
     name, lock = environment["name"], environment.get("lock")
     declared = [option for option in OPTIONS if environment.get(option)]
-    refuse_unfit_kind(environment)
-    refuse_unfit_framework(environment, declared)
+    refuse_models_without_litert(environment)
+    refuse_conda_without_kind(environment)
     if lock and declared:
         raise MetalfleetError(
             f"The environment {name} has a lock of its own, and {' and '.join(declared)} too",
@@ -120,49 +136,61 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
     is_conda = environment.get("kind") == CONDA
     if lock or environment.get("state") == "absent" or not (declared or needs_kernel or is_conda):
         return None
+    framework = environment.get("framework") or TENSORFLOW
     wishes = {option: version_of(environment, option) for option in ("tensorflow", "metal")}
+    named = {option for option, version in wishes.items() if version}
     packages = {"ipykernel"} if needs_kernel else set()
     for text in environment.get("packages") or ():
         requirement = _requirement(name, str(text))
         package = normalized(requirement.name)
         if package in OWN_NAMES:
+            named.add(package)
             _take_over(name, requirement, wishes, OWN_NAMES[package])
+            packages |= {f"{package}[{','.join(sorted(requirement.extras))}]"} if requirement.extras else set()
         else:
             packages.add(str(requirement))
     build = {normalized(_requirement(name, str(each)).name) for each in environment.get("build") or ()}
-    wish = Wish(**wishes)
-    return Request(wish, tuple(sorted(packages)), tuple(sorted(build)), conda_request(environment, wish))
-
-
-def refuse_unfit_framework(environment: Mapping[str, Any], declared: list[str]) -> None:
-    """Refuse what goes with the other framework only. `declared` are the options of packages that are declared."""
-    name, is_litert = environment["name"], environment.get("framework") == LITERT
-    if environment.get("models") and not is_litert:
+    if framework == LITERT and named:
         raise MetalfleetError(
-            f"The environment {name} has models, which are loaded by LiteRT alone",
+            f"The environment {name} is for LiteRT, and has {' and '.join(sorted(named))} too",
+            remedy="Leave that out. TensorFlow and LiteRT are two environments.",
+        )
+    wish = Wish(**wishes)
+    conda = conda_request(environment, wish)
+    return Request(wish, tuple(sorted(packages)), tuple(sorted(build)), framework, conda)
+
+
+def refuse_models_without_litert(environment: Mapping[str, Any]) -> None:
+    """Refuse models where nothing loads them."""
+    if environment.get("models") and environment.get("framework") != LITERT:
+        raise MetalfleetError(
+            f"The environment {environment['name']} has models, which are loaded by LiteRT alone",
             remedy="Declare framework: litert, or leave models out.",
         )
-    unfit = [*declared, *(["jupyter_kernel"] if environment.get("jupyter_kernel") else [])]
-    if is_litert and unfit and not environment.get("lock"):
-        raise MetalfleetError(
-            f"The environment {name} is for LiteRT, for which no lock is made from {' and '.join(unfit)}",
-            remedy="Leave that out, or declare a lock of your own that has everything. TensorFlow and LiteRT are two "
-            "environments.",
-        )
 
 
-def refuse_unfit_kind(environment: Mapping[str, Any]) -> None:
-    """Refuse what goes with the other kind of environments only."""
-    name, is_conda = environment["name"], environment.get("kind") == CONDA
-    if environment.get("conda") and not is_conda:
+def refuse_cuda_on_mac(order: Order) -> None:
+    """Refuse what is for NVIDIA GPUs only, in an environment on a Mac, unless it is asked for elsewhere alone."""
+    for requirement in map(Requirement, order.request.packages):
+        is_cuda = OF_CUDA.fullmatch(normalized(requirement.name)) or "and-cuda" in requirement.extras
+        if is_cuda and (requirement.marker is None or requirement.marker.evaluate(MAC)):
+            raise MetalfleetError(
+                f"{requirement} in packages of the environment {order.environment} is for NVIDIA GPUs, which no Mac "
+                "with Apple Silicon has: its GPU is used by Apple's plug-in, tensorflow-metal",
+                evidence=f"The lock is for {order.platform}.",
+                remedy="Leave it out: a Mac gets TensorFlow with the plug-in, and a Linux host with an NVIDIA GPU gets "
+                "it with CUDA and cuDNN, without a word. For a package that only Linux hosts are to have, write "
+                f"{requirement.name}; sys_platform == 'linux'.",
+            )
+
+
+def refuse_conda_without_kind(environment: Mapping[str, Any]) -> None:
+    """Refuse conda packages where nothing installs them."""
+    if environment.get("conda") and environment.get("kind") != CONDA:
         raise MetalfleetError(
-            f"The environment {name} declares conda packages, and is of the kind venv, which has wheels only",
+            f"The environment {environment['name']} declares conda packages, and is of the kind venv, which has wheels "
+            "only",
             remedy="Declare kind: conda, or leave conda out.",
-        )
-    if is_conda and environment.get("framework") == LITERT:
-        raise MetalfleetError(
-            f"The environment {name} is for LiteRT, which comes as wheels only",
-            remedy="Leave kind: conda out.",
         )
 
 
@@ -178,7 +206,8 @@ def conda_request(environment: Mapping[str, Any], wish: Wish) -> CondaRequest | 
             f"The environment {name} would have TensorFlow twice: from conda ({tensorflow}), and as a wheel",
             remedy="Leave it out of conda.packages, for a TensorFlow with the GPU; or leave tensorflow and metal out.",
         )
-    if not (tensorflow or wish.tensorflow or wish.metal or environment.get("gpu_check") == "none"):
+    is_litert = environment.get("framework") == LITERT
+    if not (tensorflow or wish.tensorflow or wish.metal or is_litert or environment.get("gpu_check") == "none"):
         raise MetalfleetError(
             f"The environment {name} has no TensorFlow: with kind: conda none comes by itself",
             remedy='Declare one (tensorflow: "2.18.1"), which comes with its plug-in as wheels, on top of the conda '

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import EXPLICIT, WHEELS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import CUDA
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Pair
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _YANKED = re.compile(r"^warning: (`[^`]+` is yanked.*)$", re.MULTILINE)
 
+LITERT_PACKAGE = "ai-edge-litert"
 RESOLUTION = Path(__file__).with_name("_data") / "resolution.yml"
 
 
@@ -65,6 +67,11 @@ class Target:
     virtual: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What conda's solver takes for installed there, by name: a version, or a version=build."""
 
+    @property
+    def has_cuda(self) -> bool:
+        """Whether it is a host with an NVIDIA GPU."""
+        return self.name.endswith(CUDA)
+
 
 @dataclass(frozen=True)
 class LiteRT:
@@ -73,12 +80,13 @@ class LiteRT:
     version: str
     pythons: tuple[str, ...]
     least_macos: str
-    constraints: tuple[str, ...]
+    constraints: Mapping[str, str]
+    """Limits that hold beside those which packages declare, each with its reason."""
 
     @property
     def requirement(self) -> str:
         """What is resolved."""
-        return f"ai-edge-litert=={self.version}"
+        return f"{LITERT_PACKAGE}=={self.version}"
 
     @property
     def folder(self) -> str:
@@ -247,7 +255,7 @@ def targets() -> dict[str, Target]:
 def shipped_litert() -> LiteRT:
     """What an environment for LiteRT holds, unless it has a lock of the user's own."""
     data = _resolution()["litert"]
-    constraints = tuple(each["requirement"] for each in data["constraints"])
+    constraints = {each["requirement"]: each["reason"] for each in data["constraints"]}
     return LiteRT(data["version"], tuple(data["pythons"]), data["least_macos"], constraints)
 
 

@@ -122,9 +122,21 @@ def test_what_goes_wrong_is_pinned_to_its_stage(
     assert (result.verdict, result.stages[-1].name) == (verdict, stage)
 
 
-def test_an_environment_is_set_up_and_kept_in_order(mac: NewMac) -> None:
+EDGE = {"name": "edge", "framework": "litert"}
+
+
+def test_a_mac_that_is_too_old_is_refused_before_the_build(mac: NewMac) -> None:
     host = mac("m1-fresh")
-    declared: dict[str, Any] = {"tensorflow_environments": [{"name": "edge", "framework": "litert"}]}
+
+    run = on(host, SETUP, check=False, tensorflow_environments=[EDGE])
+
+    assert "LiteRT 2.3.0 needs macOS 15.2 or newer, not 14.6.1" in " ".join(run.output.split())
+    assert said(host, "ls ~/.local/share/metalfleet").split() == ["bin", "python", "uv"]
+
+
+def test_an_environment_is_set_up_and_kept_in_order(mac: NewMac, tmp_path: Path) -> None:
+    host = mac("m5-fresh")
+    declared: dict[str, Any] = {"tensorflow_environments": [EDGE]}
 
     first, again = on(host, SETUP, **declared), on(host, SETUP, **declared)
 
@@ -135,4 +147,9 @@ def test_an_environment_is_set_up_and_kept_in_order(mac: NewMac) -> None:
     said(host, f"rm {LINKS}/edge/lib/python3.*/site-packages/ai_edge_litert/interpreter.py")
     assert "file-missing" in on(host, SETUP, **declared).output
     assert on(host, SETUP, "--check", **declared).recap[host.name]["changed"] == 0
+    declared = {"tensorflow_environments": [{**EDGE, "packages": ["six"]}], "tensorflow_locks": str(tmp_path)}
+    changed, again = on(host, SETUP, **declared), on(host, SETUP, **declared)
+    assert "lock-changed" in changed.output
+    assert again.recap[host.name]["changed"] == 0
+    assert said(host, f"ls -d {LINKS}/edge/lib/python3.*/site-packages/six.py")
     assert host.shim_calls() == []

@@ -78,10 +78,14 @@ class Wheel:
         return path in self._members
 
     @property
+    def libraries(self) -> list[str]:
+        """Its files of native code."""
+        return [path for path in self._members if path.endswith((".dylib", ".so"))]
+
+    @property
     def plugins(self) -> list[str]:
         """The libraries that TensorFlow would take for plug-ins."""
-        libraries = (path for path in self._members if path.endswith((".dylib", ".so")))
-        return [path for path in libraries if posixpath.dirname(path) == "tensorflow-plugins"]
+        return [path for path in self.libraries if posixpath.dirname(path) == "tensorflow-plugins"]
 
     @property
     def requirements(self) -> list[Requirement]:

@@ -2,7 +2,7 @@
 """Make the pairing table anew: `make pairing`.
 
 Asks the package index for every release of TensorFlow and of Apple's Metal plug-in, checks each pair with
-tools/link_check, adds what people have judged (judgements.yml), and writes
+tools/link_check, reads what LiteRT's libraries demand, adds what people have judged (judgements.yml), and writes
 
 * `plugins/plugin_utils/_data/pairs.json`, the table;
 * `docs/pairs.md`, the page that people read.
@@ -22,6 +22,7 @@ from tqdm import tqdm
 from tools.link_check.check import TENSORFLOWS
 from tools.link_check.matrix import PLUGIN, check_all
 from tools.link_check.wheels import Packages
+from tools.pairing.litert import litert_releases
 from tools.pairing.page import PAGE, render
 from tools.pairing.table import CHECKOUT, differences, pairs_of, read_judgements, read_table, write_table
 
@@ -31,20 +32,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make pairing", description="Make the pairing table anew.")
     parser.add_argument("--judgements", action="store_true", help="check no wheel: only what people have judged is new")
     only_judgements = parser.parse_args().judgements
-    judgements, (checked, old) = read_judgements(), read_table()
+    judgements, (checked, old, litert) = read_judgements(), read_table()
     if only_judgements:
         pairs = [judgements.judge(pair) for pair in old]
     else:
         with tqdm(unit="B", unit_scale=True, desc="fetching", leave=False, disable=None) as bar:
             packages, oldest = Packages(bar.update), judgements.oldest_tensorflow
-            answers = check_all(packages, oldest, lambda text: tqdm.write(text, file=sys.stderr))
+
+            def say(text: str) -> None:
+                tqdm.write(text, file=sys.stderr)
+
+            answers = check_all(packages, oldest, say)
+            litert = list(litert_releases(packages, say))
         withdrawn = {package: packages.withdrawn(package) for package in (*TENSORFLOWS, PLUGIN)}
         pairs = pairs_of(answers, judgements, withdrawn)
         checked = dt.datetime.now(dt.UTC).date().isoformat()
     for line in differences(old, pairs):
         print(line)
-    write_table(checked, pairs)
-    PAGE.write_text(render(pairs, judgements, checked))
+    write_table(checked, pairs, litert)
+    PAGE.write_text(render(pairs, judgements, checked, litert))
     print(f"Written: {TABLE.relative_to(CHECKOUT)}, {PAGE.relative_to(CHECKOUT)}")
 
 

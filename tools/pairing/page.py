@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import LiteRT, Pair
 from jinja2 import Environment, StrictUndefined
 from packaging.version import Version
 
@@ -17,8 +17,8 @@ PAGE = CHECKOUT / "docs/pairs.md"
 TEMPLATE = Path(__file__).with_name("page.md.j2")
 
 
-def render(pairs: Sequence[Pair], judgements: Judgements, checked: str) -> str:
-    """The page. `checked` is the day on which the pairs were checked."""
+def render(pairs: Sequence[Pair], judgements: Judgements, checked: str, litert: Sequence[LiteRT] = ()) -> str:
+    """The page. `checked` is the day on which the pairs were checked, `litert` are the releases of LiteRT."""
     alone = [pair for pair in pairs if not pair.has_plugin]
     pairs = [pair for pair in pairs if pair.has_plugin]
     plugins = by_version(pair.metal for pair in pairs)
@@ -36,6 +36,7 @@ def render(pairs: Sequence[Pair], judgements: Judgements, checked: str) -> str:
         withdrawn=sorted({each for pair in pairs for each in pair.withdrawn}),
         faults=[{"tensorflow": [], "metal": [], **fault} for fault in judgements.faults],
         others=judgements.others,
+        litert=litert,
     )
 
 

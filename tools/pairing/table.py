@@ -17,6 +17,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     LINKS_ONLY,
     NO_PLUGIN,
     SUPPORTED,
+    LiteRT,
     Pair,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import (
@@ -160,13 +161,15 @@ def read_judgements() -> Judgements:
     return Judgements(**yaml.safe_load(JUDGEMENTS.read_text()))
 
 
-def read_table() -> tuple[str, list[Pair]]:
-    """The day on which the table that is there was made, and its rows."""
-    content: dict[str, Any] = json.loads(TABLE.read_text()) if TABLE.is_file() else {"checked": "", "pairs": []}
-    return content["checked"], [Pair.from_data(row) for row in content["pairs"]]
+def read_table() -> tuple[str, list[Pair], list[LiteRT]]:
+    """The day on which the table that is there was made, its rows, and those of LiteRT."""
+    nothing: dict[str, Any] = {"checked": "", "pairs": [], "litert": []}
+    content: dict[str, Any] = json.loads(TABLE.read_text()) if TABLE.is_file() else nothing
+    pairs = [Pair.from_data(row) for row in content["pairs"]]
+    return content["checked"], pairs, [LiteRT.from_data(row) for row in content["litert"]]
 
 
-def write_table(checked: str, pairs: Sequence[Pair]) -> None:
-    """Write the table, a pair in each line."""
-    rows = ",\n".join(f"  {json.dumps(asdict(pair))}" for pair in pairs)
-    TABLE.write_text(f'{{"checked": "{checked}", "pairs": [\n{rows}\n]}}\n')
+def write_table(checked: str, pairs: Sequence[Pair], litert: Sequence[LiteRT]) -> None:
+    """Write the table, a row in each line."""
+    of_both = (",\n".join(f"  {json.dumps(row.as_data())}" for row in rows) for rows in (pairs, litert))
+    TABLE.write_text('{{"checked": "{}", "pairs": [\n{}\n], "litert": [\n{}\n]}}\n'.format(checked, *of_both))

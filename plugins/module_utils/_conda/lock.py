@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 EXPLICIT, WHEELS = "@EXPLICIT", "@WHEELS"
 NOARCH = "noarch"
 SUFFIXES = (".conda", ".tar.bz2")
-SUBDIRS = {"macos-arm64": "osx-arm64", "linux-x86_64": "linux-64", "linux-aarch64": "linux-aarch64"}
+SUBDIRS = {
+    "macos-arm64": "osx-arm64",
+    "linux-x86_64": "linux-64",
+    "linux-x86_64+cuda": "linux-64",
+    "linux-aarch64": "linux-aarch64",
+}
 """What conda calls the platforms that locks are made for."""
 
 _ARCHIVE = re.compile(

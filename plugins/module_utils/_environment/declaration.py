@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places, with_python, without_cuda
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import LiteRT, Pair
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import GPU_NONE, LITERT, Demand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,12 @@ VENV, CONDA = "venv", "conda"
 SAME_NAMES = (
     *("name", "kind", "state", "generation", "lock_digest", "lock_platforms"),
     *("on_drift", "integrity", "keep", "rebuild", "jupyter_kernel", "gpu_check", "free_mb"),
-    *("python", "minor", "pair", "pairs", "allow_untested"),
+    *("python", "minor", "pair", "pairs", "allow_untested", "litert", "litert_releases"),
 )
 """Options that are fields of a declaration, as they are."""
+
+FREE_MB, FREE_MB_WITH_CUDA = 3500, 8500
+"""What is usually asked for: the wheels, which are kept, what they hold, and some more."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class Declaration:
     """The row of the pair that the lock pins, on a Mac."""
     pairs: tuple[Pair, ...] = ()
     """Rows of what could be had instead."""
+    litert: LiteRT | None = None
+    """The release of LiteRT that the lock pins, on a Mac."""
+    litert_releases: tuple[LiteRT, ...] = ()
+    """What could be had instead."""
     allow_untested: bool = False
     """Whether a pair is taken of which it is not known that it links."""
     state: str = "present"
@@ -67,7 +74,7 @@ class Declaration:
     keep: int = 2
     """Complete generations that stay, the active one included."""
     jupyter_kernel: bool = False
-    free_mb: int = 3500
+    free_mb: int = FREE_MB
     """Megabytes that must be free before a build."""
     demand: Demand = field(default_factory=Demand)
     """What a probe must find."""
@@ -122,6 +129,15 @@ def declare(options: dict[str, Any], places: Places) -> Declaration:
             remedy="Declare keep with 1 or more, or leave it out.",
         )
     return declaration
+
+
+def lock_platform(environment: Mapping[str, Any], platform: str) -> str:
+    """The name that an environment's lock goes by on a host of a platform.
+
+    It may have another Python, and make no use of an NVIDIA GPU.
+    """
+    uses_none = environment.get("gpu") == GPU_NONE or environment.get("framework") == LITERT
+    return with_python(without_cuda(platform) if uses_none else platform, str(environment.get("python") or ""))
 
 
 def read_demand(options: Mapping[str, Any]) -> Demand:

@@ -31,7 +31,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Machine, refuse_unfit
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
+    Machine,
+    refuse_unfit,
+    refuse_unfit_litert,
+)
 
 
 @dataclass(frozen=True)
@@ -462,6 +466,8 @@ def refuse_unfit_pair(declaration: Declaration, macos: str = "") -> None:
     if declaration.pair:
         machine = Machine(declaration.minor, macos)
         refuse_unfit(declaration.pair, declaration.pairs, machine, allow_untested=declaration.allow_untested)
+    if declaration.litert:
+        refuse_unfit_litert(declaration.litert, declaration.litert_releases, Machine(declaration.minor, macos))
 
 
 def refuse_missing_lock(declaration: Declaration) -> None:

@@ -24,6 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
     Completed,
     Running,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts import nvidia
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.answers import (
     SYSCTL_NAMES,
     GraphicsProcessor,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         FreeDisk,
         Homebrew,
         MacOS,
+        Nvidia,
         Unknown,
         VirtualMachine,
     )
@@ -128,6 +130,13 @@ class _Collector:
         self._files = files
         self._roots = roots
         self._deadline = time.monotonic() + QUICK_SECONDS
+
+    def _start(self, argv: Sequence[str], timeout: float) -> Started:
+        """All are started before the first is waited for: none needs another's answer."""
+        try:
+            return self._commands.start(argv, timeout=timeout)
+        except CommandFailed as failure:
+            return failure
 
     def _note(self, source: str, reason: str) -> None:
         """Say why something is not known; what was said of that source before is nearer to the cause."""
@@ -206,6 +215,7 @@ class _Mac(_Collector):
             "chip": chip,
             "cores": {"total": total, "levels": levels},
             "gpu": describe_gpu(accelerators, profile.gpus, is_virtual=virtual["is_virtual"]),
+            "nvidia": nvidia.without_gpu(),
             "memory_bytes": memory or profile.memory,
             "model": model,
             "macos": self._macos(_answer(asked["sw_vers"]), sysctl),
@@ -219,13 +229,6 @@ class _Mac(_Collector):
             "user_site_plugins": self._user_site_plugins(),
             "unknown": self._unknown(),
         }
-
-    def _start(self, argv: Sequence[str], timeout: float) -> Started:
-        """All are started before the first is waited for: none needs another's answer."""
-        try:
-            return self._commands.start(argv, timeout=timeout)
-        except CommandFailed as failure:
-            return failure
 
     def _said(self, program: str, answer: Answer) -> str | None:
         """What the program printed; None with a note if it did not do its work."""
@@ -303,6 +306,8 @@ class _Elsewhere(_Collector):
     """Linux; on another system the files that are read are not there, and so the facts are not known."""
 
     def facts(self, *, full: bool) -> Facts:  # noqa: ARG002 - there is no slow source here
+        asked = self._start_nvidia_smi(nvidia.QUERY)
+        pythons = self._pythons(self._kernel.machine)
         cpuinfo = self._read(_CPUINFO)
         model = self._model()
         chip = describe_linux_chip(cpuinfo, model)
@@ -315,6 +320,7 @@ class _Elsewhere(_Collector):
             "chip": chip,
             "cores": {"total": self._core_count(), "levels": None},
             "gpu": {"model": None, "cores": None, "metal": None, "paravirtual": None, "count": None},
+            "nvidia": self._nvidia(asked),
             "memory_bytes": self._memory(),
             "model": model,
             "macos": {"version": None, "extra": None, "build": None, "darwin": None},
@@ -322,12 +328,49 @@ class _Elsewhere(_Collector):
             "rosetta": {"installed": False, "translated": False},
             "command_line_tools": {"present": False, "path": None, "broken": False},
             "homebrew": self._homebrew({"/home/linuxbrew/.linuxbrew": self._kernel.machine}),
-            "pythons": self._pythons(self._kernel.machine),
+            "pythons": pythons,
             "gui_session": None,
             "disk": [self._free_disk(root) for root in self._roots],
             "user_site_plugins": self._user_site_plugins(),
             "unknown": self._unknown(),
         }
+
+    def _start_nvidia_smi(self, fields: Sequence[str]) -> Started | None:
+        """Ask it, in the time that is left; None where there is no GPU."""
+        if not nvidia.has_nvidia_gpu(self._files):
+            return None
+        there = (path for path in nvidia.NVIDIA_SMI if self._files.is_program(self._files.place(path)))
+        program = next(there, nvidia.NVIDIA_SMI[0])
+        return self._start(nvidia.query(program, fields), max(self._deadline - time.monotonic(), 0))
+
+    def _nvidia(self, asked: Started | None) -> Nvidia:
+        if asked is None:
+            return nvidia.without_gpu()
+        fields: Sequence[str] = nvidia.QUERY
+        said = self._said_of_gpus(asked)
+        if said is not None and nvidia.is_old(said):
+            fields = nvidia.OLD_QUERY
+            said = self._said_of_gpus(self._start_nvidia_smi(fields) or asked)
+        gpus = None if said is None else nvidia.parse_gpus(said, fields)
+        if said is not None and not gpus:
+            self._note("nvidia-smi", nvidia.reason_of_answer(said))
+        told = next((version for _, version in gpus or () if version), None)
+        return {
+            "present": True,
+            "driver": nvidia.parse_driver(self._files.text(nvidia.DRIVER) or "") or told,
+            "gpus": None if gpus is None else [gpu for gpu, _ in gpus],
+            "device_nodes": nvidia.device_nodes(self._files),
+        }
+
+    def _said_of_gpus(self, asked: Started) -> str | None:
+        """What nvidia-smi printed, also where it failed: it says there why."""
+        answer = _answer(asked)
+        if isinstance(answer, CommandExited):
+            return answer.completed.stdout or answer.completed.stderr
+        if isinstance(answer, CommandFailed):
+            self._note("nvidia-smi", answer.reason)
+            return None
+        return answer.stdout
 
     def _read(self, path: str) -> str:
         try:

@@ -46,6 +46,25 @@ class Gpu(TypedDict):
     count: int | None
 
 
+class NvidiaGpu(TypedDict):
+    """`compute_capability` is such as "8.6", `mig` whether the GPU is divided into several."""
+
+    name: str | None
+    uuid: str | None
+    memory_bytes: int | None
+    compute_capability: str | None
+    mig: bool | None
+
+
+class Nvidia(TypedDict):
+    """`present` is the hardware, `driver` the version of what is loaded; `gpus` are those that the driver tells of."""
+
+    present: bool
+    driver: str | None
+    gpus: list[NvidiaGpu] | None
+    device_nodes: list[str]
+
+
 class MacOS(TypedDict):
     """`extra` is the "(a)" of a rapid security response, `darwin` the kernel's release."""
 
@@ -107,6 +126,7 @@ class Facts(TypedDict):
     chip: Chip
     cores: Cores
     gpu: Gpu
+    nvidia: Nvidia
     memory_bytes: int | None
     model: str | None
     macos: MacOS

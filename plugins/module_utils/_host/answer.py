@@ -80,7 +80,7 @@ def planned(declaration: Declaration, seen: Observation, tools: Tools) -> Findin
     warnings = tuple(remarks(declaration, seen))
     try:
         plan = make_plan(declaration, seen, tools.machine)
-        if declaration.pair and plan.targets("build"):  # to ask for the version costs time
+        if (declaration.pair or declaration.litert) and plan.targets("build"):  # to ask for the version costs time
             refuse_unfit_pair(declaration, tools.macos())
         return Finding(declaration, seen, plan, warnings=warnings)
     except MetalfleetError as refusal:

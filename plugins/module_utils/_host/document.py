@@ -13,11 +13,14 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
     CONDA,
+    FREE_MB_WITH_CUDA,
     Declaration,
     declare,
+    lock_platform,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
+    CUDA,
     DEFAULT_LINKS,
     DEFAULT_ROOT,
     OUR_FOLDERS,
@@ -25,9 +28,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     platform_name,
     python_of,
     refuse_bad_place,
-    with_python,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair, find
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import LiteRT, Pair, find
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.plan import Request, next_minor
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
@@ -82,12 +85,15 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
     rebuilt = read_rebuilt(options)
     platform = platform or platform_name()
     pairs = tuple(Pair.from_data(row) for row in options.get("pairs") or ())
+    releases = tuple(LiteRT.from_data(row) for row in options.get("litert") or ())
     declared = [
         {
             **shared,
             **each,
             **choose_python(each, platform),
-            **choose_lock(each, options, with_python(platform, each.get("python") or ""), pairs),
+            **choose_lock(each, options, lock_platform(each, platform), pairs),
+            **choose_space(each, options, lock_platform(each, platform)),
+            **choose_litert(each, options, lock_platform(each, platform), releases),
             "pairs": pairs,
             "rebuild": each["name"] in rebuilt,
         }
@@ -214,3 +220,21 @@ def choose_lock(
     chosen = {"lock_digest": digest, "lock_text": texts.get(digest, "")}
     pinned = (options.get("lock_pairs") or {}).get(digest) if platform.startswith("macos") else None
     return {**chosen, "pair": find(pairs, *pinned), "minor": python_of(platform)} if pinned else chosen
+
+
+def choose_litert(
+    environment: Mapping[str, Any], options: Mapping[str, Any], platform: str, releases: tuple[LiteRT, ...]
+) -> dict[str, Any]:
+    """The release of LiteRT that an environment's lock pins for a Mac, with all that there are."""
+    digests: Mapping[str, str] = environment.get("lock_digests") or {}
+    version = (options.get("lock_litert") or {}).get(digests.get("any") or digests.get(platform))
+    if not version or environment.get("framework") != LITERT or not platform.startswith("macos"):
+        return {}
+    pinned = next((each for each in releases if each.version == version), LiteRT(version))
+    return {"litert": pinned, "litert_releases": releases, "minor": python_of(platform)}
+
+
+def choose_space(environment: Mapping[str, Any], options: Mapping[str, Any], platform: str) -> dict[str, Any]:
+    """The megabytes that must be free for a build with CUDA, where nobody says another number."""
+    has_cuda = CUDA in platform and platform in (environment.get("lock_digests") or {})
+    return {"free_mb": FREE_MB_WITH_CUDA} if has_cuda and options.get("free_mb") is None else {}

@@ -54,6 +54,10 @@ class Failure:
     """Version of the installed Metal plug-in."""
     plugin_files: Sequence[str] = ()
     """The plug-ins' libraries on the interpreter's path."""
+    cuda: str | None = None
+    """The release of CUDA that TensorFlow was built for; "" is none."""
+    capabilities: Sequence[str] = ()
+    """The GPUs that the build has code for, as CUDA names them: sm_80, compute_90."""
     machine: str | None = None
     """What the interpreter runs as: x86_64 under Rosetta."""
     has_gpu: bool = True

@@ -9,9 +9,22 @@ A remedy names only options, playbooks and commands that exist; a test holds eve
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import diagnosis
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis, Failure, Rule
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT, TENSORFLOW
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
+    LITERT,
+    TENSORFLOW,
+    has_code_for,
+    least_driver,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import version_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Nvidia
 
 ANY = (TENSORFLOW, LITERT)
 """Frameworks that a rule is for."""
@@ -81,6 +94,51 @@ def _as_x86_64(failure: Failure) -> bool:
     return failure.machine == "x86_64"
 
 
+def _nvidia(failure: Failure) -> Nvidia | None:
+    """What is known of the host's NVIDIA GPUs; None where it has none."""
+    return failure.facts["nvidia"] if failure.facts and failure.facts["nvidia"]["present"] else None
+
+
+def _with_nvidia(failure: Failure) -> bool:
+    return _nvidia(failure) is not None
+
+
+def _without_cuda(failure: Failure) -> bool:
+    return failure.cuda == ""
+
+
+def _as_aarch64(failure: Failure) -> bool:
+    return failure.machine == "aarch64"
+
+
+def _without_driver(failure: Failure) -> bool:
+    nvidia = _nvidia(failure)
+    return nvidia is not None and nvidia["driver"] is None
+
+
+def _with_old_driver(failure: Failure) -> bool:
+    nvidia, least = _nvidia(failure), least_driver(failure.cuda)
+    driver = nvidia["driver"] if nvidia else None
+    return bool(driver and least) and version_key(str(driver)) < version_key(least)
+
+
+def _without_nodes(failure: Failure) -> bool:
+    """Two are for all GPUs. Of the others one will do: a container may have been given one GPU of several."""
+    nvidia = _nvidia(failure)
+    return nvidia is not None and not {"/dev/nvidiactl", "/dev/nvidia-uvm"} < set(nvidia["device_nodes"])
+
+
+def _without_code(failure: Failure) -> bool:
+    """Whether the build has code for none of the GPUs."""
+    known = [gpu for gpu in _capabilities_of_gpus(failure) if failure.capabilities]
+    return bool(known) and not any(has_code_for(failure.capabilities, gpu) for gpu in known)
+
+
+def _capabilities_of_gpus(failure: Failure) -> list[str]:
+    nvidia = _nvidia(failure)
+    return [gpu["compute_capability"] for gpu in (nvidia and nvidia["gpus"]) or () if gpu["compute_capability"]]
+
+
 # --- the words of their texts
 
 _WITHOUT_GPU = (
@@ -109,9 +167,22 @@ def words_for(failure: Failure) -> dict[str, str]:
         "since": _since(failure),
         "memory": _memory(failure),
         "other_pair": _other_pair(failure),
+        **_words_for_nvidia(failure),
         "without_gpu": _WITHOUT_GPU,
         "check_files": _CHECK_FILES,
         "declared": _DECLARED,
+    }
+
+
+def _words_for_nvidia(failure: Failure) -> dict[str, str]:
+    nvidia, least = _nvidia(failure), least_driver(failure.cuda)
+    return {
+        "driver": (nvidia and nvidia["driver"]) or UNKNOWN_VERSION,
+        "newer_driver": f"{least} or newer" if least else "the newest",
+        "nodes": ", ".join(nvidia["device_nodes"] if nvidia else ()) or "none",
+        "gpus": ", ".join(_capabilities_of_gpus(failure)) or "of another kind",
+        "cuda": failure.cuda or UNKNOWN_VERSION,
+        "capabilities": ", ".join(failure.capabilities) or "others",
     }
 
 
@@ -218,6 +289,155 @@ _NUMBERS = ("exact", "close", "ops", "known-faults")
 _LEARNING = ("train", "keras")
 _ON_GPU = ("create", "placement", *_NUMBERS, *_LEARNING, "speed")
 _AFTER_START = ("import", "list", *_ON_GPU)
+
+_NOT_OFFERED = (
+    r"^(?P<evidence>.*(?:failed call to cuInit|Could not find cuda drivers|kernel driver does not appear"
+    r"|Ignoring visible gpu device).*)"
+)
+_OR_CPU = "If the CPU shall compute, declare `gpu: none`."
+_NEWER_DRIVER = (
+    "Install NVIDIA's driver, {newer_driver}, with the packages of the system, restart the host and run again."
+)
+_OLD_DRIVER = "NVIDIA's driver {driver} is too old for CUDA {cuda}, for which TensorFlow {tensorflow} was built."
+_OR_OLDER = "Or declare an older `tensorflow`."
+_ANOTHER_RELEASE = "Declare an older `tensorflow` for an older GPU, a newer one for a newer GPU."
+_WHO_HOLDS_IT = "Find with `nvidia-smi` which process that is, end it and run again."
+_RESTART_HOST = (
+    "Restart the host and run again; if that does not help, update NVIDIA's driver. Until it works, declare "
+    "`gpu: none`."
+)
+_MEMORY_OF_GPU_FULL = (
+    r"^(?P<evidence>.*(?:CUDA_ERROR_OUT_OF_MEMORY|CUBLAS_STATUS_(?:ALLOC_FAILED|NOT_INITIALIZED)"
+    r"|CUDNN_STATUS_(?:ALLOC_FAILED|NOT_INITIALIZED)|ResourceExhaustedError|OOM when allocating"
+    r"|Dst tensor is not initialized|: out of memory).*)"
+)
+
+
+def _with_evidence(pattern: str, **rule: Any) -> Iterator[Rule]:
+    """A rule that holds by the facts alone, with a line that shows it where one was printed."""
+    yield Rule(pattern=pattern, **rule)
+    yield Rule(**rule)
+
+
+_OF_NVIDIA: tuple[Rule, ...] = (
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_with_nvidia, _without_cuda, _as_aarch64),
+        cause="This host has an NVIDIA GPU, but the package index has TensorFlow with CUDA for x86_64 only.",
+        remedy="Declare `gpu: none`, or a `lock` with a build of your own.",
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_with_nvidia, _without_cuda, _without_plugin),
+        cause="TensorFlow {tensorflow} in this environment was built without CUDA, and cannot use the NVIDIA GPU.",
+        remedy=f"Leave out `lock`, or name `tensorflow[and-cuda]` in it. {_OR_CPU}",
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        when=(_with_nvidia,),
+        pattern=r"does not match DSO version|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|unsupported display driver",
+        cause="NVIDIA's driver in the kernel and its library are of two versions, as after an update of the driver.",
+        remedy="Restart the host and run again.",
+    ),
+    *_with_evidence(
+        _NOT_OFFERED,
+        verdicts=("gpu-missing",),
+        when=(_with_nvidia, _without_driver),
+        cause="This host has an NVIDIA GPU, but no driver of NVIDIA's is loaded.",
+        remedy=f"{_NEWER_DRIVER} {_OR_CPU}",
+    ),
+    *_with_evidence(
+        _NOT_OFFERED,
+        verdicts=("gpu-missing",),
+        when=(_with_nvidia, _without_nodes),
+        cause="The files are missing by which programs reach an NVIDIA GPU: of /dev/nvidia0, /dev/nvidiactl and "
+        "/dev/nvidia-uvm there are: {nodes}.",
+        remedy="As root type `nvidia-modprobe -c 0 -u`, which makes them, and run again. A container must be started "
+        f"with access to the GPU. {_OR_CPU}",
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        when=(_with_nvidia,),
+        pattern=r"^(?P<evidence>.*(?:driver version is insufficient|INSUFFICIENT_DRIVER|UNSUPPORTED_PTX_VERSION"
+        r"|compiled with an unsupported toolchain).*)",
+        cause=_OLD_DRIVER,
+        remedy=f"{_NEWER_DRIVER} {_OR_OLDER}",
+    ),
+    *_with_evidence(
+        _NOT_OFFERED,
+        verdicts=("gpu-missing", "gpu-unusable"),
+        when=(_with_nvidia, _with_old_driver),
+        cause=_OLD_DRIVER,
+        remedy=f"{_NEWER_DRIVER} {_OR_OLDER}",
+    ),
+    *_with_evidence(
+        _NOT_OFFERED,
+        verdicts=("gpu-missing", "gpu-unusable"),
+        when=(_with_nvidia, _without_code),
+        cause="TensorFlow {tensorflow} has no code for this GPU: it was built for {capabilities}, and the compute "
+        "capability of the GPU is {gpus}.",
+        remedy=f"{_ANOTHER_RELEASE} {_OR_CPU}",
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        when=(_with_nvidia,),
+        pattern=r"^(?P<evidence>.*(?:Ignoring visible gpu device|no kernel image is available|NO_BINARY_FOR_GPU).*)",
+        cause="TensorFlow {tensorflow} has no code for this GPU: it was built for {capabilities}.",
+        remedy=f"{_ANOTHER_RELEASE} {_OR_CPU}",
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_with_nvidia,),
+        pattern=r"^(?P<evidence>.*(?:Cannot dlopen some GPU|Cannot dlopen all CUDA) libraries.*)",
+        cause="Libraries of CUDA are missing in the environment, or are not those that TensorFlow {tensorflow} needs.",
+        remedy="To repair it, {check_files}. A `lock` of your own must name `tensorflow[and-cuda]`, and TensorFlow "
+        "2.14 or newer.",
+    ),
+    Rule(
+        verdicts=("gpu-missing",),
+        when=(_with_nvidia,),
+        pattern=r"^(?P<evidence>.*(?:CUDA_ERROR_NO_DEVICE|no CUDA-capable device is detected).*)",
+        cause="The driver shows no GPU to this session, as where CUDA_VISIBLE_DEVICES hides them.",
+        remedy="Take CUDA_VISIBLE_DEVICES out of the user's start-up files. A container must be started with access to "
+        f"the GPU. {_OR_CPU}",
+    ),
+    Rule(
+        verdicts=_OF_GPU,
+        when=(_with_nvidia,),
+        pattern=r"^(?P<evidence>.*(?:CUDA_ERROR_DEVICE_UNAVAILABLE|busy or unavailable|already in use by a).*)",
+        cause="Another process holds the GPU for itself: it is in exclusive mode.",
+        remedy=f"{_WHO_HOLDS_IT} Or as root type `nvidia-smi -c 0`, with which several processes can use it.",
+    ),
+    Rule(
+        verdicts=_AT_WORK,
+        when=(_with_nvidia,),
+        pattern=_MEMORY_OF_GPU_FULL,
+        cause="The memory of the GPU is full, as a rule because another process holds it.",
+        remedy=_WHO_HOLDS_IT,
+    ),
+    Rule(
+        verdicts=("timed-out",),
+        when=(_with_nvidia,),
+        pattern=r"^(?P<evidence>.*jit-compiled from PTX.*)",
+        cause="TensorFlow {tensorflow} is older than this GPU, so that the driver translates its code when it is used "
+        "first. That can take half an hour, once.",
+        remedy="Run again with `tensorflow_probe_timeout: 3600`, or declare a newer `tensorflow`.",
+    ),
+    *_with_evidence(
+        _NOT_OFFERED,
+        verdicts=("gpu-missing",),
+        when=(_with_nvidia, _without_plugin),
+        cause="NVIDIA's driver {driver} is loaded, but offers no GPU to TensorFlow.",
+        remedy=_RESTART_HOST,
+    ),
+    Rule(
+        verdicts=("gpu-unusable",),
+        when=(_with_nvidia, _without_plugin),
+        cause="The NVIDIA GPU is listed, but cannot be opened, or does not compute.",
+        remedy=_RESTART_HOST,
+    ),
+)
+"""Known failures of Linux hosts with an NVIDIA GPU."""
 
 RULES: tuple[Rule, ...] = (
     # --- the interpreter
@@ -648,6 +868,7 @@ RULES: tuple[Rule, ...] = (
         remedy=_NO_GPU_IN_SESSION,
         of_session=True,
     ),
+    *_OF_NVIDIA,
     Rule(
         verdicts=("gpu-missing",),
         when=(_on_linux, _without_plugin),
@@ -772,6 +993,12 @@ RULES: tuple[Rule, ...] = (
         cause="The GPU shows a fault that others have published, and `known_faults: fail` makes it one here.",
         remedy=f"{_UPDATE_OR_OTHER_PAIR} To be told only, leave out `known_faults`.",
         source="tensorflow/tensorflow#71577",
+    ),
+    Rule(
+        verdicts=("gpu-wrong-results",),
+        when=(_with_nvidia, _without_plugin),
+        cause="The GPU computes wrong numbers where only one result is correct. No training on it can be trusted.",
+        remedy=_RESTART_HOST,
     ),
     Rule(
         verdicts=("gpu-wrong-results",),

@@ -39,7 +39,8 @@ _DESCRIPTION = re.compile(
     # The oldest plug-ins print their next words without a line break.
     r"Metal device set to: (.+?)\s*(?:systemMemory.*)?$"
     r"|Selected adapter: (.+)$"  # LiteRT, where Vulkan computes
-    r"|GPU accelerator\(libLiteRt(Metal)Accelerator\.dylib\) registered",
+    r"|GPU accelerator\(libLiteRt(Metal)Accelerator\.dylib\) registered"
+    r"|Created device /\S*GPU:\d+ with .* name: (.+?), pci bus id: ",
     re.MULTILINE,
 )
 
@@ -193,6 +194,8 @@ def _failure(verdict: str, last: Stage, ending: process.Ending, question: _Quest
         litert=ending.told.text("litert"),
         plugin=ending.told.text("plugin"),
         plugin_files=ending.told.texts("plugin_files"),
+        cuda=ending.told.text("cuda"),
+        capabilities=ending.told.texts("capabilities"),
         machine=ending.told.text("machine"),
         has_gpu=bool(ending.told.texts("devices")),
         facts=question.facts,

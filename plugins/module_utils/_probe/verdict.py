@@ -7,9 +7,11 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Optional  # noqa: UP035
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import CUDA_MACHINES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import WRONG_RESULTS
 
 if TYPE_CHECKING:
@@ -165,14 +167,40 @@ def with_usual_gpu(demand: Demand, facts: Facts) -> Demand:
 def usual_gpu(facts: Facts, framework: str) -> str:
     """What is demanded of the GPU where nobody says it: with TensorFlow a Mac must use it, a virtual one may have none.
 
-    For the small models that LiteRT is made for, the CPU is as good.
+    So must a Linux host with an NVIDIA GPU. For the small models that LiteRT is made for, the CPU is as good.
     """
     if framework == LITERT:
         return GPU_PREFERRED
     if facts["system"] != "Darwin":
-        return GPU_NONE
+        return GPU_REQUIRED if has_cuda(facts) else GPU_NONE
     virtual = facts["virtual_machine"]["is_virtual"] or facts["gpu"]["paravirtual"]
     return GPU_PREFERRED if virtual else GPU_REQUIRED
+
+
+def has_cuda(facts: Facts) -> bool:
+    """Whether there is an NVIDIA GPU, and TensorFlow for it on the package index."""
+    return facts["nvidia"]["present"] and facts["architecture"] in CUDA_MACHINES
+
+
+def has_code_for(capabilities: Iterable[str], gpu: str) -> bool:
+    """Whether a build runs on an NVIDIA GPU of a compute capability, such as "8.6".
+
+    Code for sm_80 runs on 8.0 and on what came later of the same first number, of compute_80 on all that came later:
+    the driver translates it.
+    """
+    major, minor = map(int, gpu.split("."))
+    found = (re.fullmatch(r"(sm|compute)_(\d+)(\d)", each, re.ASCII) for each in capabilities)
+    known = ((each[1], int(each[2]), int(each[3])) for each in found if each)
+    return any((first, second) <= (major, minor) and (first == major or kind != "sm") for kind, first, second in known)
+
+
+LEAST_DRIVERS = {"11": "450.80.02", "12": "525.60.13", "13": "580.65.06"}
+"""The oldest driver for a major release of CUDA: NVIDIA's notes on minor version compatibility."""
+
+
+def least_driver(cuda: str | None) -> str:
+    """The oldest driver that a build for a release of CUDA works with; "" is not known."""
+    return LEAST_DRIVERS.get((cuda or "").partition(".")[0], "")
 
 
 def read_reports(reported: bytes | bytearray) -> Told:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import CUDA
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _resolver
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import SHIPPED
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
@@ -111,8 +112,9 @@ def test_the_default_pair_and_litert_have_their_locks_and_there_are_no_others() 
     wanted = {
         base / f"{platform}-py{minor}.txt"
         for base, minors in ((folder, PAIR.pythons), (locks.LOCKS / LITERT.folder, LITERT.pythons))
-        for platform in _resolver.targets()
+        for platform, target in _resolver.targets().items()
         for minor in minors
+        if base == folder or not target.has_cuda
     }
     assert wanted == set(LOCKS)
     assert LOCKS
@@ -126,11 +128,21 @@ def test_a_mac_gets_the_pair_and_linux_the_same_but_for_the_plugin(python: str) 
     assert linux == mac
 
 
+@pytest.mark.parametrize("python", PAIR.pythons)
+def test_a_host_with_an_nvidia_gpu_gets_the_same_and_cuda(python: str) -> None:
+    usual, cuda = (versions(locks.folder_of(PAIR) / f"linux-x86_64{kind}-py{python}.txt") for kind in ("", CUDA))
+    assert usual.pop("tensorflow-cpu") == cuda.pop("tensorflow") == PAIR.tensorflow
+    assert usual.items() <= cuda.items()
+    added = cuda.keys() - usual.keys()
+    assert {"nvidia-cudnn-cu12", "nvidia-cublas-cu12", "nvidia-cuda-runtime-cu12"} < added
+    assert all(re.fullmatch(r"nvidia-.*-cu12", package) for package in added)
+
+
 @pytest.mark.parametrize("path", LOCKS, ids=name)
 def test_the_declared_constraints_are_kept(path: Path) -> None:
     found = versions(path)
     is_litert = path.parent.name == LITERT.folder
-    constraints = LITERT.constraints if is_litert else tuple(_resolver.constraints_for(PAIR.tensorflow))
+    constraints = LITERT.constraints if is_litert else _resolver.constraints_for(PAIR.tensorflow)
     assert constraints
     for requirement in map(Requirement, constraints):
         if requirement.name in found or not is_litert:  # backports of Python 3.11 are for 3.10 alone, in some releases
@@ -140,7 +152,9 @@ def test_the_declared_constraints_are_kept(path: Path) -> None:
 @pytest.mark.parametrize("python", LITERT.pythons)
 def test_litert_is_the_same_everywhere(python: str) -> None:
     mac, *others = (
-        versions(locks.LOCKS / LITERT.folder / f"{platform}-py{python}.txt") for platform in _resolver.targets()
+        versions(locks.LOCKS / LITERT.folder / f"{platform}-py{python}.txt")
+        for platform, target in _resolver.targets().items()
+        if not target.has_cuda
     )
     assert mac["ai-edge-litert"] == LITERT.version
     assert [each["ai-edge-litert"] for each in others] == [LITERT.version] * len(others)

@@ -95,6 +95,7 @@ def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
         tensorflow = importlib.import_module("tensorflow")
         found["tensorflow"] = tensorflow.__version__
         refuse_elsewhere(tensorflow, "TensorFlow")
+        found.update(_cuda_of(tensorflow))
         # Else an operation that the GPU cannot do would silently be done by the CPU.
         tensorflow.config.set_soft_device_placement(enabled=False)
         if gpu == "none":
@@ -104,6 +105,7 @@ def run_stages(reporter: Reporter, gpu: str, level: str) -> None:
     device = "GPU:0" if on_gpu else "CPU:0"
     if on_gpu:
         with reporter.stage("create"):
+            _leave_memory_to_others(tensorflow)
             tensorflow.config.list_logical_devices("GPU")
         with reporter.stage("placement"):
             first = first_products(tensorflow, device)
@@ -146,6 +148,20 @@ def _plugin_files() -> list[str]:
     """The libraries that TensorFlow takes for plug-ins, as far as they are on this interpreter's own path."""
     folders = (Path(entry, "tensorflow-plugins") for entry in sys.path)
     return [str(file) for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
+
+
+def _cuda_of(tensorflow: Any) -> dict[str, Any]:
+    """The release of CUDA that TensorFlow was built for, "" for none, and the GPUs that it has code for."""
+    built = tensorflow.sysconfig.get_build_info()
+    cuda = str(built.get("cuda_version", "")) if built.get("is_cuda_build") else ""
+    return {"cuda": cuda, "capabilities": list(built.get("cuda_compute_capabilities", ())) if cuda else []}
+
+
+def _leave_memory_to_others(tensorflow: Any) -> None:
+    """Else TensorFlow takes all memory of every NVIDIA GPU, while others may compute there."""
+    if _cuda_of(tensorflow)["cuda"]:
+        for gpu in tensorflow.config.list_physical_devices("GPU"):
+            tensorflow.config.experimental.set_memory_growth(gpu, True)
 
 
 def _list_gpus(reporter: Reporter, tensorflow: Any, gpu: str) -> bool:

@@ -13,6 +13,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     DEFAULT,
     LINKS_ONLY,
     SUPPORTED,
+    LiteRT,
     Machine,
     Pair,
     Wish,
@@ -21,6 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     is_version,
     python_for,
     refuse_unfit,
+    refuse_unfit_litert,
     remark,
     why_not,
 )
@@ -204,3 +206,34 @@ def test_what_its_authors_have_withdrawn_is_chosen_for_nobody_who_did_not_ask_fo
         choose(pairs, Wish("2.20"), Machine("3.12", "15.0"))
     assert "2.18.0" in str(refused.value)
     assert "2.18.1" not in str(refused.value)
+
+
+RELEASES = [
+    LiteRT("1.9", ("3.11", "3.12"), "13.3"),
+    LiteRT("1.10", ("3.11", "3.12"), "13.3"),
+    LiteRT("2.0", ("3.12", "3.13"), "14.0"),
+    LiteRT("3.0", ("3.12", "3.13"), "15.2"),
+]
+
+
+@pytest.mark.parametrize(
+    ("macos", "python", "remedy"),
+    [
+        ("14.6.1", "3.12", "Declare packages: [ai-edge-litert==2.0], or upgrade macOS."),
+        ("13.4", "3.12", "Declare packages: [ai-edge-litert==1.10], or"),
+        ("14.6.1", "3.11", "Declare packages: [ai-edge-litert==1.10], or"),
+        ("13.4", "3.13", "Upgrade macOS: there is no LiteRT for this one."),
+        ("12.7", "3.12", "tf.lite.Interpreter, in an environment for TensorFlow"),
+    ],
+)
+def test_a_mac_that_is_too_old_for_litert_is_told_which_it_can_have(macos: str, python: str, remedy: str) -> None:
+    with pytest.raises(MetalfleetError, match=f"LiteRT 3.0 needs macOS 15.2 or newer, not {macos}") as refused:
+        refuse_unfit_litert(RELEASES[-1], RELEASES, Machine(python, macos))
+    assert remedy in refused.value.problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("release", "macos"), [(RELEASES[-1], "15.2"), (RELEASES[-1], "26.0"), (RELEASES[-1], ""), (LiteRT("9"), "12.0")]
+)
+def test_what_is_not_known_of_litert_is_not_held_against_it(release: LiteRT, macos: str) -> None:
+    refuse_unfit_litert(release, RELEASES, Machine("3.12", macos))

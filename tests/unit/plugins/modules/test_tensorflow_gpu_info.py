@@ -60,6 +60,7 @@ def test_the_options_reach_the_probe(run: Callable[..., dict[str, Any]], make_en
         import time
         from types import SimpleNamespace
         __version__ = "2.18.1"
+        sysconfig = SimpleNamespace(get_build_info=dict)
         config = SimpleNamespace(
             set_soft_device_placement=lambda enabled: None,
             set_visible_devices=lambda devices, kind: time.sleep(600),

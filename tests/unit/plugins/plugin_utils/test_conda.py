@@ -120,7 +120,6 @@ def test_what_is_locked_is_kept_until_an_upgrade_is_asked_for(
         (["tensorflow"], {"gpu": "required"}, "gpu: required.*CPU alone.*declare tensorflow:.*gpu: none"),
         (["tensorflow=2.19"], {"tensorflow": "2.18.1"}, "would have TensorFlow twice"),
         (["six"], {"packages": ["six==1.17.0"]}, "cannot live together.*six 1.16.0 is what comes from conda"),
-        (["six"], {"framework": "litert"}, "is for LiteRT, which comes as wheels only"),
         (["six"], {"lock": "/lock.txt"}, "has a lock of its own, and conda too"),
         (["six"], {"kind": "venv"}, "is of the kind venv, which has wheels only"),
         (["six"], {"gpu_check": "quick"}, "has no TensorFlow: with kind: conda none comes by itself"),
@@ -219,7 +218,7 @@ def test_locks_of_other_tools_are_read(tmp_path: Path, name: str, text: str) -> 
 
     [sent] = locks.with_digests([environment])
     assert sent["python"] == "3.12"
-    assert sorted(sent["lock_digests"]) == ["linux-x86_64-py3.12", MAC]
+    assert sorted(sent["lock_digests"]) == ["linux-x86_64+cuda-py3.12", "linux-x86_64-py3.12", MAC]
     assert locks.texts[sent["lock_digests"][MAC]] == (
         f"@EXPLICIT\n{CONDA_FORGE}/osx-arm64/python-3.12.1-0.conda#sha256:{DIGEST}\n"
         f"@WHEELS\nsix==1.16.0 --hash=sha256:{DIGEST}\n"

@@ -18,19 +18,18 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files 
     versions_of,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (
-    Held,
     Made,
     explain,
     make_lock,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order, read_request
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Source
 
 from tests.index import Fault, Index
 from tests.wheels import Wheel, make_wheel
 
-MAC, LINUX = "macos-arm64-py3.12", "linux-x86_64-py3.12"
+MAC, LINUX, GPU_SERVER = "macos-arm64-py3.12", "linux-x86_64-py3.12", "linux-x86_64+cuda-py3.12"
+WITH_CUDA = "numpy<3\nRequires-Dist: nvidia-cudnn-cu12; extra == 'and-cuda'\nProvides-Extra: and-cuda"
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +38,19 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
     for version in ("2.18.1", "2.18.0", "2.17.1", "2.17.0", "2.20.0"):
         make_wheel(folder, "tensorflow", version, tag="cp312-cp312-macosx_12_0_arm64", requires="numpy<3")
-        make_wheel(folder, "tensorflow", version, tag="cp312-cp312-manylinux_2_17_x86_64", requires="numpy<3")
+        make_wheel(folder, "tensorflow", version, tag="cp312-cp312-manylinux_2_17_x86_64", requires=WITH_CUDA)
         make_wheel(folder, "tensorflow_cpu", version, tag="cp312-cp312-manylinux_2_17_x86_64", requires="numpy<3")
     make_wheel(folder, "tensorflow", "2.21.0", tag="cp313-cp313-macosx_12_0_arm64")
     for version in ("1.2.0", "1.1.0"):
         make_wheel(folder, "tensorflow_metal", version, tag="cp312-cp312-macosx_12_0_arm64")
     for version in ("1.26.4", "2.0.0", "2.1.0"):
         make_wheel(folder, "numpy", version)
+    for version in ("2.3.0", "2.1.0"):
+        make_wheel(folder, "ai_edge_litert", version, tag="cp312-cp312-macosx_12_0_arm64", requires="backports-strenum")
+        make_wheel(folder, "ai_edge_litert", version, tag="cp312-cp312-manylinux_2_17_x86_64")
+    for version in ("1.2.8", "1.3.1"):
+        make_wheel(folder, "backports_strenum", version)
+    make_wheel(folder, "nvidia_cudnn_cu12", tag="py3-none-manylinux_2_17_x86_64")
     make_wheel(folder, "keras_like", requires="tensorflow")
     make_wheel(folder, "needs_newest", requires="tensorflow>=2.18.1")
     make_wheel(folder, "newer", requires="numpy>=4")
@@ -115,6 +120,8 @@ def test_a_lock_pins_the_pair_and_what_goes_with_it_by_the_platforms_hashes(whee
         ({"platform": "macos-arm64-py3.13", "metal": "none"}, {"tensorflow": "2.21.0"}),
         ({"platform": LINUX, "packages": ["numpy"]}, {"tensorflow-cpu": "2.18.1", "numpy": "2.1.0"}),
         ({"platform": LINUX, "tensorflow": "2.20.0"}, {"tensorflow-cpu": "2.20.0"}),
+        ({"platform": GPU_SERVER, "tensorflow": "2.20.0"}, {"tensorflow": "2.20.0", "nvidia-cudnn-cu12": "1.0"}),
+        ({"platform": GPU_SERVER, "packages": ["keras_like"]}, {"tensorflow": "2.18.1", "nvidia-cudnn-cu12": "1.0"}),
     ],
     ids=str,
 )
@@ -127,6 +134,30 @@ def test_what_is_declared_is_what_is_locked(declared: dict[str, Any], pins: dict
 def test_there_is_never_a_second_tensorflow(wheels: Path) -> None:
     versions = versions_of(made(wheels, LINUX, packages=["keras_like"]).text)
     assert versions == {"keras-like": "1.0", "numpy": "2.1.0", "tensorflow": "2.18.1"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "pins"),
+    [
+        ({"packages": ["numpy"]}, {"ai-edge-litert": "2.3.0", "backports-strenum": "1.2.8", "numpy": "2.1.0"}),
+        ({"packages": ["ai_edge_litert==2.1.0"]}, {"ai-edge-litert": "2.1.0", "backports-strenum": "1.2.8"}),
+        ({"packages": ["numpy"], "platform": LINUX}, {"ai-edge-litert": "2.3.0", "numpy": "2.1.0"}),
+        (
+            {"packages": ["numpy"], "before": "numpy==2.0.0 \\\n    --hash=sha256:" + "0" * 64},
+            {"ai-edge-litert": "2.3.0", "backports-strenum": "1.2.8", "numpy": "2.0.0"},
+        ),
+    ],
+    ids=str,
+)
+def test_packages_beside_litert_are_locked_with_it(
+    declared: dict[str, Any], pins: dict[str, str], wheels: Path
+) -> None:
+    text = made(wheels, framework="litert", **declared).text
+    assert versions_of(text) == pins
+    said = declaration_of(text)
+    assert said
+    assert said["framework"] == "litert"
+    assert not {"tensorflow", "metal"} & said.keys()
 
 
 def test_what_was_locked_stays_where_it_can(wheels: Path) -> None:
@@ -178,7 +209,12 @@ def test_the_pair_of_a_lock_stays_where_it_can(
             r"newer Macs only: 1\.0 needs macOS 14\.0, and .* macOS 12\.1 and newer\. .*oldest_macos: \"14\.0\"",
         ),
         ({"packages": ["needs_14"], "platform": LINUX}, r"needs-14, which is wanted .* has no wheel for that platform"),
+        ({"packages": ["nvidia-cudnn-cu12"]}, r"is for NVIDIA GPUs, which no Mac .* has.*Leave it out"),
         ({"packages": ["nobodys"]}, r"No index has nobodys, which"),
+        (
+            {"framework": "litert", "packages": ["backports-strenum==1.3.1"]},
+            r"cannot live together, or not with LiteRT.*backports-strenum<1\.3 is a limit of the collection",
+        ),
         ({"packages": ["newer==9"]}, r"No index has newer==9, which.*Correct its name or version"),
         (
             {"tensorflow": "2.20.0"},
@@ -290,6 +326,5 @@ def test_credentials_and_certificates_go_to_uv_in_its_environment(tmp_path: Path
 def test_what_is_not_known_is_told_in_uvs_own_words() -> None:
     request = read_request({"name": "lab", "metal": "none"})
     assert request
-    order, said = Order("lab", MAC, request, "12.1"), "error: the moon is full\n  cause: so it goes"
-    error = explain(order, default_pair(), said, Held({}, {}))
+    error = explain(Order("lab", MAC, request, "12.1"), {}, "error: the moon is full\n  cause: so it goes")
     assert "could not be resolved. uv says: the moon is full so it goes." in str(error)

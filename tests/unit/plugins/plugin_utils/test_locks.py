@@ -249,6 +249,26 @@ def test_one_environment_is_not_declared_in_two_ways(tmp_path: Path, index: Inde
     assert locks_of({"name": "lab", "packages": ["lab"]}, making=elsewhere).complete(MAC)
 
 
+def test_a_host_with_an_nvidia_gpu_has_locks_of_its_own_unless_the_cpu_is_to_compute(
+    tmp_path: Path, index: Index
+) -> None:
+    for name in ("tensorflow", "tensorflow_cpu"):
+        make_wheel(tmp_path / "wheels", name, "2.18.1", tag="cp312-cp312-manylinux_2_17_x86_64")
+    declared = [
+        {"name": "a", "packages": ["lab"]},
+        {"name": "b", "packages": ["lab"], "gpu": "none"},
+        {"name": "c", "packages": ["lab"], "metal": "none"},
+    ]
+    locks = locks_of(*declared, making=making(tmp_path, index, python="3.12"))
+    assert locks.complete("linux-x86_64+cuda-py3.12")
+    locks.keep()
+    cuda, cpu = "linux-x86_64+cuda-py3.12", "linux-x86_64-py3.12"
+    assert {path.name for path in (tmp_path / "locks").iterdir()} == {f"a-{cuda}.txt", f"b-{cpu}.txt", f"c-{cpu}.txt"}
+    assert [next(iter(each["lock_digests"])) for each in locks.with_digests(declared)] == [cuda, cpu, cpu]
+    assert locks.platforms == {cuda, cpu}
+    assert not locks_of(*declared, making=making(tmp_path, index, python="3.12")).complete(cuda)
+
+
 def test_nothing_is_made_for_a_host_of_which_the_platform_is_not_known(tmp_path: Path, index: Index) -> None:
     locks = locks_of({"name": "lab", "packages": ["lab"]}, making=making(tmp_path, index))
     assert not locks.complete("")

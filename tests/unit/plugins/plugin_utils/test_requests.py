@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Wish
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Request, read_request
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import (
+    Order,
+    Request,
+    read_request,
+    refuse_cuda_on_mac,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests im
         ({"packages": ["tensorflow_metal==1.1.0"]}, Request(Wish("", "1.1.0"))),
         ({"packages": ["tensorflow==2.18.*", "tensorflow-metal"]}, Request(Wish("2.18", ""))),
         ({"packages": ["tensorflow"], "tensorflow": "2.18.0"}, Request(Wish("2.18.0", ""))),
+        ({"packages": ["tensorflow[and-cuda]==2.18.1"]}, Request(Wish("2.18.1", ""), ("tensorflow[and-cuda]",))),
+        (
+            {"framework": "litert", "packages": ["pillow"], "jupyter_kernel": True},
+            Request(Wish(), ("ipykernel", "pillow"), framework="litert"),
+        ),
     ],
 )
 def test_what_is_declared_is_the_request(declared: dict[str, Any], expected: Request) -> None:
@@ -32,7 +42,13 @@ def test_what_is_declared_is_the_request(declared: dict[str, Any], expected: Req
 
 @pytest.mark.parametrize(
     "declared",
-    [{}, {"lock": "mine.txt"}, {"lock": "mine.txt", "jupyter_kernel": True}, {"state": "absent", "metal": "none"}],
+    [
+        {},
+        {"framework": "litert"},
+        {"lock": "mine.txt"},
+        {"lock": "mine.txt", "jupyter_kernel": True},
+        {"state": "absent", "metal": "none"},
+    ],
 )
 def test_nothing_is_asked_of_other_locks(declared: dict[str, Any]) -> None:
     assert read_request({"name": "a", **declared}) is None
@@ -50,11 +66,40 @@ def test_nothing_is_asked_of_other_locks(declared: dict[str, Any]) -> None:
         ({"packages": ["tensorflow-macos==2.12"], "tensorflow": "2.18.1"}, "and tensorflow: 2.18.1 besides"),
         ({"packages": ["tensorflow-metal-plugin"]}, "a file of the same name as Apple's plug-in"),
         ({"packages": ["tflite_runtime"]}, "successor is LiteRT.*framework: litert.*ai_edge_litert.interpreter"),
-        ({"framework": "litert", "tensorflow": "2.18"}, "for LiteRT, for which no lock is made from tensorflow"),
-        ({"framework": "litert", "jupyter_kernel": True}, "no lock is made from jupyter_kernel"),
+        ({"framework": "litert", "tensorflow": "2.18"}, "for LiteRT, and has tensorflow too.*two environments"),
+        ({"framework": "litert", "metal": "none"}, "for LiteRT, and has metal too"),
+        ({"framework": "litert", "packages": ["tensorflow-macos"]}, "for LiteRT, and has tensorflow-macos too"),
         ({"models": ["/m.tflite"]}, "has models, which are loaded by LiteRT alone"),
     ],
 )
 def test_what_cannot_be_meant(declared: dict[str, Any], words: str) -> None:
     with pytest.raises(MetalfleetError, match=words):
         read_request({"name": "a", **declared})
+
+
+def order_of(package: str) -> Order:
+    request = read_request({"name": "a", "packages": [package]})
+    assert request
+    return Order("a", "macos-arm64-py3.12", request, "12.1")
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        *("nvidia-cudnn-cu12", "nvidia_cublas_cu12==12.5.3.2", "nvidia-cudnn", "cuda-python", "cupy-cuda12x", "cupy"),
+        *("tensorrt", "tensorflow[and-cuda]", "tensorflow[and-cuda]==2.18.1", "tensorflow-gpu==2.10.1"),
+        "nvidia-cudnn-cu12; python_version > '3'",
+    ],
+)
+def test_cuda_is_not_for_a_mac(package: str) -> None:
+    with pytest.raises(MetalfleetError, match="is for NVIDIA GPUs, which no Mac") as refused:
+        refuse_cuda_on_mac(order_of(package))
+    assert "Leave it out" in refused.value.problem.remedy
+    assert "; sys_platform == 'linux'." in refused.value.problem.remedy
+
+
+@pytest.mark.parametrize(
+    "package", ["nvidia-ml-py", "nvidia-cudnn-cu12; sys_platform == 'linux'", "cudatext", "pandas"]
+)
+def test_what_a_mac_is_not_to_have_is_not_its_matter(package: str) -> None:
+    refuse_cuda_on_mac(order_of(package))

@@ -7,7 +7,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import Pair
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import LiteRT, Pair
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import shipped_litert
 
 from tools.link_check.check import Answer, Symbol
 from tools.pairing.page import PAGE, render
@@ -93,13 +94,22 @@ def test_what_changed_is_shown() -> None:
 
 
 def test_the_table_and_the_page_that_are_here_agree() -> None:
-    checked, pairs = read_table()
+    checked, pairs, litert = read_table()
     assert [read_judgements().judge(pair) for pair in pairs] == pairs
-    assert render(pairs, read_judgements(), checked) == PAGE.read_text()
+    assert render(pairs, read_judgements(), checked, litert) == PAGE.read_text()
 
 
 def test_the_default_pair_links() -> None:
-    _, pairs = read_table()
+    _, pairs, _ = read_table()
     [default] = [pair for pair in pairs if pair.status == "default"]
     assert default.links
     assert default.pythons == ("3.9", "3.10", "3.11", "3.12")
+
+
+def test_litert_needs_the_macos_that_its_libraries_were_built_for() -> None:
+    """The wheels' names say macOS 12."""
+    _, _, releases = read_table()
+    [shipped] = [each for each in releases if each.version == shipped_litert().version]
+    assert shipped.least_macos == "15.2"
+    assert set(shipped_litert().pythons) <= set(shipped.pythons)
+    assert [LiteRT.from_data(json.loads(json.dumps(each.as_data()))) for each in releases] == releases

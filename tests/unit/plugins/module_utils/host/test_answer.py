@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     platform_name,
     python_of,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import find
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import LiteRT, find
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
@@ -244,6 +245,47 @@ class TestDocument:
         options["environments"][0]["python"] = "3.11.2"
         with pytest.raises(MetalfleetError, match="python: 3.11.2 of the environment .* is no minor version"):
             read_document(options, PLATFORM)
+
+    @pytest.mark.parametrize(
+        ("declared", "chosen", "free_mb"),
+        [
+            ({}, "cuda", 8500),
+            ({"gpu": "required"}, "cuda", 8500),
+            ({"gpu": "none"}, "cpu", 3500),
+            ({"framework": "litert"}, "cpu", 3500),
+            ({"python": "3.11"}, "another python", 8500),
+        ],
+    )
+    def test_what_makes_no_use_of_an_nvidia_gpu_has_the_lock_of_hosts_without(
+        self, declared: dict[str, Any], chosen: str, free_mb: int
+    ) -> None:
+        names = ("linux-x86_64+cuda-py3.12", "linux-x86_64-py3.12", "linux-x86_64+cuda-py3.11")
+        digests = dict(zip(names, ("cuda", "cpu", "another python"), strict=True))
+        options = self.options({"name": "tf", "lock_digests": digests, **declared})
+        [environment] = read_document(options, names[0]).environments
+        assert (environment.lock_digest, environment.free_mb) == (chosen, free_mb)
+        [environment] = read_document({**options, "free_mb": 10}, names[0]).environments
+        assert environment.free_mb == 10
+
+    def test_a_mac_is_told_what_litert_asks_of_it(self, host: Host) -> None:
+        declared = {"name": "new", "framework": "litert", "lock_digests": {PLATFORM: "aa", "linux-x86_64-py3.12": "bb"}}
+        options = {
+            **self.options(declared),
+            "lock_texts": {"aa": "# nothing"},
+            "lock_litert": {"aa": "2.3.0"},
+            "litert": [{"version": "2.3.0", "pythons": ["3.12"], "least_macos": "15.2"}],
+        }
+        [edge] = read_document(options, PLATFORM).environments
+        assert edge.litert == LiteRT("2.3.0", ("3.12",), "15.2")
+        [of_linux] = read_document(options, "linux-x86_64-py3.12").environments
+        assert of_linux.litert is None
+        host.environments.append(replace(edge, places=host.places, free_mb=1))
+        old, new = (
+            ask(host.document, replace(host.tools, macos=partial(str, macos)))["environments"][-1]
+            for macos in ("14.6.1", "15.2")
+        )
+        assert "LiteRT 2.3.0 needs macOS 15.2 or newer, not 14.6.1" in old["text"]
+        assert (new["problem"], new["reasons"]) == (None, ["absent"])
 
     def test_an_own_lock_serves_any_platform(self) -> None:
         document = read_document(self.options({"name": "tf", "lock_digests": {"any": "aa"}}), PLATFORM)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts, Nvidia, NvidiaGpu
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure
 
 ENVIRONMENT = Path("/Users/ann/.virtualenvs/tensorflow")
@@ -19,6 +19,7 @@ MAC: Facts = {
     "chip": {"name": "Apple M2", "family": "M", "generation": 2, "tier": "base"},
     "cores": {"total": 8, "levels": None},
     "gpu": {"model": "Apple M2", "cores": 10, "metal": "Metal 3", "paravirtual": False, "count": 1},
+    "nvidia": {"present": False, "driver": None, "gpus": [], "device_nodes": []},
     "memory_bytes": 8 * 2**30,
     "model": "Mac14,3",
     "macos": {"version": "15.6", "extra": None, "build": "24G84", "darwin": "24.6.0"},
@@ -43,6 +44,25 @@ def mac(**others: Any) -> Facts:
 VIRTUAL_MAC = mac(virtual_machine={"is_virtual": True, "kind": "apple"})
 HEADLESS_MAC = mac(gui_session=False)
 LINUX = mac(system="Linux", is_apple_silicon=False, gui_session=None, macos=dict.fromkeys(MAC["macos"]))
+
+A100: NvidiaGpu = {
+    "name": "NVIDIA A100-SXM4-40GB",
+    "uuid": "GPU-1",
+    "memory_bytes": 40 * 2**30,
+    "compute_capability": "8.0",
+    "mig": False,
+}
+NVIDIA: Nvidia = {
+    "present": True,
+    "driver": "550.54.14",
+    "gpus": [A100],
+    "device_nodes": ["/dev/nvidia-uvm", "/dev/nvidia0", "/dev/nvidiactl"],
+}
+
+
+def gpu_server(**others: Any) -> Facts:
+    """A Linux host with an NVIDIA GPU, of which some facts are other."""
+    return {**LINUX, "architecture": "x86_64", "nvidia": {**NVIDIA, **others}}  # type: ignore[typeddict-item]
 
 
 def failure(verdict: str = "import-failed", stage: str = "import", **others: Any) -> Failure:

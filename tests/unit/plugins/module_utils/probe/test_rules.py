@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import CHECKOUT, LOCKS
 from tests.unit.plugins.module_utils.probe.failures import (
+    A100,
     ENVIRONMENT,
     HEADLESS_MAC,
     LINUX,
@@ -36,6 +37,7 @@ from tests.unit.plugins.module_utils.probe.failures import (
     PLUGIN,
     VIRTUAL_MAC,
     failure,
+    gpu_server,
     mac,
 )
 
@@ -682,6 +684,120 @@ def test_what_litert_cannot_do_is_explained(
     holds(problem, cause=cause, remedy=remedy)
 
 
+# --- NVIDIA -----------------------------------------------------------------------------------------------------------
+
+GPU_SERVER = gpu_server()
+CUDA_BUILD = {"cuda": "12.5.1", "capabilities": ["sm_60", "sm_70", "sm_80", "sm_89", "compute_90"], "plugin": None}
+NO_GPU = "NoGpuError: TensorFlow lists no GPU"
+
+# As libtensorflow of the CUDA build 2.18.1 and CUDA's runtime in it word these.
+NO_DRIVER = (
+    "cuda_driver.cc:152] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)"
+)
+MISMATCH = "cuda_diagnostics.cc:308] kernel version 535.54.3 does not match DSO version 535.86.5 -- cannot find working"
+IGNORED = (
+    "gpu_device.cc:2382] Ignoring visible gpu device (device: 0, name: Tesla K80, pci bus id: 0000:00:1e.0, compute "
+    "capability: 3.7) with compute capability 3.7. The minimum required Cuda capability is 6.0."
+)
+TOO_OLD = "gpu_util.cc:1] CUDA driver version is insufficient for CUDA runtime version"
+NOT_OPENED = (
+    "cuda_dnn.cc:1] Cannot dlopen some GPU libraries. Please make sure the missing libraries mentioned above are"
+)
+HIDDEN = "cuda_driver.cc:152] failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected"
+HELD = "INTERNAL: failed initializing StreamExecutor for device 0: CUDA-capable device(s) is/are busy or unavailable"
+FULL = "cuda_driver.cc:1] failed to allocate 256.00MiB from device: CUDA_ERROR_OUT_OF_MEMORY: out of memory"
+TRANSLATED = "gpu_device.cc:1] CUDA kernels will be jit-compiled from PTX, which could take 30 minutes or longer."
+
+LESS_FIT = [
+    gpu_server(driver=None, gpus=None, device_nodes=[]),
+    gpu_server(device_nodes=["/dev/nvidia0", "/dev/nvidiactl"]),
+    gpu_server(driver="470.256.02"),
+    gpu_server(gpus=[{**A100, "compute_capability": "3.7"}]),
+]
+WITHOUT_DRIVER, WITHOUT_NODES, WITH_OLD_DRIVER, WITH_OLD_GPU = LESS_FIT
+
+
+@pytest.mark.parametrize(
+    ("verdict", "stage", "others", "said"),
+    [
+        (
+            "gpu-missing",
+            "list",
+            {"printed": NO_DRIVER, "facts": WITHOUT_DRIVER},
+            ("no driver", "cuInit", "525.60.13 or"),
+        ),
+        ("gpu-missing", "list", {"facts": WITHOUT_DRIVER}, ("no driver", "Stage list failed", "`gpu: none`")),
+        ("gpu-missing", "list", {"printed": MISMATCH}, ("two versions", "does not match DSO", "Restart the host")),
+        (
+            "gpu-missing",
+            "list",
+            {"printed": NO_DRIVER, "facts": WITHOUT_NODES},
+            ("there are: /dev/nvidia0, /dev/nvidiactl.", "cuInit", "`nvidia-modprobe -c 0 -u`"),
+        ),
+        ("gpu-missing", "list", {"facts": WITH_OLD_DRIVER}, ("470.256.02 is too old for CUDA 12.5.1", "", "525.60.13")),
+        (
+            "gpu-missing",
+            "list",
+            {"printed": TOO_OLD},
+            ("550.54.14 is too old for CUDA", "insufficient", "an older `tensor"),
+        ),
+        (
+            "gpu-missing",
+            "list",
+            {"printed": IGNORED, "facts": WITH_OLD_GPU},
+            (
+                "built for sm_60, sm_70, sm_80, sm_89, compute_90, and the compute capability of the GPU is 3.7",
+                "Tesla K80",
+                "an older `tensorflow` for an older GPU",
+            ),
+        ),
+        ("gpu-missing", "list", {"printed": IGNORED}, ("has no code for this GPU", "minimum required", "`gpu: none`")),
+        (
+            "gpu-missing",
+            "list",
+            {"printed": NOT_OPENED},
+            ("Libraries of CUDA", "Cannot dlopen", "`tensorflow[and-cuda]`"),
+        ),
+        (
+            "gpu-missing",
+            "list",
+            {"printed": HIDDEN},
+            ("shows no GPU to this session", "NO_DEVICE", "CUDA_VISIBLE_DEVICES"),
+        ),
+        ("gpu-missing", "list", {"cuda": "", "capabilities": []}, ("built without CUDA", "", "Leave out `lock`")),
+        (
+            "gpu-missing",
+            "list",
+            {"cuda": "", "capabilities": [], "machine": "aarch64"},
+            ("for x86_64 only", "", "Declare `gpu: none`"),
+        ),
+        (
+            "gpu-missing",
+            "list",
+            {"printed": NO_DRIVER},
+            ("550.54.14 is loaded, but offers no GPU", "cuInit", "Restart"),
+        ),
+        ("gpu-unusable", "create", {"error": HELD}, ("Another process holds the GPU", "busy", "`nvidia-smi -c 0`")),
+        ("gpu-unusable", "create", {"printed": FULL}, ("memory of the GPU is full", "OUT_OF_MEMORY", "`nvidia-smi`")),
+        ("gpu-unusable", "placement", {}, ("cannot be opened, or does not compute", "", "update NVIDIA's driver")),
+        ("gpu-wrong-results", "ops", {}, ("wrong numbers", "", "update NVIDIA's driver")),
+        (
+            "timed-out",
+            "placement",
+            {"printed": TRANSLATED},
+            ("half an hour", "jit-compiled", "tensorflow_probe_timeout"),
+        ),
+    ],
+)
+def test_a_gpu_of_nvidia_that_does_not_serve_is_explained(
+    verdict: str, stage: str, others: dict[str, Any], said: tuple[str, str, str]
+) -> None:
+    problem = explain(failure(verdict, stage, **{"error": NO_GPU, "facts": GPU_SERVER, **CUDA_BUILD, **others}))
+
+    cause, evidence, remedy = said
+    holds(problem, cause=cause, evidence=evidence, remedy=remedy, never="Mac")
+
+
 # --- The table -------------------------------------------------------------------------------------------------------
 
 STAGE_NAMES = list(STAGES)
@@ -700,7 +816,7 @@ VERDICTS = [
     framework=st.sampled_from(["tensorflow", "litert"]),
     signal=st.sampled_from(["", "SIGSEGV", "SIGKILL", "SIGILL", "signal 77"]),
     plugin=st.sampled_from([None, "1.2.0", "1.1.0"]),
-    facts=st.sampled_from([None, MAC, VIRTUAL_MAC, HEADLESS_MAC, LINUX]),
+    facts=st.sampled_from([None, MAC, VIRTUAL_MAC, HEADLESS_MAC, LINUX, GPU_SERVER, *LESS_FIT]),
 )
 def test_every_failure_has_a_diagnosis(verdict: str, stage: str, facts: Facts | None, **others: Any) -> None:
     problem = explain(failure(verdict, stage, facts=facts, **others))
@@ -744,13 +860,14 @@ def known_words() -> Iterator[str]:
             yield from entry.get("options", {})
     yield from ENVIRONMENT_OPTIONS
     yield from ("tensorflow-metal", "tensorflow-plugins", "ai-edge-litert")
-    yield from ("codesign", "xattr", "ulimit")
+    yield from ("codesign", "xattr", "ulimit", "nvidia-smi", "nvidia-modprobe")
+    yield "tensorflow[and-cuda]"
     yield from ("jit_compile=False", "tf.keras.optimizers.legacy")  # TensorFlow's
     yield "-e tensorflow_name=NAME"  # of one run by nature
 
 
 FAILURES: list[Failure] = [
-    failure(facts=facts, **pair) for facts in (None, MAC, VIRTUAL_MAC, LINUX) for pair in ({}, OTHER_PAIR)
+    failure(facts=facts, **pair) for facts in (None, MAC, VIRTUAL_MAC, LINUX, GPU_SERVER) for pair in ({}, OTHER_PAIR)
 ]
 
 

@@ -24,6 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run i
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand, Told
 
 from tests.hanging import ask_until
+from tests.unit.plugins.module_utils.probe.failures import A100, gpu_server
 
 MakeEnvironment = Callable[[str], Path]
 
@@ -35,6 +36,7 @@ WITH_ONE_GPU = """
     def list_logical_devices(kind):
         pass
 
+    sysconfig = SimpleNamespace(get_build_info=dict)
     config = SimpleNamespace(
         set_soft_device_placement=lambda enabled: None,
         list_physical_devices=lambda kind: [SimpleNamespace(name="/physical_device:GPU:0")],
@@ -358,6 +360,37 @@ def test_nothing_is_written_into_the_environment(make_environment: MakeEnvironme
 
 
 # --- What the GPU must and may do ------------------------------------------------------------------------------------
+
+
+CUDA = """
+    built = {"is_cuda_build": True, "cuda_version": "12.5.1", "cuda_compute_capabilities": ["sm_80", "compute_90"]}
+    sysconfig = SimpleNamespace(get_build_info=lambda: built)
+    config.experimental = SimpleNamespace(
+        set_memory_growth=lambda gpu, enabled: print("Another program keeps the memory of", gpu.name, enabled)
+    )
+"""
+
+
+def test_the_build_is_compared_with_the_gpu(make_environment: MakeEnvironment) -> None:
+    without_gpus = f"{WITH_ONE_GPU}{CUDA}    config.list_physical_devices = lambda kind: []\n"
+    too_old = gpu_server(gpus=[{**A100, "compute_capability": "6.1"}])
+
+    result = probe(make_environment(without_gpus), facts=too_old)
+
+    assert result.verdict == "gpu-missing"
+    assert result.diagnosis
+    assert "built for sm_80, compute_90, and the compute capability of the GPU is 6.1" in result.diagnosis.cause
+
+
+def test_an_nvidia_gpu_is_named_and_its_memory_left_to_others(make_environment: MakeEnvironment) -> None:
+    created = (
+        "I0000 gpu_device.cc:2022] Created device /job:localhost/replica:0/task:0/device:GPU:0 with 38364 MB memory:  "
+        "-> device: 0, name: NVIDIA A100-SXM4-40GB, pci bus id: 0000:00:04.0, compute capability: 8.0"
+    )
+    result = probe(make_environment(f"{WITH_ONE_GPU.replace('pass', f'print({created!r})')}{CUDA}"), facts=gpu_server())
+
+    assert [device.description for device in result.devices] == ["NVIDIA A100-SXM4-40GB"]
+    assert "Another program keeps the memory of /physical_device:GPU:0 True" in result.log
 
 
 def test_a_gpu_that_cannot_be_opened_is_unusable(make_environment: MakeEnvironment) -> None:

@@ -29,6 +29,7 @@ TENSORFLOW = """
     def create(kind):
         raise RuntimeError("it cannot be opened")
 
+    sysconfig = SimpleNamespace(get_build_info=dict)
     config = SimpleNamespace(
         set_soft_device_placement=lambda enabled: None,
         list_physical_devices=lambda kind: gpus,

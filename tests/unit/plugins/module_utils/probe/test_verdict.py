@@ -17,13 +17,22 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
     Stage,
     Told,
     conclude,
+    has_code_for,
+    least_driver,
     read_reports,
     with_usual_gpu,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.plugins.module_utils.probe.failures import HEADLESS_MAC, LINUX, MAC, VIRTUAL_MAC, mac
+from tests.unit.plugins.module_utils.probe.failures import (
+    HEADLESS_MAC,
+    LINUX,
+    MAC,
+    VIRTUAL_MAC,
+    gpu_server,
+    mac,
+)
 
 CRASHED = Fate("crashed", "ended by SIGKILL", "SIGKILL")
 EXITED = Fate("failed", "the interpreter ended with status 0")
@@ -141,8 +150,35 @@ def test_what_was_found_out_has_the_types_that_are_expected() -> None:
         (VIRTUAL_MAC, "preferred"),
         (mac(gpu={**MAC["gpu"], "paravirtual": True}), "preferred"),
         (LINUX, "none"),
+        (gpu_server(), "required"),
+        (gpu_server(driver=None, gpus=None), "required"),
+        ({**gpu_server(), "architecture": "aarch64"}, "none"),
     ],
 )
-def test_a_mac_must_use_its_gpu_unless_it_is_a_virtual_one(facts: Facts, gpu: str) -> None:
+def test_a_gpu_that_is_there_must_be_used_unless_it_is_that_of_a_virtual_mac(facts: Facts, gpu: str) -> None:
     assert with_usual_gpu(Demand(), facts).gpu == gpu
     assert with_usual_gpu(Demand("none"), facts).gpu == "none"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "expected"),
+    [
+        *((each, True) for each in ("6.0", "6.1", "7.5", "8.0", "8.6", "8.9", "9.0", "10.0", "12.0")),
+        *((each, False) for each in ("3.7", "5.2")),
+    ],
+)
+def test_a_build_runs_on_what_it_has_code_for_and_on_what_its_code_can_be_translated_for(
+    gpu: str, expected: bool
+) -> None:
+    capabilities = ["sm_60", "sm_70", "sm_80", "sm_89", "compute_90", "nonsense", "sm_"]
+    assert has_code_for(capabilities, gpu) is expected
+
+
+def test_code_that_is_not_translated_runs_on_gpus_of_one_generation() -> None:
+    assert [has_code_for(["sm_80"], gpu) for gpu in ("7.5", "8.6", "9.0", "12.0")] == [False, True, False, False]
+    assert [has_code_for(["sm_120"], gpu) for gpu in ("8.0", "12.0", "12.1")] == [False, True, True]
+
+
+@pytest.mark.parametrize(("cuda", "driver"), [("12.5.1", "525.60.13"), ("11.8", "450.80.02"), ("7", ""), (None, "")])
+def test_each_cuda_has_its_oldest_driver(cuda: str | None, driver: str) -> None:
+    assert least_driver(cuda) == driver
