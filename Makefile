@@ -8,6 +8,9 @@ BIN = .venv/bin
 PLAYBOOK = $(BIN)/ansible-playbook
 FLEET = $(BIN)/python -m tests.simulated_mac
 PLUGINS = .collections/ansible_collections/metalfleet/tensorflow/plugins
+# The collection as others get it: built, and installed into a folder that has nothing else.
+PUBLISHED = .cache/published
+PUBLISHED_COLLECTION = $(PUBLISHED)/ansible_collections/metalfleet/tensorflow
 # Molecule and ansible-lint look for Ansible on the PATH, and for its home not in ansible.cfg.
 ANSIBLE_ENV = env PATH="$$PWD/$(BIN):$$PATH" ANSIBLE_HOME="$$PWD/.cache/ansible"
 
@@ -86,7 +89,20 @@ check: development
 	$(BIN)/mypy --python-version 3.10 $(PLUGINS)/modules $(PLUGINS)/module_utils
 	$(BIN)/yamllint --strict .
 	$(ANSIBLE_ENV) ansible-lint --strict --offline
-	$(BIN)/ansible-galaxy collection build --force --output-path .cache/build
+	$(BIN)/antsibull-changelog lint
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet --pedantic .github
+	@$(MAKE) --no-print-directory published
+	$(ANSIBLE_ENV) antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self $(PUBLISHED_COLLECTION)
+	$(BIN)/python -m tools.sanity $(PUBLISHED_COLLECTION)
+
+.PHONY: published
+published: development
+	rm -rf $(PUBLISHED)
+	$(BIN)/ansible-galaxy collection build --output-path $(PUBLISHED)
+	ANSIBLE_COLLECTIONS_PATH=$(PUBLISHED) $(BIN)/ansible-galaxy collection install --offline \
+		--collections-path $(PUBLISHED) $(PUBLISHED)/*.tar.gz
 
 .PHONY: format
 format: development
