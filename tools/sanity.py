@@ -2,9 +2,9 @@
 """Run `ansible-test sanity` on the published collection: python -m tools.sanity COLLECTION-FOLDER.
 
 ansible-test looks at what git knows of the folder, tests with every Python on the PATH, keeps environments in the home
-folder, fetches pip from a site of its own, and tells pip nothing of the environment's settings. So it gets a
-repository, the Pythons of this machine, and a home in `.cache` with this machine's settings of pip and with a stand-in
-that takes pip from Python itself. The first run asks the package index; later ones need no network.
+folder, fetches pip from a site of its own, and tells pip nothing of the environment's settings. So it gets a copy that
+is a repository, the Pythons of this machine, and a home in `.cache` with this machine's settings of pip and with a
+stand-in that takes pip from Python itself. The first run asks the package index; later ones need no network.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tools.pythons import folders_of_pythons
 
 CHECKOUT = Path(__file__).parents[1]
 HOME = CHECKOUT / ".cache/ansible-test"
+COPY = HOME / "ansible_collections/metalfleet/tensorflow"
 LEFT_OUT = {
     "pylint": "ruff has its rules; the rest would forbid `not error <= limit`, which is also true of NaN, and `_`",
 }
@@ -66,15 +67,21 @@ def prepare_home() -> None:
         settings_of_pip().write(file)
 
 
+def prepare_copy(collection: Path) -> None:
+    """Copy the collection, with the lists of what is ignored."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.copytree(collection, COPY)
+    shutil.copytree(CHECKOUT / "tests/sanity", COPY / "tests/sanity")
+    subprocess.run(["git", "init", "--quiet", COPY], check=True)
+
+
 def main() -> None:
     """Run it, and end as it ends."""
-    collection = Path(sys.argv[1])
     prepare_home()
-    shutil.copytree(CHECKOUT / "tests/sanity", collection / "tests/sanity", dirs_exist_ok=True)
-    subprocess.run(["git", "init", "--quiet", collection], check=True)
+    prepare_copy(Path(sys.argv[1]))
     path = os.pathsep.join([str(Path(sys.executable).parent), *folders_of_pythons(), os.environ["PATH"]])
     command = ["ansible-test", "sanity", *(f"--skip-test={name}" for name in LEFT_OUT)]
-    process = subprocess.run(command, cwd=collection, env=os.environ | {"HOME": str(HOME), "PATH": path}, check=False)
+    process = subprocess.run(command, cwd=COPY, env=os.environ | {"HOME": str(HOME), "PATH": path}, check=False)
     sys.exit(process.returncode)
 
 
