@@ -106,10 +106,10 @@ kind:
   default: venv
 conda:
   description:
-    - What comes as conda packages, with O(kind) V(conda), beside the Python of O(python). No TensorFlow comes by
-      itself. With O(tensorflow) or O(metal) it comes as wheels, with the GPU. That of conda-forge has the CPU alone on
+    - What comes as conda packages, with C(kind) V(conda), beside the Python of C(python). No TensorFlow comes by
+      itself. With C(tensorflow) or C(metal) it comes as wheels, with the GPU. That of conda-forge has the CPU alone on
       a Mac.
-    - A O(lock) of your own takes its place. It is what C(conda list --explicit --sha256) prints, or a lock of
+    - A C(lock) of your own takes its place. It is what C(conda list --explicit --sha256) prints, or a lock of
       C(conda-lock) or C(pixi).
   type: dict
   suboptions:
