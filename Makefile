@@ -8,6 +8,9 @@ BIN = .venv/bin
 PLAYBOOK = $(BIN)/ansible-playbook
 FLEET = $(BIN)/python -m tests.simulated_mac
 PLUGINS = .collections/ansible_collections/metalfleet/tensorflow/plugins
+# The collection as others get it: built, and installed into a folder that has nothing else.
+PUBLISHED = .cache/published
+PUBLISHED_COLLECTION = $(PUBLISHED)/ansible_collections/metalfleet/tensorflow
 # Molecule and ansible-lint look for Ansible on the PATH, and for its home not in ansible.cfg.
 ANSIBLE_ENV = env PATH="$$PWD/$(BIN):$$PATH" ANSIBLE_HOME="$$PWD/.cache/ansible"
 
@@ -17,9 +20,13 @@ help:
 	@echo 'make demo       bring three simulated Macs up and set them up over SSH'
 	@echo 'make demo-down  stop the simulated Macs'
 	@echo 'make test       all checks and tests'
-	@echo 'make test-all   the same, with ten times as many kills, the environments of whole teams, and ten other TensorFlows'
+	@echo 'make test-all   the same, with ten times as many kills, the environments of whole teams, ten other TensorFlows,'
+	@echo '                conda packages of real size, and the matrix'
 	@echo 'make torture    kills alone: KILLS=200, SEED=1 for others'
-	@echo 'make check      the checks that run nothing: style, types, lint, the built collection'
+	@echo 'make check      the checks that run nothing: style, types, lint, ansible-test sanity on the built collection'
+	@echo 'make release-check  install the built collection into an empty folder, and use it from there'
+	@echo 'make matrix     the unit tests, and the installed collection, with each supported Python and ansible-core'
+	@echo 'make execution-environment  make what ansible-builder needs for an image with the collection'
 	@echo 'make format     put the code into the one format'
 	@echo 'make bench      measure, beside the alternatives'
 	@echo 'make locks      resolve all pinned lists anew'
@@ -62,15 +69,15 @@ development:
 	@tools/controller.sh development $(PYTHON)
 
 .PHONY: test
-test: system-packages check # the cheap before the dear
+test: system-packages check release-check # the cheap before the dear
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder # mostly they wait for hosts; a file shares its hosts
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
 	$(ANSIBLE_ENV) molecule test --all
 
 .PHONY: test-all
-test-all: test torture
+test-all: test torture matrix
 	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
-		tests/integration/test_nvidia.py
+		tests/integration/test_nvidia.py tests/integration/test_conda.py
 
 KILLS = 200
 SEED =
@@ -87,7 +94,40 @@ check: development
 	$(BIN)/mypy --python-version 3.10 $(PLUGINS)/modules $(PLUGINS)/module_utils
 	$(BIN)/yamllint --strict .
 	$(ANSIBLE_ENV) ansible-lint --strict --offline
-	$(BIN)/ansible-galaxy collection build --force --output-path .cache/build
+	$(BIN)/antsibull-changelog lint
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_re*.yml
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet --pedantic .github
+	@$(MAKE) --no-print-directory published
+	$(ANSIBLE_ENV) antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self $(PUBLISHED_COLLECTION)
+	$(BIN)/python -m tools.sanity $(PUBLISHED_COLLECTION)
+
+.PHONY: published
+published: development
+	rm -rf $(PUBLISHED)
+	$(BIN)/ansible-galaxy collection build --output-path $(PUBLISHED)
+	ANSIBLE_COLLECTIONS_PATH=$(PUBLISHED) $(BIN)/ansible-galaxy collection install --offline \
+		--collections-path $(PUBLISHED) $(PUBLISHED)/*.tar.gz
+
+# From here on it is used as others use it. galaxy-importer has no inventory where it runs ansible-lint; the playbooks
+# want one with a group.
+.PHONY: release-check
+release-check: published execution-environment
+	$(BIN)/pytest tests/published
+	cd $(PUBLISHED) && env PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME="$(CURDIR)/.cache/ansible" \
+		ANSIBLE_INVENTORY="$(CURDIR)/inventory/local" python -m galaxy_importer.main *.tar.gz | tee importer.log
+	grep -q 'completed successfully' $(PUBLISHED)/importer.log && ! grep -E '^(WARNING|ERROR)' $(PUBLISHED)/importer.log
+
+.PHONY: execution-environment
+execution-environment: published
+	rm -rf .cache/execution-environment
+	$(BIN)/ansible-builder create --file execution-environment.yml --context .cache/execution-environment
+	$(BIN)/ansible-builder introspect $(PUBLISHED)
+
+.PHONY: matrix
+matrix: published
+	$(BIN)/python -m tools.matrix
 
 .PHONY: format
 format: development

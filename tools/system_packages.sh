@@ -12,6 +12,7 @@ ca-certificates   /etc/ssl/certs        downloads
 curl              curl                  a Mac has it
 file              file                  tells what a simulated Mac's programs are
 gcc               cc                    fake_metal, the loader's shim
+git               git                   ansible-test
 libarchive-tools  bsdtar                a Mac's tar
 libc6-dev         /usr/include/stdio.h  headers for gcc
 lsof              lsof                  a Mac has it; tells which generation is in use

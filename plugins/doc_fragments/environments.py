@@ -7,7 +7,7 @@ from textwrap import indent
 
 ENVIRONMENT = r"""
 name:
-  description: Name of the environment, and of its link in O(links). Letters, digits, and after the first C(._-) too.
+  description: Name of the environment, and of its link in C(links). Letters, digits, and after the first C(._-) too.
   type: str
   required: true
 state:
@@ -107,10 +107,10 @@ kind:
   default: venv
 conda:
   description:
-    - What comes as conda packages, with O(kind) V(conda), beside the Python of O(python). No TensorFlow comes by
-      itself. With O(tensorflow) or O(metal) it comes as wheels, with the GPU. That of conda-forge has the CPU alone on
+    - What comes as conda packages, with C(kind) V(conda), beside the Python of C(python). No TensorFlow comes by
+      itself. With C(tensorflow) or C(metal) it comes as wheels, with the GPU. That of conda-forge has the CPU alone on
       a Mac.
-    - A O(lock) of your own takes its place. It is what C(conda list --explicit --sha256) prints, or a lock of
+    - A C(lock) of your own takes its place. It is what C(conda list --explicit --sha256) prints, or a lock of
       C(conda-lock) or C(pixi).
   type: dict
   suboptions:
@@ -131,7 +131,7 @@ tensorflow:
     - Version of TensorFlow, such as V(2.17.1), or V(2.17) for the newest known one of these. Quote it.
     - The default is that of the pair which the collection ships, or the best one for the rest of what is declared. A
       lock that was made keeps the version that was best then.
-    - With O(tensorflow), O(metal), O(packages) or O(jupyter_kernel), and without a O(lock), the controller makes the
+    - With C(tensorflow), C(metal), C(packages) or C(jupyter_kernel), and without a C(lock), the controller makes the
       lock of the environment, and keeps it in the folder O(locks).
   type: str
 metal:
@@ -142,7 +142,7 @@ metal:
 python:
   description:
     - Minor version of the environment's Python, such as V(3.11). Quote it. Several may be on one host, side by side.
-    - The default is that which runs the modules of the collection or, if O(tensorflow) or O(metal) has no wheels for
+    - The default is that which runs the modules of the collection or, if C(tensorflow) or C(metal) has no wheels for
       that, the newest which has.
   type: str
 build:
@@ -164,9 +164,10 @@ packages:
 class ModuleDocFragment:
     """Documentation that modules name under extends_documentation_fragment."""
 
-    ONE = f"options:\n{indent(ENVIRONMENT, '  ')}"
+    # What is put together is annotated: ansible-test takes a plain assignment in this class for YAML as it stands.
+    ONE: str = f"options:\n{indent(ENVIRONMENT, '  ')}"
 
-    DOCUMENTATION = f"""
+    DOCUMENTATION: str = f"""
 options:
   environments:
     description: The environments that the host must have.

@@ -44,7 +44,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import CondaRequest, Order
 
 LEFT_OUT = ("PYTHON", "CONDA_", "MAMBA_", "PIXI_", "RATTLER_")
 SECONDS = 600
@@ -57,10 +57,8 @@ class Engine:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
 
-    def solve(self, order: Order, target: Target, kept: Mapping[str, str]) -> Solved:
-        """Solve what an order has of conda packages. Raises MetalfleetError."""
-        request = order.request.conda
-        assert request is not None  # noqa: S101 - whoever asks has looked
+    def solve(self, request: CondaRequest, order: Order, target: Target, kept: Mapping[str, str]) -> Solved:
+        """Solve what an order requests of conda packages. Raises MetalfleetError."""
         osx = {"__osx": order.oldest_macos} if target.has_plugin else {}
         question = {
             "specs": [f"python {order.python}.*", *request.packages],

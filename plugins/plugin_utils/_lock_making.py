@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
-    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import CondaRequest, Order
 
 
 LONGEST_WORDS = 800
@@ -79,7 +79,7 @@ def make_lock(
     before: str = "",
     *,
     upgrade: frozenset[str] = frozenset(),
-    solve: Callable[[Order, Target, Mapping[str, str]], Solved] | None = None,
+    solve: Callable[[CondaRequest, Order, Target, Mapping[str, str]], Solved] | None = None,
 ) -> Made:
     """Resolve what is ordered; the versions of the lock that was there `before` are kept where that is possible.
 
@@ -96,7 +96,8 @@ def make_lock(
     kept = versions_to_keep(before, upgrade)
     if target.has_plugin:
         refuse_cuda_on_mac(order)
-    conda = solve(order, target, kept) if solve and order.request.conda else Solved()
+    request = order.request.conda
+    conda = solve(request, order, target, kept) if solve and request else Solved()
     wheels = resolve_wheels(order, target, resolver, Held(kept, conda.python_packages))
     built = tuple(map(build, wheels.sources))
     packages = [*wheels.packages, *(wheel.as_package for wheel in built)]

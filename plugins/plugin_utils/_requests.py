@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import NO_PLUGIN, Wish
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT, TENSORFLOW
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion, Version
+
+# ansible-core brings it. Only ansible-test imports plugins where it is not.
+with suppress(ImportError):
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +31,7 @@ OWN_NAMES = {
     "tensorflow-metal": "metal",
 }
 """Packages for which there is an option."""
-EXAMPLES = {"tensorflow": 'tensorflow: "2.18.1"', "metal": 'metal: "1.2.0", or metal: none for the CPU alone'}
+EXAMPLE_OF = {"tensorflow": 'tensorflow: "2.18.1"', "metal": 'metal: "1.2.0", or metal: none for the CPU alone'}
 CONDA_TENSORFLOW = frozenset({"tensorflow", "tensorflow-base", "tensorflow-cpu", "tensorflow-gpu"})
 """conda-forge's packages of TensorFlow, which have the CPU alone on a Mac."""
 OLD_LITERT = ("tflite-runtime", "tflite-runtime-nightly")
@@ -243,7 +247,7 @@ def version_of(environment: Mapping[str, Any], option: str) -> str:
     except InvalidVersion as error:
         raise MetalfleetError(
             f"{option}: {version} of the environment {environment['name']} is no version",
-            remedy=f"Write one such as {EXAMPLES[option]}.",
+            remedy=f"Write one such as {EXAMPLE_OF[option]}.",
         ) from error
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -155,7 +156,85 @@ def test_the_documented_options_are_those_of_the_argument_spec(module: str) -> N
     assert comparable(documented) == comparable(argument_spec(module))
 
 
+# --- Tested, and documented ------------------------------------------------------------------------------------------
+
+
+@cache
+def text_of(*patterns: str) -> str:
+    """All that these files say."""
+    files = sorted(path for pattern in patterns for path in CHECKOUT.glob(pattern) if path != Path(__file__))
+    return "\n".join(path.read_text() for path in files)
+
+
+def is_told(name: str, *patterns: str) -> bool:
+    """Whether a name stands by itself somewhere in these files."""
+    return bool(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text_of(*patterns)))
+
+
+TESTS = ("tests/unit/**/*.py", "tests/integration/**/*.py", "tests/integration/playbooks/*.yml", "molecule/*/*.yml")
+DOCUMENTS = ("README.md", "docs/*.md")
+
+
+@pytest.mark.parametrize("name", sorted({*MODULES, *ROLES, *(f"{each}.yml" for each in PLAYBOOKS)}))
+def test_every_module_role_and_playbook_is_tested_and_documented(name: str) -> None:
+    assert is_told(name, *TESTS, "roles/*/tasks/*.yml")  # what a role calls is tested with it
+    assert is_told(name, *DOCUMENTS)
+
+
+def constants(node: ast.AST | None) -> set[str]:
+    """The texts that an expression may be."""
+    if isinstance(node, ast.IfExp):
+        return constants(node.body) | constants(node.orelse)
+    return {node.value} if isinstance(node, ast.Constant) and isinstance(node.value, str) else set()
+
+
+def reasons_in(source: str) -> set[str]:
+    """The reason codes that a planner may give."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Yield(value=ast.Tuple(elts=[reason, _])):
+                found |= constants(reason)
+            case ast.Assign(targets=[ast.Name(id="reason" | "REASON")]):
+                found |= constants(node.value)
+            case ast.Call(func=ast.Name(id="Action"), args=[_, reason, *_]):
+                found |= constants(reason)
+            case ast.FunctionDef(name="reason_of"):
+                found |= {
+                    text for each in ast.walk(node) if isinstance(each, ast.Return) for text in constants(each.value)
+                }
+    return found
+
+
+def test_every_reason_code_is_tested_and_documented() -> None:
+    given = reasons_in(text_of("plugins/module_utils/_environment/plan.py", "plugins/module_utils/_python/surplus.py"))
+    rows = re.findall(r"^\| (`[^|]*) \|[^|]*\|[^|]*\|$", text_of("docs/drift.md").partition("\n## ")[0], re.MULTILINE)
+    documented = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
+
+    assert given == documented
+    assert [code for code in sorted(given) if not is_told(code, *TESTS)] == []
+
+
+def test_every_verdict_is_tested_and_documented() -> None:
+    verdict = re.compile(r"(?:gpu|cpu)-[a-z-]+|(?:import|keras|training|model)-failed|crashed|timed-out")
+    module = documentation()[f"{COLLECTION}.tensorflow_gpu_info"]["return"]["verdict"]["description"]
+    documented = set(re.findall(r"V\((\S+)\): ", "\n".join(module)))
+    tree = ast.parse(text_of("plugins/module_utils/_probe/[!_]*.py", "plugins/module_utils/_probe/programs/*.py"))
+    given = {text for node in ast.walk(tree) for text in constants(node) if verdict.fullmatch(text)}
+
+    assert given == documented
+    assert [each for each in sorted(given) if not (is_told(each, *TESTS) and is_told(each, *DOCUMENTS))] == []
+
+
 # --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_license_that_is_named_is_there() -> None:
+    named = {
+        name for path in our_files() for name in re.findall(rb"SPDX-License-Identifier: ([\w.-]+)", path.read_bytes())
+    }
+    assert {name.decode() for name in named} == {path.stem for path in CHECKOUT.glob("LICENSES/*.txt")}
+    assert (CHECKOUT / "LICENSES/GPL-3.0-or-later.txt").read_bytes() == (CHECKOUT / "LICENSE").read_bytes()
 
 
 def test_every_program_names_its_license() -> None:
@@ -183,6 +262,14 @@ def test_the_pinned_ansible_is_one_that_the_collection_supports() -> None:
     pins = re.findall(r"^ansible-core==(\S+)", (CHECKOUT / "requirements/controller.txt").read_text(), re.MULTILINE)
     assert pins
     assert all(supported.contains(pin) for pin in pins)
+    environment = load("execution-environment.yml")["dependencies"]["ansible_core"]["package_pip"]
+    assert environment.removeprefix("ansible-core==") in pins
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    released = load("changelogs/changelog.yaml")["releases"]
+    told = [path.name for path in CHECKOUT.glob("changelogs/fragments/*.yml")]
+    assert load("galaxy.yml")["version"] in released or told
 
 
 @pytest.mark.parametrize("module", MODULES)

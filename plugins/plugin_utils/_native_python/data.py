@@ -82,12 +82,12 @@ def checked_pins(option: str, pins: Mapping[Any, Any]) -> Pins:
             continue
         raise MetalfleetError(
             f"native_python_{option} is not valid: {complaint}",
-            remedy=f"Write it as ansible-doc metalfleet.tensorflow.native_python shows it, such as {EXAMPLES[option]}",
+            remedy=f"Write it as ansible-doc metalfleet.tensorflow.native_python shows it, such as {PIN_OF[option]}",
         )
     return {minor: dict(pin) for minor, pin in pins.items()}
 
 
-EXAMPLES = {
+PIN_OF = {
     "archives": '"3.12": {version: 3.12.16, build: "20261110", sha256: {aarch64-apple-darwin: DIGEST}}',
     "packages": '"3.12": {version: 3.12.10, file: python-3.12.10-macos11.pkg, sha256: DIGEST}',
 }

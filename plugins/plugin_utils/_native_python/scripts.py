@@ -157,7 +157,8 @@ def local_wheel(mirror: str, uv: Uv, platform: str) -> dict[str, bytes]:
     if not mirror or is_url(mirror):
         return {}
     system, _, machine = platform.partition("-")
-    tag = re.compile(rf"{ {'macos': 'macosx', 'linux': 'manylinux'}.get(system, system) }\w*_{machine}")
+    prefix = {"macos": "macosx", "linux": "manylinux"}.get(system, system)
+    tag = re.compile(rf"{prefix}\w*_{machine}")
     damaged = []
     for path in sorted(Path(mirror).rglob(f"uv-{uv.version}-*.whl")):
         if tag.search(path.name):
