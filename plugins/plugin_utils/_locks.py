@@ -4,22 +4,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from base64 import b64decode, b64encode
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from ansible import constants
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
     SUBDIRS,
     is_conda_lock,
     parse_conda_lock,
-    refuse_other_platform,
-    without_credentials,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
     CONDA,
@@ -47,6 +42,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda_locks import (
+    closed_channels,
+    own_locks,
+    refuse_cpu_only,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
     LockFile,
@@ -60,19 +60,18 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files 
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair, read_pairs
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import (
-    CONDA_TENSORFLOW,
     MAC,
     OPTIONS,
     OTHER_PLUGIN,
     OWN_NAMES,
     Order,
     Request,
-    channels_of,
     read_request,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import of_this_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made
@@ -201,9 +200,8 @@ class Locks:
         """What a host needs to install conda packages; nothing, where none are declared."""
         if not self._conda:
             return {}
-        declared = {str(each) for environment in self._conda.values() for each in channels_of(environment)}
-        with_credentials = sorted(each for each in declared if each != without_credentials(each))
-        return {"conda_engine": CONDA_ENGINE.read_text("utf-8"), "conda_channels": with_credentials}
+        engine = CONDA_ENGINE.read_text("utf-8")
+        return {"conda_engine": engine, "conda_channels": closed_channels(self._conda.values())}
 
     @property
     def platforms(self) -> set[str]:
@@ -272,53 +270,22 @@ class Locks:
         name, lock = environment["name"], environment.get("lock")
         if not lock:  # it is to be removed
             return {}
-        path = self._find(lock)
-        text = read_text(path, "lock")
-        texts = [text] if is_conda_lock(text) else self._converted(path, text).values()
-        digests: Digests = {}
-        for each in texts:
-            parse_file(path, each)
-            pinned = parse_conda_lock(each)
-            targets = [target for target, subdir in SUBDIRS.items() if subdir == pinned.subdir]
-            if not targets and len(texts) == 1:
-                refuse_other_platform(pinned, SUBDIRS["macos-arm64"])
-            self._implied[name].setdefault("python", pinned.python)
-            python = self._implied[name]["python"]
-            digests |= dict.fromkeys((f"{target}-py{python}" for target in targets), self._add(each))
-        if environment.get("jupyter_kernel"):
-            for digest in digests.values():
-                refuse_lock_without_ipykernel(name, self.texts[digest])
+        path, digests = self._find(lock), Digests()
+        for subdir, text in own_locks(path, read_text(path, "lock"), self._making.network).items():
+            parse_file(path, text)
+            python = self._implied[name].setdefault("python", parse_conda_lock(text).python)
+            if environment.get("jupyter_kernel"):
+                refuse_lock_without_ipykernel(name, text)
+            targets = [target for target, its_name in SUBDIRS.items() if its_name == subdir]
+            digests |= dict.fromkeys((f"{target}-py{python}" for target in targets), self._add(text))
         return digests
 
-    def _converted(self, path: Path, text: str) -> dict[str, str]:
-        """The locks that one of conda-lock or pixi comes to, by platform; read once in a run."""
-        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import Engine  # noqa: PLC0415
-        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
-
-        with of_this_run(["converted", str(path), text]) as file:
-            known = file.read()
-            if known:
-                return dict(json.loads(known))
-            with resolver_for(self._making.network) as resolver:
-                found = Engine(resolver).read(path)
-            json.dump(found, file)
-        return found
-
     def _refuse_cpu_only(self, platform: str) -> None:
-        """Refuse conda's own TensorFlow on a Mac where the GPU is to be used."""
+        """Refuse environments of conda packages that are to use a Mac's GPU, and cannot."""
         for name, environment in self._conda.items() if platform.startswith("macos") else ():
-            digest = self._digests[name].get(lock_platform({**environment, **self._implied[name]}, platform))
-            names = {archive.name for archive in parse_conda_lock(self.texts[digest]).archives} if digest else set()
-            if names & CONDA_TENSORFLOW and environment.get("gpu") != "none":
-                raise MetalfleetError(
-                    f"The environment {name} is to use the GPU (gpu: "
-                    f"{environment.get('gpu') or 'required, where nothing is said'}), and has the TensorFlow of "
-                    "conda-forge, which computes on a Mac's CPU alone",
-                    evidence="It cannot load Apple's plug-in: it takes protobuf and abseil from packages of their own, "
-                    "where the plug-in needs those inside TensorFlow. Its last release for Macs is 2.19.1.",
-                    remedy=f'Leave it out of conda.packages, and declare tensorflow: "{default_pair().tensorflow}": '
-                    "then TensorFlow and the plug-in come as wheels on top of the conda packages. Or say gpu: none.",
-                )
+            its_platform = lock_platform({**environment, **self._implied[name]}, platform)
+            if its_platform in self._digests[name]:
+                refuse_cpu_only(name, environment.get("gpu") or "", self.texts[self._digests[name][its_platform]])
 
     def _shipped(self, framework: str) -> Digests:
         """The collection's own locks."""
@@ -468,21 +435,6 @@ def parse_file(path: Path, text: str, remedy: str = "") -> Lock:
 def in_base64(content: bytes) -> str:
     """As JSON can hold it."""
     return b64encode(content).decode()
-
-
-@contextmanager
-def of_this_run(key: object) -> Iterator[TextIO]:
-    """A file that all processes of this run of Ansible share, one at a time; `key` tells it from others.
-
-    Ansible makes the folder for a run, and removes it.
-    """
-    folder = Path(constants.DEFAULT_LOCAL_TMP) / "metalfleet-locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
-    with (folder / name).open("a+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        yield file
 
 
 def pinned_pair(lock: Lock) -> Pair | None:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What is particular to the locks of conda packages: a user's own, in several formats, and what no Mac can have."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
+    SUBDIRS,
+    is_conda_lock,
+    parse_conda_lock,
+    refuse_other_platform,
+    without_credentials,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import CONDA_TENSORFLOW, channels_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import of_this_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+
+
+def own_locks(path: Path, text: str, network: Network) -> dict[str, str]:
+    """The locks that a user's own file comes to, by conda's name of the platform. Raises MetalfleetError."""
+    if not is_conda_lock(text):
+        return _converted(path, text, network)
+    lock = parse_conda_lock(text)
+    if lock.subdir not in SUBDIRS.values():
+        refuse_other_platform(lock, SUBDIRS["macos-arm64"])
+    return {lock.subdir: text}
+
+
+def _converted(path: Path, text: str, network: Network) -> dict[str, str]:
+    """Those that one of conda-lock or pixi comes to; it is read once in a run."""
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import Engine  # noqa: PLC0415
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
+
+    with of_this_run(["converted", str(path), text]) as file:
+        known = file.read()
+        if known:
+            return dict(json.loads(known))
+        with resolver_for(network) as resolver:
+            found = Engine(resolver).read(path)
+        json.dump(found, file)
+    return found
+
+
+def closed_channels(environments: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The channels of environments that hosts need credentials for, which locks leave out."""
+    declared = {str(channel) for environment in environments for channel in channels_of(environment)}
+    return sorted(channel for channel in declared if channel != without_credentials(channel))
+
+
+def refuse_cpu_only(name: str, gpu: str, lock: str) -> None:
+    """Refuse conda's own TensorFlow in the lock of an environment on a Mac, unless `gpu` says that the CPU will do."""
+    names = {archive.name for archive in parse_conda_lock(lock).archives}
+    if names & CONDA_TENSORFLOW and gpu != "none":
+        raise MetalfleetError(
+            f"The environment {name} is to use the GPU (gpu: {gpu or 'required, where nothing is said'}), and has the "
+            "TensorFlow of conda-forge, which computes on a Mac's CPU alone",
+            evidence="It cannot load Apple's plug-in: it takes protobuf and abseil from packages of their own, where "
+            "the plug-in needs those inside TensorFlow. Its last release for Macs is 2.19.1.",
+            remedy=f'Leave it out of conda.packages, and declare tensorflow: "{default_pair().tensorflow}": then '
+            "TensorFlow and the plug-in come as wheels on top of the conda packages. Or say gpu: none.",
+        )
