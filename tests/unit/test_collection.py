@@ -128,6 +128,18 @@ def test_ansible_doc_accepts_the_documentation(module: str) -> None:
     assert any(f"{COLLECTION}.{module}" in task for task in yaml.safe_load(page["examples"]))
 
 
+def test_ansible_doc_accepts_the_callback() -> None:
+    process = subprocess.run(
+        [Path(sys.executable).with_name("ansible-doc"), "--json", "--type", "callback", f"{COLLECTION}.fleet_report"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert json.loads(process.stdout)[f"{COLLECTION}.fleet_report"]["doc"]["short_description"]
+
+
 def argument_spec(module: str) -> Spec:
     """What the module's action takes: every module has one."""
     action = import_module(f"ansible_collections.{COLLECTION}.plugins.action.{module}")

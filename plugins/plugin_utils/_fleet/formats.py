@@ -92,7 +92,8 @@ def to_junit(hosts: list[Host], now: float) -> str:
         for count, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("skipped", "testcase/skipped")):
             suite.set(count, str(len(suite.findall(tag))))
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True).decode() + "\n"
+    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return f"{content.decode()}\n"
 
 
 def _cases(host: Host, now: float) -> Iterator[ET.Element]:

@@ -57,21 +57,13 @@ class Ledger:
 
     def read(self, host: str) -> Entry:
         """The entry of a host; an empty one where there is none that can be read."""
-        with suppress(OSError, ValueError, RecursionError):
-            entry = json.loads(self.path_of(host).read_bytes())
-            if isinstance(entry, dict) and entry.get("schema") == SCHEMA and entry.get("host") == host:
-                return entry
-        return {}
+        entry = _read(self.path_of(host))
+        return entry if entry.get("host") == host else {}
 
     def hosts(self) -> list[str]:
         """The names of all hosts that have an entry."""
-        names = []
-        for path in self._folder.glob("*.json"):
-            with suppress(OSError, ValueError, RecursionError):
-                name = json.loads(path.read_bytes()).get("host")
-                if isinstance(name, str) and path == self.path_of(name):
-                    names.append(name)
-        return sorted(names)
+        entries = map(_read, self._folder.glob("*.json"))
+        return sorted(str(entry["host"]) for entry in entries if "host" in entry)
 
     def add_report(self, host: str, report: Mapping[str, Any], now: float, secrets: Iterable[str] = ()) -> Path:
         """Keep what a host answered. Raises MetalfleetError where that is not possible."""
@@ -109,12 +101,20 @@ class Ledger:
             yield
 
 
+def _read(path: Path) -> Entry:
+    with suppress(OSError, ValueError, RecursionError):
+        entry = json.loads(path.read_bytes())
+        if isinstance(entry, dict) and entry.get("schema") == SCHEMA:
+            return entry
+    return {}
+
+
 def file_name(host: str) -> str:
     """A name for a host's file. None leads out of its folder, and no two hosts have the same."""
     if _PLAIN.fullmatch(host):
         return host
     # A disk that ignores case would take Mac1 and mac1 for one.
-    digest = hashlib.sha256(host.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    digest = hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{re.sub(r'[^A-Za-z0-9_-]', '_', host)[:80]}~{digest}"
 
 

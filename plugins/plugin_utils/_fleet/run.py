@@ -55,7 +55,8 @@ class Run:
         if result.get("unreachable"):
             self._try(host, UNREACHABLE, said_in(result), now)
         elif action in REPORTING and "environments" in result:
-            self._entries.setdefault(host, with_report({}, result, now))
+            if host not in self._entries or not self._folder:
+                self._entries[host] = with_report({}, result, now)
         elif result.get("failed") and (action in REPORTING or host in self._entries):
             self._try(host, FAILED, said_in(result), now)
 

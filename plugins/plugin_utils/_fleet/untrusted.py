@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import math
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,18 +20,16 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         return ""
     cut = value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
-    seen = ("".join(letter for letter in word if not _is_unseen(letter)) for word in cut.split())
-    return " ".join(filter(None, seen))
-
-
-def _is_unseen(letter: str) -> bool:
-    return unicodedata.category(letter).startswith("C")
+    words = cut.split()
+    if not all(map(str.isprintable, words)):
+        words = ["".join(filter(str.isprintable, word)) for word in words]
+    return " ".join(filter(None, words))
 
 
 def number(value: object) -> float | None:
-    """A number that can be compared and drawn."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e18
-    return float(value) if is_number and math.isfinite(value) else None  # type: ignore[arg-type]
+    """A size or a speed: a number that can be compared and drawn."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < 1e18 else None  # type: ignore[arg-type, operator]
 
 
 def texts(value: object) -> tuple[str, ...]:
