@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -48,10 +49,15 @@ def ours(ledger: Ledger, names: list[str], formats: list[str]) -> dict[str, byte
     return render(worst_first([host_of(name, ledger.read(name)) for name in names]), formats, NOW)
 
 
-def plain(ledger: Ledger, names: list[str]) -> str:
+def page(ledger: Ledger, names: list[str]) -> bytes:
+    """The page alone."""
+    return ours(ledger, names, ["html"])["fleet.html"]
+
+
+def plain(ledger: Ledger, names: list[str]) -> bytes:
     """The table that a user would write."""
     template = Environment(autoescape=True).from_string(PLAIN)
-    return template.render(entries={name: ledger.read(name) for name in names})
+    return template.render(entries={name: ledger.read(name) for name in names}).encode()
 
 
 def fill(ledger: Ledger, count: int) -> list[str]:
@@ -65,15 +71,14 @@ def shown(pages: dict[str, Path], runs: int) -> dict[str, list[float]]:
     """Seconds until each page is shown."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = chromium.new_page()
+        tab = chromium.new_page()
 
         def load(path: Path) -> None:
-            page.goto(path.as_uri())
-            page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            tab.goto(path.as_uri())
+            tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
         load(next(iter(pages.values())))  # the browser's own start
-        sides = {name: lambda path=path: seconds(lambda: load(path)) for name, path in pages.items()}
-        times = interleaved(sides, runs)
+        times = interleaved({name: partial(seconds, partial(load, path)) for name, path in pages.items()}, runs)
         chromium.close()
     return times
 
@@ -87,16 +92,18 @@ def main(runs: int) -> None:
         for count in HOSTS:
             ledger = Ledger(Path(folder, str(count)))
             names = fill(ledger, count)
-            sides: dict[str, Callable[[], Any]] = {
-                f"page, {count} hosts": lambda ledger=ledger, names=names: ours(ledger, names, ["html"])["fleet.html"],
-                f"plain table, {count} hosts": lambda ledger=ledger, names=names: plain(ledger, names).encode(),
+            sides: dict[str, Callable[[], bytes]] = {
+                f"page, {count} hosts": partial(page, ledger, names),
+                f"plain table, {count} hosts": partial(plain, ledger, names),
             }
             for name, side in sides.items():
                 pages[name] = Path(folder, f"{name}.html")
                 pages[name].write_bytes(side())
-            everything = f"all {len(REPORT_FORMATS)} formats, {count} hosts"
-            sides[everything] = lambda ledger=ledger, names=names: ours(ledger, names, REPORT_FORMATS)
-            times = interleaved({name: lambda side=side: seconds(side) for name, side in sides.items()}, runs)
+            timed: dict[str, Callable[[], Any]] = {
+                **sides,
+                f"all {len(REPORT_FORMATS)} formats, {count} hosts": partial(ours, ledger, names, REPORT_FORMATS),
+            }
+            times = interleaved({name: partial(seconds, side) for name, side in timed.items()}, runs)
             size = sum(map(len, ours(ledger, names, REPORT_FORMATS).values()))
             for name, taken in times.items():
                 written[name] = (taken, pages[name].stat().st_size if name in pages else size)

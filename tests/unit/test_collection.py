@@ -38,7 +38,7 @@ def load(path: str) -> Any:
 
 def our_files() -> Iterator[Path]:
     """All files but those that git or the tools made."""
-    made = {".ansible", ".cache", ".collections", ".git", ".hypothesis", ".venv", "__pycache__"}
+    made = {".ansible", ".cache", ".collections", ".git", ".hypothesis", ".venv", "__pycache__", "metalfleet"}
     for folder, subfolders, names in os.walk(CHECKOUT):
         subfolders[:] = set(subfolders) - made
         yield from (Path(folder, name) for name in names)

@@ -60,10 +60,9 @@ class Environment:
     """GFLOP/s of the GPU when it multiplies matrices, as last measured."""
 
     @property
-    def framework(self) -> str:
-        """What computes, with its version."""
-        named = (("TensorFlow", self.tensorflow), ("LiteRT", self.litert))
-        return ", ".join(f"{name} {version}" for name, version in named if version)
+    def version(self) -> str:
+        """That of TensorFlow, or of what takes its place."""
+        return self.tensorflow or (f"LiteRT {self.litert}" if self.litert else "")
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def test_a_host_in_few_words() -> None:
     )
     assert (host.verdicts, host.speed, host.free_bytes) == (("gpu-ok",), 2900.0, 200 * 2**30)
     [told] = host.environments
-    assert (told.framework, told.plugin) == ("TensorFlow 2.18.1", "1.2.0")
+    assert (told.version, told.plugin) == ("2.18.1", "1.2.0")
     [broken] = host_of("ada", entry_of(BROKEN)).environments
     assert (broken.cause, broken.shown_by, broken.remedy) == ("The GPU is gone", "no devices", "Restart the Mac")
 
