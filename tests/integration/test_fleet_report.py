@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.ansible_runner import CHECKOUT, Result
+from tests.ansible_runner import CHECKOUT, Result, playbook
 from tests.integration.conftest import NewMac
 from tests.integration.environments import PLACES, SmallWheels
 from tests.integration.hosts import HOME, SETUP, on_fleet, said
@@ -119,3 +119,26 @@ def test_a_ledger_that_cannot_be_written_is_a_warning(site: Site, mac: NewMac, s
     result = on_fleet(site.fleet, AUDIT, "--limit", host.name, warns="Reports cannot be kept in", **site.variables)
     assert result.output.count("Set tensorflow_reports to a folder on the controller") == 1
     assert told(result) == ["1 Mac: 1 ok"]
+
+
+def test_what_is_refused_is_kept_next_to_the_inventory_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "hosts.json").write_text(
+        json.dumps(
+            {
+                "tensorflow": {
+                    "hosts": {"localhost": {"ansible_connection": "local"}},
+                    "vars": {
+                        "tensorflow_environments": [{"name": "tf", "lock": "of-hunter2.txt"}],
+                        "tensorflow_username": "ada",
+                        "tensorflow_password": "hunter2",
+                    },
+                }
+            }
+        )
+    )
+    result = playbook("-i", tmp_path / "hosts.json", AUDIT, check=False)
+    assert told(result)[-1] == "1 Mac: 1 failed"
+    kept = (tmp_path / "metalfleet/reports/localhost.json").read_text()
+    assert_entry_is_valid(json.loads(kept))
+    assert "The file of-***.txt, which lock names, is not there" in kept
+    assert "hunter2" not in kept

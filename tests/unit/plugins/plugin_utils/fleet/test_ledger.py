@@ -6,10 +6,14 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import Device, ProbeResult
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Fault, Stage
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import (
     LARGEST,
     Ledger,
@@ -21,6 +25,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledge
 
 from tests.reports import (
     BROKEN,
+    DOCS,
     DRIFTED,
     HOSTILE,
     NOW,
@@ -194,3 +199,11 @@ def test_two_controllers_at_once_lose_nothing(tmp_path: Path) -> None:
     kept = Ledger(tmp_path).read("ada")
     assert kept["speed"].keys() == {f"env-{number}-{turn}" for number in range(4) for turn in range(TURNS)}
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "ada.json"]
+
+
+def test_the_schema_has_all_that_a_probe_returns() -> None:
+    documented = json.loads((DOCS / "ledger.schema.json").read_text())["$defs"]["probe"]["properties"]
+    assert documented.keys() == {each.name for each in fields(ProbeResult)} | {"macos"}
+    for name, part in (("stages", Stage), ("faults", Fault), ("devices", Device)):
+        assert documented[name]["items"]["properties"].keys() == {each.name for each in fields(part)}
+    assert documented["diagnosis"]["anyOf"][0]["properties"].keys() == {each.name for each in fields(Diagnosis)}
