@@ -153,5 +153,5 @@ pairing: development
 .PHONY: clean
 clean:
 	if [ -x $(BIN)/python ]; then $(FLEET) clean; fi
-	rm -rf .venv .cache .ansible .hypothesis
+	rm -rf .venv .cache .ansible .hypothesis inventory/metalfleet
 	find . -name __pycache__ -prune -exec rm -rf {} +

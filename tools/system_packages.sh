@@ -9,6 +9,7 @@ set -eu
 table() {
     cat <<'TABLE'
 ca-certificates   /etc/ssl/certs        downloads
+chromium          chromium              shows the report's page to the tests
 curl              curl                  a Mac has it
 file              file                  tells what a simulated Mac's programs are
 gcc               cc                    fake_metal, the loader's shim

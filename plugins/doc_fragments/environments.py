@@ -197,6 +197,19 @@ options:
     default: ""
 """
 
+    REPORTS = r"""
+options:
+  reports:
+    description:
+      - Folder on the controller for the ledger, which keeps the last report of every host in a file. Where it cannot be
+        written to, a warning says so.
+      - What check mode foresees is not kept. What a host was found to be is, in check mode, too.
+      - A relative path begins at the folder that has the inventory file or folder. Empty means C(metalfleet/reports)
+        there.
+    type: path
+    default: ""
+"""
+
     LOCKED = r"""
 options:
   locked:

@@ -85,6 +85,9 @@ LOCKS: Spec = {
 }
 """How the controller makes locks."""
 
+REPORTS: Spec = {"reports": {"type": "path", "default": ""}}
+"""Where the controller keeps what hosts answered."""
+
 DECLARATION: Spec = {
     "environments": {
         "type": "list",
@@ -94,6 +97,7 @@ DECLARATION: Spec = {
     },
     "allow_untested": {"type": "bool", "default": False},
     **LOCKS,
+    **REPORTS,
     **PLACES,
     **NETWORK,
     **BUILD,
@@ -150,8 +154,16 @@ LOCKING: Spec = {
 }
 """What tensorflow_locks takes, which works on the controller alone."""
 
+REPORT_FORMATS = ["html", "csv", "json", "junit", "jamf", "munki", "prometheus", "osquery"]
+REPORTING: Spec = {
+    **REPORTS,
+    "report_folder": {"type": "path", "default": ""},
+    "report_formats": {"type": "list", "elements": "str", "choices": REPORT_FORMATS, "default": REPORT_FORMATS[:4]},
+}
+"""What tensorflow_fleet_report takes, which works on the controller alone."""
+
 DOCUMENT: Spec = {
-    **{name: option for name, option in DECLARATION.items() if name not in LOCKS},
+    **{name: option for name, option in DECLARATION.items() if name not in (*LOCKS, *REPORTS)},
     "environments": {
         **DECLARATION["environments"],
         "options": {
@@ -194,8 +206,11 @@ PROBE: Spec = {
 
 PLAYBOOK_VARIABLES = (
     *("tensorflow_hosts", "tensorflow_name", "tensorflow_generation", "tensorflow_platforms", "tensorflow_upgrade"),
+    *("tensorflow_report_folder", "tensorflow_report_formats"),
 )
 """What playbooks take beside the roles' variables."""
+REGISTERED = ("tensorflow_report",)
+"""What our roles leave in a host's variables."""
 OF_ONE_RUN = (
     *("tensorflow_hosts", "tensorflow_name", "tensorflow_generation", "tensorflow_upgrade", "tensorflow_rebuild"),
 )

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.attributes
   - metalfleet.tensorflow.attributes.changes
   - metalfleet.tensorflow.environments
+  - metalfleet.tensorflow.environments.reports
   - metalfleet.tensorflow.environments.places
   - metalfleet.tensorflow.environments.network
   - metalfleet.tensorflow.environments.build
@@ -86,6 +87,15 @@ environments:
   type: list
   elements: dict
   sample: [{"name": "tensorflow", "ok": true, "reasons": ["absent"], "verdict": "gpu-ok"}]
+apple_silicon:
+  description: The facts of the host, as M(metalfleet.tensorflow.apple_silicon_facts) returns them.
+  returned: if the host could answer
+  type: dict
+ledger:
+  description: The file on the controller that keeps this report. What check mode foresees is not kept.
+  returned: if it could be written
+  type: str
+  sample: /home/ada/fleet/metalfleet/reports/mac-ada.example.com.json
 """
 
 from ansible.module_utils.basic import AnsibleModule

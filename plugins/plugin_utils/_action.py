@@ -20,7 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import OF_ONE_RUN, variables
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import OF_ONE_RUN, REGISTERED, variables
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._misfits import find_misfits
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._spelling import find_slip
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import (
@@ -135,7 +135,7 @@ class FleetAction(ActionBase):
 
     @staticmethod
     def _refuse_slips(task_vars: Mapping[str, Any]) -> None:
-        slip = find_slip(task_vars, variables())
+        slip = find_slip((name for name in task_vars if name not in REGISTERED), variables())
         if slip:
             raise MetalfleetError(
                 f"The variable {slip[0]} is set, but no playbook or role of this collection takes it. Probably "

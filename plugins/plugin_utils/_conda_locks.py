@@ -57,6 +57,15 @@ def closed_channels(environments: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted(channel for channel in declared if channel != without_credentials(channel))
 
 
+def refuse_other_python(name: str, declared: str, locked: str) -> None:
+    """Refuse a lock with another Python than is declared for its environment; both are minor versions."""
+    if declared != locked:
+        raise MetalfleetError(
+            f"The lock of the environment {name} has Python {locked}, and python: {declared} is declared",
+            remedy="Leave python out, which the lock decides, or make the lock anew.",
+        )
+
+
 def refuse_cpu_only(name: str, gpu: str, lock: str) -> None:
     """Refuse conda's own TensorFlow in the lock of an environment on a Mac, unless `gpu` says that the CPU will do."""
     names = {archive.name for archive in parse_conda_lock(lock).archives}

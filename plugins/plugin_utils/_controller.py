@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +27,21 @@ def folders_of_users(task_vars: Mapping[str, Any]) -> Iterator[Path]:
     yield Path.cwd()
 
 
-def folder_of_locks(written: str, task_vars: Mapping[str, Any]) -> Path:
-    """The folder of the locks that are made for a user: as written, else next to the first inventory.
+def folder_beside_inventory(purpose: str, option: str, written: str, task_vars: Mapping[str, Any]) -> Path:
+    """Our folder for a purpose, such as `locks`: as `option` names it, else next to the first inventory.
 
     It need not be there. Raises MetalfleetError where Ansible would take what is in it for an inventory.
     """
     sources = [Path(str(source)) for source in task_vars.get("ansible_inventory_sources") or ()]
     beside = sources[0].parent if sources else Path.cwd()
-    folder = Path(written).expanduser() if written else Path("metalfleet", "locks")
+    folder = Path(written).expanduser() if written else Path("metalfleet", purpose)
     folder = Path(beside, folder).absolute()
     inventory = next((source for source in sources if source.is_dir() and source.absolute() in folder.parents), None)
     if inventory:
         raise MetalfleetError(
-            f"The folder of locks ({folder}) is inside the inventory {inventory}, and Ansible would take them for "
-            "inventories",
-            remedy="Set tensorflow_locks to a folder next to the inventory.",
+            f"The folder for {purpose} ({folder}) is inside the inventory {inventory}, and Ansible would take what is "
+            "in it for inventories",
+            remedy=f"Set {option} to a folder next to the inventory.",
         )
     return folder
 
@@ -70,3 +71,18 @@ def read_text(path: Path, option: str) -> str:
         raise MetalfleetError(
             f"The file {path}, which {option} names, cannot be read", evidence=str(error), remedy=f"Correct {option}."
         ) from error
+
+
+def put_file(path: Path, content: bytes) -> None:
+    """Put a file in its place, in one step; its folder is made where it is missing. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as new:
+        new_path = Path(new.name)
+        try:
+            new.write(content)
+            new.flush()
+            new_path.chmod(0o644)
+            new_path.replace(path)
+        except OSError:
+            new_path.unlink(missing_ok=True)
+            raise

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document, read_network
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import FAILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, refuse_bad_place
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, LOCKS
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, LOCKS, REPORTS
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
     Answer,
     Answered,
@@ -21,10 +24,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action impo
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     find_file,
-    folder_of_locks,
+    folder_beside_inventory,
     folders_of_users,
     read_text,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import UNREACHABLE, Ledger
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_litert
@@ -44,6 +48,32 @@ class EnvironmentsAction(FleetAction):
     sends_locks: bool
     """Whether the module installs from the locks, or only compares their digests."""
     spec = ENVIRONMENTS
+
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """As every action, and keep in the ledger what came of it."""
+        known = task_vars or {}
+        try:
+            result = super().run(tmp, known)
+        except AnsibleConnectionFailure as failure:
+            result = {"unreachable": True, "changed": False, "msg": str(failure)}
+        is_foreseen = self.sends_locks and self._task.check_mode and "environments" in result
+        if is_foreseen or self._task.no_log:
+            return result
+        try:
+            return {**result, "ledger": str(self._keep(result, known))}
+        except MetalfleetError as refusal:
+            return {**result, "warnings": [*(result.get("warnings") or []), str(refusal)]}
+
+    def _keep(self, result: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Path:
+        """Put a result into the ledger, and say where it is. Raises MetalfleetError."""
+        given = self._task.args
+        folder = folder_beside_inventory("reports", "tensorflow_reports", str(given.get("reports") or ""), task_vars)
+        ledger, secrets = Ledger(folder), [str(given.get("password") or "")]
+        host, now = str(self._task.delegate_to or task_vars["inventory_hostname"]), time.time()
+        if "environments" in result:
+            return ledger.add_report(host, result, now, secrets)
+        outcome = UNREACHABLE if result.get("unreachable") else FAILED
+        return ledger.add_attempt(host, outcome, str(result.get("msg") or ""), now, secrets)
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Send the document, and return the report."""
@@ -83,7 +113,7 @@ class EnvironmentsAction(FleetAction):
 
     def _document(self, options: Mapping[str, Any], locks: Locks) -> dict[str, Any]:
         """All that is declared for the host, with what only the controller knows."""
-        declared = {name: value for name, value in options.items() if name not in LOCKS}
+        declared = {name: value for name, value in options.items() if name not in (*LOCKS, *REPORTS)}
         document = {**declared, "python": wanted_python(options["python"])}
         return self._with_digests(document, locks)
 
@@ -155,7 +185,7 @@ def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
             remedy='Write it such as "13.0", between quotes.',
         )
     making = Making(
-        folder_of_locks(options["locks"], task_vars),
+        folder_beside_inventory("locks", "tensorflow_locks", options["locks"], task_vars),
         read_network(options),
         oldest,
         options["allow_untested"],

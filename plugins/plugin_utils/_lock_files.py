@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import put_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,12 +47,7 @@ class LockFile:
     def write(self, text: str) -> None:
         """Put a new text in its place, in one step. Raises MetalfleetError where that is not possible."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self.path.parent, delete=False) as new:
-                new.write(text)
-            new_path = Path(new.name)
-            new_path.chmod(0o644)
-            new_path.replace(self.path)
+            put_file(self.path, text.encode("utf-8"))
         except OSError as error:
             raise MetalfleetError(
                 f"The lock {self.path} cannot be written",

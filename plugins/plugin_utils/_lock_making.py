@@ -22,10 +22,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing imp
     is_version,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import LITERT
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import heading_of, versions_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_pairs
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import OWN_NAMES, refuse_cuda_on_mac
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import (
+    OWN_NAMES,
+    package_of,
+    refuse_cuda_on_mac,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import (
     LITERT_PACKAGE,
     ResolutionFailed,
@@ -40,7 +43,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver im
     shipped_litert,
     targets,
 )
-from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -213,7 +215,7 @@ def resolve_packages(order: Order, target: Target, resolver: Resolver, held: Hel
     wanted, limits = [*order.request.packages], dict[str, str]()
     if order.request.framework == LITERT:
         litert = shipped_litert()
-        is_declared = any(normalized(Requirement(each).name) == LITERT_PACKAGE for each in wanted)
+        is_declared = LITERT_PACKAGE in map(package_of, wanted)
         wanted, limits = [*([] if is_declared else [litert.requirement]), *wanted], dict(litert.constraints)
     try:
         return keep_where_possible(wanted, limits, wheels_for(order, target, resolver), resolver, held)

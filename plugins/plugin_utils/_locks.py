@@ -46,6 +46,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda_locks
     closed_channels,
     own_locks,
     refuse_cpu_only,
+    refuse_other_python,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
@@ -273,7 +274,9 @@ class Locks:
         path, digests = self._find(lock), Digests()
         for subdir, text in own_locks(path, read_text(path, "lock"), self._making.network).items():
             parse_file(path, text)
-            python = self._implied[name].setdefault("python", parse_conda_lock(text).python)
+            python = parse_conda_lock(text).python
+            refuse_other_python(name, str(environment.get("python") or python), python)
+            self._implied[name]["python"] = python
             if environment.get("jupyter_kernel"):
                 refuse_lock_without_ipykernel(name, text)
             targets = [target for target, its_name in SUBDIRS.items() if its_name == subdir]

@@ -251,6 +251,11 @@ def version_of(environment: Mapping[str, Any], option: str) -> str:
         ) from error
 
 
+def package_of(requirement: str) -> str:
+    """The package that one of `packages` is of, by its normalised name."""
+    return normalized(Requirement(requirement).name)
+
+
 def _requirement(name: str, text: str) -> Requirement:
     """One of `packages`. Raises MetalfleetError for what is no package of an index, or cannot be had."""
     try:

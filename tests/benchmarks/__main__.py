@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command: python -m tests.benchmarks [environments | facts | probe | steady-state | wheels]."""
+"""The command: python -m tests.benchmarks [environments | facts | probe | report | steady-state | wheels]."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from tests.benchmarks import environments, facts, probe, steady_state, wheels
+from tests.benchmarks import environments, facts, probe, report, steady_state, wheels
 
 
 def arguments() -> argparse.Namespace:
@@ -17,7 +17,10 @@ def arguments() -> argparse.Namespace:
         prog="python -m tests.benchmarks", description="Measure this collection beside what a user would pick instead."
     )
     parser.add_argument(
-        "what", nargs="?", choices=["environments", "facts", "probe", "steady-state", "wheels"], help="default: all"
+        "what",
+        nargs="?",
+        choices=["environments", "facts", "probe", "report", "steady-state", "wheels"],
+        help="default: all",
     )
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 8], help="numbers of simulated Macs (1 8)")
     parser.add_argument("--runs", type=int, default=3, help="interleaved runs of each side (3)")
@@ -37,6 +40,8 @@ def main() -> None:
         facts.main()
     if options.what in (None, "probe"):
         probe.main(options.runs)
+    if options.what in (None, "report"):
+        report.main(options.runs)
     if options.what in (None, "steady-state"):
         steady_state.main(options.hosts, options.runs)
     if options.what in (None, "wheels"):

@@ -38,7 +38,7 @@ def load(path: str) -> Any:
 
 def our_files() -> Iterator[Path]:
     """All files but those that git or the tools made."""
-    made = {".ansible", ".cache", ".collections", ".git", ".hypothesis", ".venv", "__pycache__"}
+    made = {".ansible", ".cache", ".collections", ".git", ".hypothesis", ".venv", "__pycache__", "metalfleet"}
     for folder, subfolders, names in os.walk(CHECKOUT):
         subfolders[:] = set(subfolders) - made
         yield from (Path(folder, name) for name in names)
@@ -126,6 +126,18 @@ def test_ansible_doc_accepts_the_documentation(module: str) -> None:
     assert {"check_mode", "diff_mode", "idempotent", "platform"} <= page["doc"]["attributes"].keys()
     assert page["return"]
     assert any(f"{COLLECTION}.{module}" in task for task in yaml.safe_load(page["examples"]))
+
+
+def test_ansible_doc_accepts_the_callback() -> None:
+    process = subprocess.run(
+        [Path(sys.executable).with_name("ansible-doc"), "--json", "--type", "callback", f"{COLLECTION}.fleet_report"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert json.loads(process.stdout)[f"{COLLECTION}.fleet_report"]["doc"]["short_description"]
 
 
 def argument_spec(module: str) -> Spec:

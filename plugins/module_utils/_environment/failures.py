@@ -90,4 +90,4 @@ def what_is_active(declaration: Declaration, steps: Sequence[str] = ()) -> str:
 
 def mask(text: str) -> str:
     """Hide user name and password of every URL in a text."""
-    return re.sub(r"(\w+://)[^/\s]+@", r"\1***@", text)
+    return re.sub(r"\b(\w+://)[^/\s]+@", r"\1***@", text)

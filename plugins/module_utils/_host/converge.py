@@ -40,7 +40,8 @@ def converge(
     document: Document, *, check_mode: bool, with_diff: bool = False, tools: Tools | None = None
 ) -> dict[str, Any]:
     """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments."""
-    tools = tools or tools_for(document, Prober(document.places.root, Commands()))
+    prober = Prober(document.places.root, Commands())
+    tools = tools or tools_for(document, prober)
     studied = [study(declared, tools) for declared in document.environments]
     managed = look_at_python(document, tools.commands)
     end_watchdog()
@@ -55,6 +56,7 @@ def converge(
         [probed(finding, tools) for finding in findings],
         platform=document.platform,
         managed=managed,
+        facts=prober.facts,
         warnings=warnings,
         with_diff=with_diff,
     )

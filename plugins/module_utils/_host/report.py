@@ -19,6 +19,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem, as_sentence
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import DECLARED, what_was_done
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.surplus import REASON as SURPLUS
 
@@ -259,10 +260,6 @@ def say_what_is_to_do(finding: Finding) -> str:
     return f"has drifted ({why}). Run setup.yml to repair it"
 
 
-DECLARED = {"lock-changed", "surplus-generation", "kernel-changed", "asked"}
-"""Reasons that come of a change of the declaration, as a rule."""
-
-
 def say_reasons(actions: Iterable[Action]) -> str:
     """Each reason with what shows it."""
     return "; ".join(dict.fromkeys(f"{action.reason}: {action.evidence}" for action in actions))
@@ -273,13 +270,6 @@ def say_of_present(finding: Finding) -> str:
     if finding.plan.actions:
         return f"{what_was_done(finding.plan.reasons)} ({say_reasons(finding.plan.actions)})"
     return "" if finding.probe else "as declared. It was not probed"
-
-
-def what_was_done(reasons: list[str]) -> str:
-    """A plan in a word: only drift is repaired."""
-    if "absent" in reasons:
-        return "set up"
-    return "changed as declared" if set(reasons) <= DECLARED else "repaired"
 
 
 def say_of_absent(finding: Finding) -> str:

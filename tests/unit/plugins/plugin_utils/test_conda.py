@@ -225,6 +225,13 @@ def test_locks_of_other_tools_are_read(tmp_path: Path, name: str, text: str) -> 
     )
 
 
+def test_a_lock_decides_the_python(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(f"@EXPLICIT\n{CONDA_FORGE}/osx-arm64/python-3.12.1-0.conda#{DIGEST}\n")
+    declared = {"name": "lab", "kind": "conda", "lock": str(tmp_path / "lock"), "python": "3.11"}
+    with pytest.raises(MetalfleetError, match=r"has Python 3\.12, and python: 3\.11 is declared"):
+        locks_for(tmp_path, declared)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -17,7 +17,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.netw
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import without_none
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     find_file,
-    folder_of_locks,
+    folder_beside_inventory,
     folders_of_users,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import SHIPPED, Locks, Making
@@ -297,12 +297,17 @@ def test_made_locks_lie_next_to_the_inventory(source: str, written: str, expecte
     (tmp_path / "fleet").mkdir()
     (tmp_path / "fleet/hosts.yml").touch()
     variables = {"ansible_inventory_sources": [str(tmp_path / source), str(tmp_path / "second")]}
-    assert folder_of_locks(written.format(tmp=tmp_path), variables) == tmp_path / expected
+    assert (
+        folder_beside_inventory("locks", "tensorflow_locks", written.format(tmp=tmp_path), variables)
+        == tmp_path / expected
+    )
 
 
 def test_made_locks_never_lie_in_an_inventory(tmp_path: Path) -> None:
-    with pytest.raises(MetalfleetError, match="Ansible would take them for inventories"):
-        folder_of_locks(f"{tmp_path}/locks", {"ansible_inventory_sources": [str(tmp_path)]})
+    with pytest.raises(MetalfleetError, match="Ansible would take what is in it for inventories"):
+        folder_beside_inventory(
+            "locks", "tensorflow_locks", f"{tmp_path}/locks", {"ansible_inventory_sources": [str(tmp_path)]}
+        )
 
 
 @pytest.mark.parametrize("kept_in", ["inventory", "", "inventory/group", "playbooks", "playbooks/files"])

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render the fleet's report from the ledger on the controller; no host is touched."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import REPORTING
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
+    folder_beside_inventory,
+    put_file,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import host_of, worst_first
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import Ledger
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.render import render
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class ActionModule(FleetAction):
+    """See plugins/modules/tensorflow_fleet_report.py for the documentation."""
+
+    _requires_connection = False
+    spec = REPORTING
+
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Write the files, unless in check mode."""
+        folder = folder_beside_inventory("report", "tensorflow_report_folder", options["report_folder"], task_vars)
+        ledger = Ledger(folder_beside_inventory("reports", "tensorflow_reports", options["reports"], task_vars))
+        names, now = list(task_vars["ansible_play_hosts_all"]), time.time()
+        hosts = worst_first([host_of(name, ledger.read(name)) for name in names])
+        files = {folder / path: content for path, content in render(hosts, options["report_formats"], now).items()}
+        is_new = [path for path, content in files.items() if not has(path, content)]
+        if not self._task.check_mode:
+            write({path: files[path] for path in is_new})
+        return {
+            "changed": bool(is_new),
+            "files": [str(path) for path in files],
+            "text": lines(hosts, now),
+            "elsewhere": sorted(set(ledger.hosts()) - set(names)),
+        }
+
+    def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
+        """No user of a host is concerned."""
+
+
+def has(path: Path, content: bytes) -> bool:
+    """Whether a file is as it should be."""
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def write(files: Mapping[Path, bytes]) -> None:
+    """Put files in their places. Raises MetalfleetError."""
+    try:
+        for path, content in files.items():
+            put_file(path, content)
+    except OSError as error:
+        raise MetalfleetError(
+            f"The report cannot be written to {error.filename or 'its folder'}",
+            evidence=f"{error.strerror or error}.",
+            remedy="Set tensorflow_report_folder to a folder on the controller that can be written to.",
+        ) from error

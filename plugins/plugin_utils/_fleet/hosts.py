@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What a ledger's entry says of a host, in the form that all reports of a fleet are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import (
+    CHANGED,
+    DRIFTED,
+    FAILED,
+    OK,
+    REPAIRED,
+    SET_UP,
+    EnvironmentStatus,
+    Status,
+    state_of,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import UNREACHABLE, moment_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import (
+    mapping,
+    mappings,
+    number,
+    text,
+    texts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOT_SEEN = "not seen"
+STATES = (FAILED, DRIFTED, NOT_SEEN, SET_UP, REPAIRED, CHANGED, OK)
+"""Every state of a host, the worst first."""
+PROBLEMS = (FAILED, DRIFTED, NOT_SEEN)
+"""Those that need somebody."""
+
+DAY = 86400
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment of a host."""
+
+    name: str
+    verdict: str
+    ok: bool
+    reasons: tuple[str, ...]
+    evidence: tuple[str, ...]
+    """What has drifted, with what shows it."""
+    text: str
+    cause: str
+    shown_by: str
+    remedy: str
+    tensorflow: str
+    plugin: str
+    litert: str
+    speed: float | None
+    """GFLOP/s of the GPU when it multiplies matrices, as last measured."""
+
+    @property
+    def version(self) -> str:
+        """That of TensorFlow, or of what takes its place."""
+        return self.tensorflow or (f"LiteRT {self.litert}" if self.litert else "")
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host. What is not known is "" or None."""
+
+    name: str
+    state: str
+    text: str
+    """What needs somebody, in one paragraph."""
+    environments: tuple[Environment, ...] = ()
+    chip: str = ""
+    gpu_cores: int | None = None
+    model: str = ""
+    system: str = ""
+    macos: str = ""
+    python: str = ""
+    free_bytes: float | None = None
+    reasons: tuple[str, ...] = ()
+    seen: float | None = None
+    """When it was last looked at."""
+    tried: float | None = None
+    """When somebody last tried to."""
+    repaired: float | None = None
+    repaired_because: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What its GPU's speed can be compared by."""
+        cores = f", GPU with {self.gpu_cores} cores" if self.gpu_cores else ""
+        return f"{self.chip or 'unknown chip'}{cores}"
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """Those of its environments, each once."""
+        return tuple(dict.fromkeys(each.verdict for each in self.environments if each.verdict))
+
+    @property
+    def speed(self) -> float | None:
+        """That of its fastest environment."""
+        return max((each.speed for each in self.environments if each.speed), default=None)
+
+    @property
+    def status(self) -> Status:
+        """What other programs are told of it."""
+        environments = tuple(
+            EnvironmentStatus(each.name, each.ok, each.verdict, each.reasons, each.text, each.speed)
+            for each in self.environments
+        )
+        return Status(self.name, self.state, environments, self.reasons, self.seen)
+
+
+def host_of(name: str, entry: Mapping[str, Any]) -> Host:
+    """What is known of a host; its entry is empty where there is none."""
+    attempt, report = mapping(entry.get("attempt")), mapping(entry.get("report"))
+    facts, repair = mapping(report.get("apple_silicon")), mapping(entry.get("repair"))
+    environments = tuple(environment_of(each, entry) for each in mappings(report.get("environments")))
+    said = text(attempt.get("message")) if attempt.get("outcome") in (FAILED, UNREACHABLE) else ""
+    cores = number(mapping(facts.get("gpu")).get("cores"))
+    free = (number(disk.get("free_bytes")) for disk in mappings(facts.get("disk")))
+    return Host(
+        name=text(name),
+        state=state_with_attempt(attempt, report),
+        text=said or " ".join(texts(report.get("text"))),
+        environments=environments,
+        chip=text(mapping(facts.get("chip")).get("name")),
+        gpu_cores=int(cores) if cores else None,
+        model=text(facts.get("model")),
+        system=text(facts.get("system")),
+        macos=text(mapping(facts.get("macos")).get("version")),
+        python=text(report.get("platform")).rpartition("-py")[2],
+        free_bytes=min((each for each in free if each is not None), default=None),
+        reasons=texts(report.get("reasons")),
+        seen=moment_of(entry.get("seen")),
+        tried=moment_of(attempt.get("time")),
+        repaired=moment_of(repair.get("time")),
+        repaired_because=texts(repair.get("reasons")),
+    )
+
+
+def environment_of(told: Mapping[str, Any], entry: Mapping[str, Any]) -> Environment:
+    """One environment of a report."""
+    probe, problem = mapping(told.get("probe")), mapping(told.get("problem"))
+    explained = problem or mapping(probe.get("diagnosis"))
+    name = text(told.get("name"))
+    measured = mapping(mapping(mapping(entry.get("speed")).get(name)).get("rates"))
+    plan = mappings(told.get("plan"))
+    return Environment(
+        name=name,
+        verdict=text(told.get("verdict")),
+        ok=told.get("ok") is True,
+        reasons=texts(told.get("reasons")),
+        evidence=tuple(f"{text(each.get('reason'))}: {text(each.get('evidence'))}" for each in plan),
+        text=text(told.get("text")),
+        cause=text(explained.get("cause")),
+        shown_by=text(explained.get("evidence")),
+        remedy=text(explained.get("remedy")),
+        tensorflow=text(probe.get("tensorflow")),
+        plugin=text(probe.get("plugin")),
+        litert=text(probe.get("litert")),
+        speed=number(mapping(measured.get("gpu")).get("matmul")),
+    )
+
+
+def state_with_attempt(attempt: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """The state of a host in a word of STATES."""
+    if attempt.get("outcome") == FAILED:
+        return FAILED
+    return state_of(report) if report and attempt.get("outcome") != UNREACHABLE else NOT_SEEN
+
+
+def age(moment: float | None, now: float) -> str:
+    """How long ago something was, as people say it."""
+    if moment is None:
+        return "never"
+    seconds = max(now - moment, 0)
+    for name, length in (("day", DAY), ("hour", 3600), ("minute", 60)):
+        count = int(seconds // length)
+        if count:
+            return f"{count} {name}{'s' if count > 1 else ''}"
+    return "less than a minute"
+
+
+def worst_first(hosts: list[Host]) -> list[Host]:
+    """Hosts in the order in which somebody should look at them; of those not seen, the longest absent first."""
+    return sorted(hosts, key=lambda host: (STATES.index(host.state), _since(host), host.name))
+
+
+def _since(host: Host) -> float:
+    return (host.seen or 0) if host.state == NOT_SEEN else 0

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""Hosts from what an MDM exports: a table as CSV, or objects as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""What SSH and Ansible both take for the name of one host."""
+SHOWN = 20
+"""Bad rows that are named in one message."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One Mac of an export."""
+
+    place: str
+    """Where it is, for people."""
+    values: Mapping[str, Any]
+
+    def value(self, column: str) -> Any:
+        """What is in a column, which may be a path with dots into objects; None where there is nothing."""
+        found: Any = self.values
+        if column in self.values:
+            return self.values[column]
+        for name in column.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
+
+@dataclass(frozen=True)
+class Macs:
+    """The hosts of an export, each with its variables, and what is said of rows that are none."""
+
+    hosts: dict[str, dict[str, Any]]
+    bad_rows: list[str]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of an export. Raises MetalfleetError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # with the mark that Excel puts in front
+        return rows_of_json(text) if path.suffix == ".json" else rows_of_csv(text)
+    except (OSError, ValueError, csv.Error) as error:
+        raise MetalfleetError(
+            f"The export {path} cannot be read",
+            evidence=str(error),
+            remedy="Export it as CSV in UTF-8, or as JSON into a file that ends with .json.",
+        ) from error
+
+
+def rows_of_csv(text: str) -> list[Row]:
+    """The rows of a table with a line of headings. Raises ValueError or csv.Error."""
+    heading = text.partition("\n")[0]
+    delimiter = max(",;\t", key=heading.count)
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
+    rows = []
+    for row in reader:
+        if reader.restkey in row:
+            raise ValueError(f"line {reader.line_num} has more cells than there are headings")
+        rows.append(Row(f"line {reader.line_num}", row))
+    return rows
+
+
+def rows_of_json(text: str) -> list[Row]:
+    """The objects of a list, which may be the one list of an object, as the APIs of MDMs answer. Raises ValueError."""
+    data = json.loads(text)
+    lists = [each for each in data.values() if isinstance(each, list)] if isinstance(data, dict) else [data]
+    if len(lists) != 1 or not isinstance(lists[0], list) or not all(isinstance(each, dict) for each in lists[0]):
+        raise ValueError("it is not one list of objects")
+    return [Row(f"object {number}", each) for number, each in enumerate(lists[0], 1)]
+
+
+def macs_of(rows: list[Row], host_column: str, variables: Mapping[str, str]) -> Macs:
+    """The hosts of an export. Raises MetalfleetError for a column that no row has."""
+    refuse_unknown([host_column, *variables.values()], rows)
+    hosts: dict[str, dict[str, Any]] = {}
+    bad_rows: list[str] = []
+    for row in rows:
+        name = str(row.value(host_column) or "").strip()
+        found = fault_of(name, hosts)
+        if found:
+            bad_rows.append(f"{row.place}: {found}")
+        else:
+            told = {variable: row.value(column) for variable, column in variables.items()}
+            hosts[name] = {variable: value for variable, value in told.items() if value not in (None, "")}
+    return Macs(hosts, bad_rows)
+
+
+def fault_of(name: str, known: Iterable[str]) -> str:
+    """Why something is no name for a further host; "" if it is one."""
+    if not name:
+        return "it has no host name"
+    if not HOST.fullmatch(name):
+        return f"{name!r} is no name that SSH can connect to"
+    return f"{name} is there twice" if name.lower() in {each.lower() for each in known} else ""
+
+
+def refuse_unknown(columns: Iterable[str], rows: list[Row]) -> None:
+    """Refuse columns that no row has: a slip would leave every host without that variable."""
+    missing = [column for column in columns if all(row.value(column) is None for row in rows)]
+    if rows and missing:
+        raise MetalfleetError(
+            f"The export has no column {missing[0]}",
+            evidence=f"It has {', '.join(map(str, rows[0].values))}.",
+            remedy="Name it under host or variables as the export does.",
+        )
+
+
+def say_bad_rows(bad_rows: list[str]) -> str:
+    """All bad rows in one text."""
+    more = len(bad_rows) - SHOWN
+    named = [*bad_rows[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+    return f"{len(bad_rows)} rows of the export are no hosts: {'; '.join(named)}."

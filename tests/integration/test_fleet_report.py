@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger and what is told of it, of a fleet in which one Mac is damaged, one sleeps and one was never there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ansible_runner import CHECKOUT, Result, playbook
+from tests.integration.conftest import NewMac
+from tests.integration.environments import PLACES, SmallWheels
+from tests.integration.hosts import HOME, SETUP, on_fleet, said
+from tests.reports import assert_entry_is_valid, assert_fleet_is_valid
+from tests.simulated_mac.fleet import Fleet
+
+AUDIT, REPORT = CHECKOUT / "playbooks/audit.yml", CHECKOUT / "playbooks/report.yml"
+NOT_THERE = "ada"
+"""A host of the inventory on whose port nobody listens."""
+
+
+def told(result: Result) -> list[str]:
+    """What the callback said at the end."""
+    _, _, said_at_the_end = result.stdout.partition("\nFLEET ***")
+    return said_at_the_end.strip().splitlines()[1:]
+
+
+class Site:
+    """A user's folder with the declaration, and playbooks run for it."""
+
+    def __init__(self, fleet: Fleet, folder: Path, wheels: SmallWheels) -> None:
+        self.fleet, self.folder = fleet, folder
+        environment = {"name": "tf", "lock": wheels.lock, "gpu_check": "none"}
+        self.variables: dict[str, Any] = {
+            "tensorflow_environments": [environment],
+            "tensorflow_wheels": f"{HOME}/wheels",
+            "tensorflow_free_mb": 10,
+            "tensorflow_reports": str(folder / "reports"),
+            "tensorflow_report_folder": str(folder / "report"),
+        }
+        self.hosts: dict[str, Any] = {NOT_THERE: {"ansible_host": "127.0.0.1", "ansible_port": 1}}
+
+    def run(self, name: Path, *arguments: str) -> Result:
+        """Run a playbook for the simulated Macs and the hosts that are not there."""
+        inventory = self.folder / "hosts.json"
+        inventory.write_text(json.dumps({"macs": {"hosts": self.hosts}}))
+        return on_fleet(self.fleet, name, "-i", inventory, *arguments, check=False, **self.variables)
+
+    def entry(self, host: str) -> dict[str, Any]:
+        """What the ledger has of a host."""
+        return dict(json.loads((self.folder / f"reports/{host}.json").read_text()))
+
+
+@pytest.fixture
+def site(fleet: Fleet, tmp_path: Path, small_wheels: SmallWheels) -> Site:
+    return Site(fleet, tmp_path, small_wheels)
+
+
+def test_a_fleet_is_told_of_and_remembered(site: Site, mac: NewMac, small_template: str) -> None:
+    whole, grace = (mac(f"m1-fresh@{small_template}", name) for name in ("whole", "grace"))
+
+    assert told(site.run(AUDIT))[-1] == "3 Macs: 2 ok, 1 never seen"
+    assert (site.entry(NOT_THERE)["report"], site.entry(NOT_THERE)["attempt"]["outcome"]) == (None, "unreachable")
+    entry = site.entry("grace")
+    assert_entry_is_valid(entry)
+    assert (entry["attempt"]["outcome"], entry["report"]["ok"], entry["repair"]) == ("answered", True, None)
+    assert entry["report"]["apple_silicon"]["chip"]["name"] == "Apple M1"
+
+    said(grace, f"{PLACES}; rm $packages/alpha/part7.py")
+    first, second, last = told(site.run(AUDIT))
+    assert first.startswith("grace: drifted: tf: has drifted (file-missing: ")
+    assert second.startswith(f"{NOT_THERE}: never seen: ")
+    assert last == "3 Macs: 1 ok, 1 drifted, 1 never seen"
+
+    # What check mode foresees is no observation; what was found is.
+    assert told(site.run(SETUP, "--check"))[-1] == last
+    assert site.entry("grace")["report"]["reasons"] == ["file-missing"]
+
+    assert told(site.run(SETUP))[-1] == "3 Macs: 1 ok, 1 repaired, 1 never seen"
+    entry = site.entry("grace")
+    assert_entry_is_valid(entry)
+    assert entry["repair"] == {"time": entry["seen"], "reasons": ["file-missing"]}
+    assert told(site.run(SETUP))[-1] == "3 Macs: 2 ok, 1 never seen"
+
+    site.hosts["grace"] = {"ansible_host": grace.address, "ansible_port": grace.port}
+    grace.stop()
+    said_of_grace = next(line for line in told(site.run(AUDIT)) if line.startswith("grace: "))
+    assert said_of_grace.startswith("grace: not seen for less than a minute: ")
+    entry = site.entry("grace")
+    assert_entry_is_valid(entry)
+    assert (entry["attempt"]["outcome"], entry["report"]["ok"]) == ("unreachable", True)
+
+    whole.stop()
+    formats = ["html", "csv", "json", "junit", "jamf", "munki", "prometheus", "osquery"]
+    site.hosts["whole"] = {"ansible_host": whole.address, "ansible_port": whole.port}
+    site.variables["tensorflow_report_formats"] = formats
+    foreseen = site.run(REPORT, "--check")
+    assert (foreseen.rc, (site.folder / "report").exists()) == (0, False)
+    result = site.run(REPORT)
+    assert result.rc == 0, result.output
+    assert sum(counts["unreachable"] for counts in result.recap.values()) == 0
+    fleet_told = json.loads((site.folder / "report/fleet.json").read_text())
+    assert_fleet_is_valid(fleet_told)
+    states = {host["name"]: host["state"] for host in fleet_told["hosts"]}
+    assert states == {"whole": "ok", "grace": "not seen", NOT_THERE: "not seen"}
+    written = {str(path.relative_to(site.folder / "report")) for path in (site.folder / "report").rglob("*.*")}
+    assert written == {
+        *("fleet.html", "fleet.csv", "fleet.json", "fleet-junit.xml", "metalfleet.prom", "metalfleet.sqlite"),
+        *(f"jamf/{host}.txt" for host in states),
+        *(f"munki/{host}.plist" for host in states),
+    }
+
+
+def test_a_ledger_that_cannot_be_written_is_a_warning(site: Site, mac: NewMac, small_template: str) -> None:
+    host = mac(f"m1-fresh@{small_template}", "whole")
+    (site.folder / "reports").touch()
+    result = on_fleet(site.fleet, AUDIT, "--limit", host.name, warns="Reports cannot be kept in", **site.variables)
+    assert result.output.count("Set tensorflow_reports to a folder on the controller") == 1
+    assert told(result) == ["1 Mac: 1 ok"]
+
+
+def test_what_is_refused_is_kept_next_to_the_inventory_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "hosts.json").write_text(
+        json.dumps(
+            {
+                "tensorflow": {
+                    "hosts": {"localhost": {"ansible_connection": "local"}},
+                    "vars": {
+                        "tensorflow_environments": [{"name": "tf", "lock": "of-hunter2.txt"}],
+                        "tensorflow_username": "ada",
+                        "tensorflow_password": "hunter2",
+                    },
+                }
+            }
+        )
+    )
+    result = playbook("-i", tmp_path / "hosts.json", AUDIT, check=False)
+    assert told(result)[-1] == "1 Mac: 1 failed"
+    kept = (tmp_path / "metalfleet/reports/localhost.json").read_text()
+    assert_entry_is_valid(json.loads(kept))
+    assert "The file of-***.txt, which lock names, is not there" in kept
+    assert "hunter2" not in kept

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts from what an MDM exports, as Ansible then has them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._mdm import Macs, macs_of, read_rows
+
+from tests.ansible_runner import CHECKOUT
+
+JAMF = """Computer Name,Serial Number,Username,Model,IP Address
+mac-ada,C02ABC,ada,"MacBook Pro (14-inch, 2023)",10.0.0.4
+mac-bob,C02DEF,bob,Mac mini,
+"""
+VARIABLES = {"ansible_user": "Username", "ansible_host": "IP Address", "mac_model": "Model"}
+MACS = {
+    "mac-ada": {"ansible_user": "ada", "ansible_host": "10.0.0.4", "mac_model": "MacBook Pro (14-inch, 2023)"},
+    "mac-bob": {"ansible_user": "bob", "mac_model": "Mac mini"},
+}
+
+
+def read(folder: Path, name: str, text: str, host: str = "Computer Name", **variables: str) -> Macs:
+    (folder / name).write_text(text)
+    return macs_of(read_rows(folder / name), host, variables)
+
+
+@pytest.mark.parametrize("text", [JAMF, f"\ufeff{JAMF}", JAMF.replace("\n", "\r\n")], ids=["plain", "excel", "windows"])
+def test_a_table_is_read_as_it_comes(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, "a.csv", text, **VARIABLES) == Macs(MACS, [])
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_table_may_have_other_delimiters(tmp_path: Path, delimiter: str) -> None:
+    text = f"Computer Name{delimiter}Username\nmac-ada{delimiter}ada\n"
+    assert read(tmp_path, "a.csv", text, ansible_user="Username").hosts == {"mac-ada": {"ansible_user": "ada"}}
+
+
+def test_objects_are_read_by_paths(tmp_path: Path) -> None:
+    computers = [
+        {"general": {"name": "mac-ada", "ip": None}, "user": "ada"},
+        {"general": {"name": "mac-bob"}, "user": 5},
+    ]
+    for data in (computers, {"totalCount": 2, "results": computers}):
+        macs = read(tmp_path, "a.json", json.dumps(data), "general.name", ansible_user="user")
+        assert macs == Macs({"mac-ada": {"ansible_user": "ada"}, "mac-bob": {"ansible_user": 5}}, [])
+
+
+def test_bad_rows_are_named(tmp_path: Path) -> None:
+    rows = ["mac-ada", "", "Ada's MacBook", "MAC-ADA", "-oProxyCommand=evil", "a b", "../x", "mac-bob"]
+    macs = read(tmp_path, "a.csv", "Computer Name,Model\n" + "".join(f"{row},Mac\n" for row in rows))
+    assert list(macs.hosts) == ["mac-ada", "mac-bob"]
+    assert macs.bad_rows == [
+        "line 3: it has no host name",
+        'line 4: "Ada\'s MacBook" is no name that SSH can connect to',
+        "line 5: MAC-ADA is there twice",
+        "line 6: '-oProxyCommand=evil' is no name that SSH can connect to",
+        "line 7: 'a b' is no name that SSH can connect to",
+        "line 8: '../x' is no name that SSH can connect to",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "Name,User\nmac,ada\n", "no column Computer Name. It has Name, User"),
+        ("a.csv", "Computer Name,User\nmac,ada,more\n", "line 2 has more cells"),
+        ("a.csv", 'Computer Name,User\n"mac,ada\n', "cannot be read"),
+        ("a.json", "{", "cannot be read"),
+        ("a.json", '{"a": [], "b": []}', "not one list of objects"),
+        ("a.json", "[1]", "not one list of objects"),
+        ("a.json", "5", "not one list of objects"),
+    ],
+)
+def test_what_is_no_export_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(MetalfleetError, match=message):
+        read(tmp_path, name, text)
+
+
+def inventory(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    (folder / "macs.mdm.yml").write_text(
+        json.dumps({"plugin": "metalfleet.tensorflow.mdm", "path": "a.csv", "host": "Computer Name", **options})
+    )
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-inventory"), "-i", folder / "macs.mdm.yml", *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_ansible_has_the_hosts(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(JAMF.replace("Mac mini", "{{ 7 * 7 }}"))
+    compose = {"ansible_host": "ansible_host | default(inventory_hostname ~ '.local')"}
+    done = inventory(tmp_path, "--list", variables=VARIABLES, compose=compose)
+    told = json.loads(done.stdout)
+    assert told["tensorflow"]["hosts"] == ["mac-ada", "mac-bob"]
+    # What an export says is never taken for a template.
+    assert {name: unsafe(variables) for name, variables in told["_meta"]["hostvars"].items()} == {
+        "mac-ada": MACS["mac-ada"],
+        "mac-bob": {"ansible_user": "bob", "ansible_host": "mac-bob.local", "mac_model": "{{ 7 * 7 }}"},
+    }
+
+
+def unsafe(variables: dict[str, Any]) -> dict[str, str]:
+    """The variables that Ansible marks as no templates."""
+    marked = {name: value for name, value in variables.items() if isinstance(value, dict)}
+    return {name: value["__ansible_unsafe"] for name, value in marked.items() if value}
+
+
+def test_bad_rows_end_the_run_unless_a_warning_will_do(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{JAMF}Ada's MacBook,x,y,z,\n")
+    done = inventory(tmp_path, "--list")
+    assert done.returncode
+    assert "line 4: " in done.stderr
+    done = inventory(tmp_path, "--list", bad_rows="warn")
+    assert "line 4: " in done.stderr
+    assert json.loads(done.stdout)["tensorflow"]["hosts"] == ["mac-ada", "mac-bob"]
+
+
+def test_ansible_doc_accepts_the_documentation() -> None:
+    process = subprocess.run(
+        [Path(sys.executable).with_name("ansible-doc"), "--json", "--type", "inventory", "metalfleet.tensorflow.mdm"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
