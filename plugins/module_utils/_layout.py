@@ -114,6 +114,9 @@ def python_of(platform: str) -> str:
 
 # Where others put Pythons. "~" is the user's home; a name may hold one star.
 
+ROOTS_OF_MAMBA = ("~/micromamba", "~/.local/share/mamba")
+"""The root that mamba and micromamba 1.x made, which 2.x still prefers, and that of 2.x: mamba.readthedocs.io"""
+
 FOLDERS_OF_PYTHONS = (
     # Ours: Places.pythons.
     f"{DEFAULT_ROOT}/python/*/bin",
@@ -148,12 +151,8 @@ FOLDERS_OF_PYTHONS = (
     "/opt/homebrew/anaconda3/bin",
     "/usr/local/Caskroom/*/base/bin",
     "/usr/local/anaconda3/bin",
-    # mamba and micromamba: the root that 1.x made, which 2.x still prefers, and that of 2.x. A root need not hold a
-    # Python, its environments do: mamba.readthedocs.io
-    "~/micromamba/bin",
-    "~/micromamba/envs/*/bin",
-    "~/.local/share/mamba/bin",
-    "~/.local/share/mamba/envs/*/bin",
+    # mamba and micromamba: a root need not hold a Python, its environments do
+    *(f"{root}/{folder}" for root in ROOTS_OF_MAMBA for folder in ("bin", "envs/*/bin")),
     # conda, where its own folder is not the user's: docs.conda.io, envs_dirs
     "~/.conda/envs/*/bin",
     # Those of MacPorts: guide.macports.org
@@ -171,6 +170,9 @@ FOLDERS_OF_PYTHONS = (
     "/usr/bin",
 )
 """In the order in which facts tell what is in them."""
+
+PROGRAMS_OF_MAMBA = ("~/.local/bin/micromamba", "/opt/homebrew/bin/micromamba", "/usr/local/bin/micromamba")
+"""Where micromamba's script and Homebrew put it, outside of its root: mamba.readthedocs.io, micromamba installation"""
 
 CONDA_ENVIRONMENTS = "~/.conda/environments.txt"
 """Lists the folders of all environments that conda, mamba and micromamba made for this user, one a line."""

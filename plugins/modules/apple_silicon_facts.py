@@ -10,8 +10,8 @@ short_description: Tell what a Mac is, for TensorFlow on its GPU
 version_added: 0.1.0
 description:
   - Returns chip, cores by kind, GPU, memory, macOS, virtual machine, Rosetta, Command Line Tools, Homebrew,
-    every Python 3 with its architectures, also in environments of conda, free disk space, and plug-ins in the user's
-    site that TensorFlow would load everywhere.
+    installations of conda, every Python 3 with its architectures, also in environments of conda, free disk space, and
+    plug-ins in the user's site that TensorFlow would load everywhere.
   - Tells the hardware's truth in a process that Rosetta translates too, starts nothing that could open a dialog on the
     user's screen, and needs no privileges.
   - On a Mac with an Intel processor and on Linux it answers truthfully instead of failing. Linux on a Mac with Apple
@@ -306,6 +306,42 @@ ansible_facts:
               description: The architecture of what it installs.
               type: str
               sample: arm64
+        conda:
+          description:
+            - Each installation of conda, mamba and micromamba, once, whatever links lead to it.
+            - They are looked for where installers, Homebrew's casks, pyenv, mamba and micromamba put them, and in the
+              user's list of environments, C(~/.conda/environments.txt).
+            - On Apple Silicon, one for V(x86_64) makes environments that Rosetta translates, and that have no Metal.
+          type: list
+          elements: dict
+          contains:
+            prefix:
+              description: Its root, the folder of its base environment.
+              type: str
+              sample: /Users/admin/miniforge3
+            distribution:
+              description:
+                - V(anaconda), V(miniconda), V(miniforge), V(mambaforge), V(micromamba) or V(mamba), by the name that
+                  its installer gave the folder, or else by what is in it.
+                - V(conda) where that does not tell.
+              type: str
+              sample: miniforge
+            architecture:
+              description:
+                - The architecture of its Python, such as V(arm64) or V(x86_64). Of a root without one, as
+                  micromamba's often is, that of its program, or that of all Pythons in its environments.
+                - V(null) where that cannot be told, or is not a single one.
+              type: str
+              sample: arm64
+            environments:
+              description:
+                - The folders of its environments, without its base environment. They lie in its C(envs), or its program
+                  has made them elsewhere, as their history tells.
+                - An environment of which neither is known is in no list; its Python is among
+                  RV(ansible_facts.apple_silicon.pythons).
+              type: list
+              elements: str
+              sample: [/Users/admin/miniforge3/envs/work]
         pythons:
           description:
             - Each Python 3 in the usual places, once, whatever links lead to it.

@@ -150,6 +150,8 @@ for prefix in "$@"; do
 done
 for prefix in miniforge3 */envs/work elsewhere/*; do mkdir "$prefix/conda-meta"; done
 ln -s /nix/store/*-python3-3 .nix-profile
+made_by='# cmd: /Users/admin/miniforge3/bin/conda create -p elsewhere'
+printf '==> 2024-05-01 10:00:00 <==\n%s\n' "$made_by" > 'elsewhere/with a space/conda-meta/history'
 mkdir .conda && printf '%s\\n' ~/elsewhere/* /Volumes/gone/env > .conda/environments.txt
 """
 
@@ -167,6 +169,13 @@ def test_pythons_of_others_are_found(fleet: Fleet, template: str, tmp_path: Path
     assert {path: python["source"] for path, python in found.items() if path != "/usr"} == expected
     assert all(found[path]["native"] and found[path]["universal2"] for path in expected)
     assert {found[path]["implementation"] for path in expected} == {"cpython"}
+    of_conda = {root["distribution"]: [root["prefix"], *root["environments"]] for root in facts["conda"]}
+    home = "/Users/admin"
+    assert of_conda == {
+        "miniforge": [f"{home}/miniforge3", f"{home}/miniforge3/envs/work", f"{home}/elsewhere/with a space"],
+        "micromamba": [f"{home}/micromamba", f"{home}/micromamba/envs/work"],
+    }
+    assert {root["architecture"] for root in facts["conda"]} == {None}  # as each Python is for two
     assert facts["unknown"] == []
 
 
@@ -178,7 +187,8 @@ for number in 1 2 3; do
     mkdir -p $prefix && cp -R ~/interpreter/* $prefix && rm -rf $prefix/include
     printf 'import time\\nwhile True: time.sleep(1)\\n' | tee $prefix/lib/python3.*/encodings/__init__.py
 done
-mkdir ~/.conda ~/.pyenv
+mkdir -p ~/.conda/envs/odd/bin ~/.conda/envs/odd/conda-meta ~/.pyenv ~/miniforge3/bin ~/miniforge3/conda-meta
+mkfifo ~/.conda/envs/odd/conda-meta/history ~/miniforge3/envs ~/micromamba
 mkfifo ~/.conda/environments.txt ~/.asdf/installs/python/1/bin/python3.9
 chmod 0 ~/.pyenv
 """
@@ -199,8 +209,10 @@ def test_what_hangs_or_is_closed_does_not_hold_up_and_is_said(fleet: Fleet, temp
     assert hanging == {python["path"] for python in facts["pythons"] if python["source"] == "asdf"}
     assert len(hanging) == 3
     assert unknown["/Users/admin/.conda/environments.txt"] == "not a regular file"
+    assert unknown["/Users/admin/.conda/envs/odd/conda-meta/history"] == "not a regular file"
     assert unknown["/Users/admin/.pyenv"] == "Permission denied"
-    assert len(unknown) == 5
+    assert len(unknown) == 6
+    assert [root["prefix"] for root in facts["conda"]] == ["/Users/admin/miniforge3"]
     assert ".asdf" not in left_running
 
 

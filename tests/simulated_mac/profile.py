@@ -91,7 +91,7 @@ class Profile:
     command_line_tools_lost: bool = False  # selected, but an upgrade of macOS has removed them
     homebrew: Mapping[str, list[str]] = field(default_factory=dict)  # prefix: formulae ("python" is all there is)
     python_org: bool = False
-    pythons: Sequence[str] = ()  # more of them: conda, macadmins, pyenv, uv, or the folder where one is to be
+    pythons: Sequence[str] = ()  # more of them: conda, conda-x86_64, macadmins, pyenv, uv, or a folder for one
     files: Mapping[str, str] = field(default_factory=dict)  # path: text; with "~/" the user's; "#!" makes a program
     sysctl: Sysctl = field(default_factory=dict)  # more names, or other values; null: known, but without a value
     sysctl_unknown: Sequence[str] = ()  # patterns of names that this Mac does not know

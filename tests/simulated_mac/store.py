@@ -339,14 +339,14 @@ def macadmins(store: Store, layer: Path) -> None:
     link(layer / "usr/local/bin/managed_python3", f"../../../{framework}/bin/python3")
 
 
-def python_in(place: str) -> Callable[[Store, Path], None]:
-    """The maker of a native Python in a folder: the user's own below ~/, else root's."""
+def python_in(place: str, arch: str = "arm64") -> Callable[[Store, Path], None]:
+    """The maker of a Python in a folder: the user's own below ~/, else root's."""
 
     def make(store: Store, layer: Path) -> None:
         version, home = store.python.version, layer / HOME
         tree = layer / place.replace("~", HOME, 1).lstrip("/").format(version=version, minor=store.python.minor)
-        pythons.mac_tree(store.python, f"/{SIM}/cpython", ["arm64"], tree)
-        if re.search(r"(conda|mamba|forge)\d?$", tree.name):
+        pythons.mac_tree(store.python, f"/{SIM}/cpython", [arch], tree)
+        if re.search(r"(conda|mamba|forge)\d?$|/envs/[^/]+$", str(tree)):
             put(tree / "conda-meta/history", "")
         if ".pyenv" in tree.parts:
             put(home / ".pyenv/shims/python3", PYENV_SHIM, 0o755)
@@ -365,6 +365,7 @@ LAYERS: dict[str, Callable[[Store, Path], None]] = {
     "command-line-tools": command_line_tools,
     "macadmins": macadmins,
     "conda": python_in("~/miniconda3"),
+    "conda-x86_64": python_in("~/miniconda3", "x86_64"),
     "pyenv": python_in("~/.pyenv/versions/{version}"),
     "uv": python_in("~/.local/share/uv/python/cpython-{version}-macos-aarch64-none"),
 }

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import (
         CommandLineTools,
+        Conda,
         Facts,
         FreeDisk,
         Homebrew,
@@ -145,10 +146,12 @@ class _Collector:
     def _unknown(self) -> list[Unknown]:
         return [{"source": source, "reason": reason} for source, reason in self._files.unknown.items()]
 
-    def _pythons(self, architecture: str | None) -> list[Interpreter]:
+    def _pythons(self, architecture: str | None) -> tuple[list[Interpreter], list[Conda]]:
+        """The interpreters, and the installations of conda, which the same look comes by."""
         machine = Machine(self._kernel.system, architecture)
         left = self._deadline - time.monotonic()
-        return Search(self._commands, machine, self._files, roots=self._roots, seconds=left).interpreters()
+        search = Search(self._commands, machine, self._files, roots=self._roots, seconds=left)
+        return search.interpreters(), search.conda()
 
     def _homebrew(self, architectures: Mapping[str, str]) -> list[Homebrew]:
         """Those of the prefixes that hold a Homebrew; it accepts one architecture in each."""
@@ -187,7 +190,7 @@ class _Mac(_Collector):
         architecture = {True: "arm64", False: "x86_64", None: None}[apple]
         translated = is_translated(sysctl, self._kernel, apple_silicon=apple)
         profiler = self._start_profiler(translated=bool(translated)) if full else None
-        pythons = self._pythons(architecture)  # while the slower programs are still at work
+        pythons, conda = self._pythons(architecture)  # while the slower programs are still at work
         profile = self._profile(_answer(profiler)) if profiler else Profile()
         chip = describe_chip(sysctl, profile.chip)
         levels = core_levels(sysctl, chip) or profile.levels
@@ -223,6 +226,7 @@ class _Mac(_Collector):
             "rosetta": {"installed": apple is not False and self._files.has(_ROSETTA), "translated": translated},
             "command_line_tools": self._command_line_tools(_answer(asked["xcode-select"])),
             "homebrew": self._homebrew({"/opt/homebrew": "arm64", "/usr/local": "x86_64"}),
+            "conda": conda,
             "pythons": pythons,
             "gui_session": self._gui_session(),
             "disk": [self._free_disk(root) for root in self._roots],
@@ -307,7 +311,7 @@ class _Elsewhere(_Collector):
 
     def facts(self, *, full: bool) -> Facts:  # noqa: ARG002 - there is no slow source here
         asked = self._start_nvidia_smi(nvidia.QUERY)
-        pythons = self._pythons(self._kernel.machine)
+        pythons, conda = self._pythons(self._kernel.machine)
         cpuinfo = self._read(_CPUINFO)
         model = self._model()
         chip = describe_linux_chip(cpuinfo, model)
@@ -328,6 +332,7 @@ class _Elsewhere(_Collector):
             "rosetta": {"installed": False, "translated": False},
             "command_line_tools": {"present": False, "path": None, "broken": False},
             "homebrew": self._homebrew({"/home/linuxbrew/.linuxbrew": self._kernel.machine}),
+            "conda": conda,
             "pythons": pythons,
             "gui_session": None,
             "disk": [self._free_disk(root) for root in self._roots],

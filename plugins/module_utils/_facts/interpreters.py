@@ -14,10 +14,12 @@ import re
 import struct
 import time
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandFailed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.conda import Installations, is_of_conda
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.files import reason_of, text_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
     CONDA_ENVIRONMENTS,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands, Running
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.files import Files
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Conda
 
 STANDALONE, SHIM, SYSTEM, CONDA, OTHER = "standalone", "clt_shim", "system", "conda", "other"
 # The first that is found in an interpreter's real path names its source.
@@ -118,35 +121,63 @@ class Search:
         interpreters of their own, environments of conda are. `native` is None for a shim and for a script, as what
         they start is not known.
         """
+        return list(self._found.values())
+
+    def conda(self) -> list[Conda]:
+        """Each installation of conda, mamba and micromamba, once whatever links lead to it, by the first name found."""
+        usual, listed = (
+            [folder.parent for folder in folders if is_of_conda(folder.parent)]
+            for folders in (self._usual_folders, self._listed_folders)
+        )
+        pythons: dict[Path, list[str]] = {}
+        for file, each in self._found.items():
+            pythons.setdefault(file.parent.parent, []).extend(each["architectures"] or [])
+        installations = Installations(
+            self._files,
+            usual=usual,
+            listed=listed,
+            pythons=pythons,
+            architectures=lambda program: self._architectures(self._files.path(program), program),
+        )
+        return installations.facts()
+
+    @cached_property
+    def _found(self) -> dict[Path, Interpreter]:
         names: dict[Path, str] = {}
         for name in filter(self._files.is_program, self._names()):
             names.setdefault(Path(os.path.realpath(name)), self._files.path(name))
         interpreters = {file: self._interpreter(path, file) for file, path in names.items()}
         self._ask_versions(interpreters)
-        return list(interpreters.values())
+        return interpreters
 
     def _names(self) -> Iterator[Path]:
-        for folder in dict.fromkeys(self._folders()):
+        for folder in dict.fromkeys([*self._usual_folders, *self._listed_folders]):
             if not os.access(folder.parent / "pyvenv.cfg", os.F_OK):
                 names = reversed(self._files.names(folder, "p*"))
                 yield from (folder / name for name in names if re.fullmatch(_INTERPRETER_NAME, name, re.ASCII))
 
-    def _folders(self) -> Iterator[Path]:
+    @cached_property
+    def _usual_folders(self) -> list[Path]:
         """Folders of programs. A link to one of its neighbours, such as `3.12` or `latest`, moves on: it goes last."""
-        for root in self._roots:
-            yield from self._files.matching(root, "python/*/bin")
+        found = [folder for root in self._roots for folder in self._files.matching(root, "python/*/bin")]
         for pattern in FOLDERS_OF_PYTHONS:
             top, _, rest = pattern.partition("/")
             for folder in sorted(self._files.matching(top or "/", rest), key=lambda folder: folder.parent.is_symlink()):
-                yield folder
-                if _is_of_conda(folder.parent):
-                    yield from matching(folder.parent, "envs/*/bin", self._files.note)
-        for environment in self._conda_environments():
-            yield from self._files.matching(environment, "bin")
+                found.append(folder)
+                if is_of_conda(folder.parent):
+                    found += self._folders_of_environments(folder.parent)
+        return found
 
-    def _conda_environments(self) -> list[str]:
+    @cached_property
+    def _listed_folders(self) -> list[Path]:
+        """Those in the user's environments of conda, wherever they lie."""
         lines = (self._files.text(CONDA_ENVIRONMENTS) or "").splitlines()
-        return [line for line in lines if line.startswith("/")]
+        prefixes = [line for line in lines if line.startswith("/") and "\0" not in line]
+        return [self._files.place(prefix) / "bin" for prefix in prefixes]
+
+    def _folders_of_environments(self, root: Path) -> list[Path]:
+        """Environments without a program count too: one of conda is there as soon as it has its records."""
+        return [prefix / "bin" for prefix in matching(root, "envs/*", self._files.note)]
 
     def _interpreter(self, path: str, file: Path) -> Interpreter:
         source = self._source(self._files.path(file), file.parent.parent)
@@ -167,7 +198,7 @@ class Search:
     def _source(self, real_path: str, prefix: Path) -> str:
         if prefix.parent in self._managed:
             return STANDALONE
-        if _is_of_conda(prefix):
+        if is_of_conda(prefix):
             return CONDA
         if real_path.startswith("/usr/bin/"):
             return SHIM if self._machine.system == "Darwin" else SYSTEM
@@ -204,10 +235,6 @@ class Search:
             return answer
         self._files.unknown.setdefault(interpreter["path"], "it does not tell its version")
         return None
-
-
-def _is_of_conda(prefix: Path) -> bool:
-    return os.access(prefix / "conda-meta", os.F_OK)
 
 
 def _build_of(file: Path) -> Build:

@@ -103,6 +103,15 @@ class Homebrew(TypedDict):
     architecture: str
 
 
+class Conda(TypedDict):
+    """One installation of conda, mamba or micromamba: its root, and the prefixes of its environments."""
+
+    prefix: str
+    distribution: str
+    architecture: str | None
+    environments: list[str]
+
+
 class FreeDisk(TypedDict):
     """Free space for an ordinary user."""
 
@@ -134,6 +143,7 @@ class Facts(TypedDict):
     rosetta: Rosetta
     command_line_tools: CommandLineTools
     homebrew: list[Homebrew]
+    conda: list[Conda]
     pythons: list[Interpreter]
     gui_session: bool | None
     disk: list[FreeDisk]

@@ -284,6 +284,21 @@ def test_homebrew(mac: Path) -> None:
     ]
 
 
+def test_an_intel_conda_on_apple_silicon(mac: Path) -> None:
+    fake_mac.python(mac / "Users/admin/miniconda3", "3.12.1", fake_mac.thin("x86_64"))
+    (mac / "Users/admin/miniconda3/conda-meta").mkdir()
+    facts = collect(m4(), mac, full=False)
+    assert facts["conda"] == [
+        {
+            "prefix": "/Users/admin/miniconda3",
+            "distribution": "miniconda",
+            "architecture": "x86_64",
+            "environments": [],
+        }
+    ]
+    assert (facts["architecture"], [python["native"] for python in facts["pythons"]]) == ("arm64", [False])
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
 @pytest.mark.parametrize(("owner", "expected"), [(0, False), (248, False), (501, True)])
 def test_who_owns_the_console(mac: Path, owner: int, expected: bool) -> None:
@@ -429,6 +444,14 @@ def test_linux(tmp_path: Path) -> None:
     assert facts["virtual_machine"] == {"is_virtual": True, "kind": None}
     assert unknown(facts) == {"/sys/class/dmi/id/product_name": "No such file or directory"}
     assert commands.calls == []
+
+
+def test_conda_on_linux(tmp_path: Path) -> None:
+    elf = b"\x7fELF\x02\x01\x01" + bytes(11) + b"\xb7\x00"
+    fake_mac.python(tmp_path / "opt/miniforge3", "3.12.1", elf)
+    (tmp_path / "opt/miniforge3/conda-meta").mkdir()
+    facts = collect(FakeCommands(), tmp_path, kernel=LINUX._replace(machine="aarch64"))
+    assert [(root["distribution"], root["architecture"]) for root in facts["conda"]] == [("miniforge", "aarch64")]
 
 
 def test_linux_on_a_mac_with_apple_silicon(tmp_path: Path) -> None:

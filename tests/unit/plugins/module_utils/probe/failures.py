@@ -27,6 +27,7 @@ MAC: Facts = {
     "rosetta": {"installed": False, "translated": False},
     "command_line_tools": {"present": False, "path": None, "broken": False},
     "homebrew": [],
+    "conda": [],
     "pythons": [],
     "gui_session": True,
     "disk": [],
