@@ -85,6 +85,12 @@ LOCKS: Spec = {
 }
 """How the controller makes locks."""
 
+DELIVERY: Spec = {
+    "delivery": {"type": "str", "choices": ["index", "controller", "store"], "default": "index"},
+    "wheel_store": {"type": "path", "default": ""},
+}
+"""How wheels, uv and the managed Python come to a host."""
+
 DECLARATION: Spec = {
     "environments": {
         "type": "list",
@@ -97,6 +103,7 @@ DECLARATION: Spec = {
     **PLACES,
     **NETWORK,
     **BUILD,
+    **DELIVERY,
     "rebuild": {"type": "list", "elements": "str", "default": []},
 }
 """What a host must have: the role's variables `tensorflow_*`, and options of the modules that work on all of it."""
@@ -150,8 +157,17 @@ LOCKING: Spec = {
 }
 """What tensorflow_locks takes, which works on the controller alone."""
 
+STOCKING: Spec = {
+    **{name: option for name, option in LOCKING.items() if name != "upgrade"},
+    "locked": LOCKS["locked"],
+    "mirror": NATIVE_PYTHON["mirror"],
+    "wheel_store": DELIVERY["wheel_store"],
+    "keep": {"type": "int"},
+}
+"""What tensorflow_wheel_store takes, which works there, too."""
+
 DOCUMENT: Spec = {
-    **{name: option for name, option in DECLARATION.items() if name not in LOCKS},
+    **{name: option for name, option in DECLARATION.items() if name not in (*LOCKS, "wheel_store")},
     "environments": {
         **DECLARATION["environments"],
         "options": {
@@ -170,6 +186,7 @@ DOCUMENT: Spec = {
     "lock_litert": {"type": "dict", "default": {}},
     "litert": {"type": "list", "elements": "dict", "default": []},
     "doctor": ASKING["doctor"],
+    "incoming": {"type": "path", "default": ""},
     **SENT,
 }
 """What they are handed on the host: the same as their actions send it, with the locks and what is pinned."""
@@ -194,6 +211,7 @@ PROBE: Spec = {
 
 PLAYBOOK_VARIABLES = (
     *("tensorflow_hosts", "tensorflow_name", "tensorflow_generation", "tensorflow_platforms", "tensorflow_upgrade"),
+    "tensorflow_wheel_store_keep",
 )
 """What playbooks take beside the roles' variables."""
 OF_ONE_RUN = (
@@ -204,5 +222,5 @@ OF_ONE_RUN = (
 
 def variables() -> list[str]:
     """The names of all variables that a user may set for our playbooks and roles."""
-    shared = [f"native_python_{name}" for name in ("root", *NETWORK, *NATIVE_PYTHON)]
+    shared = [f"native_python_{name}" for name in ("root", *NETWORK, *NATIVE_PYTHON, *DELIVERY)]
     return [*(f"tensorflow_{name}" for name in DECLARATION), *shared, *PLAYBOOK_VARIABLES]

@@ -62,6 +62,10 @@ class Document:
     """The lock of what installs conda packages, where any are declared."""
     conda_channels: tuple[str, ...] = field(default=(), repr=False)
     """URLs of channels with credentials, which locks leave out."""
+    is_delivered: bool = False
+    """Whether the controller brings what environments are installed from, so that nothing is fetched."""
+    incoming: str = ""
+    """The folder with what it has brought, where that is not the wheel store itself."""
     doctor: bool = False
     """Whether everything is to be probed as deeply as can be, also what has drifted."""
 
@@ -108,6 +112,8 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
         platform,
         options.get("conda_engine") or "",
         tuple(options.get("conda_channels") or ()),
+        (options.get("delivery") or "index") != "index",
+        options.get("incoming") or "",
         bool(options.get("doctor")),
     )
 
