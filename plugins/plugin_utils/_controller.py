@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,14 @@ def folder_of_locks(written: str, task_vars: Mapping[str, Any]) -> Path:
             remedy="Set tensorflow_locks to a folder next to the inventory.",
         )
     return folder
+
+
+def folder_of_wheels(written: str, task_vars: Mapping[str, Any]) -> Path:
+    """The controller's wheel store: as written, from the inventory's folder on, else in the user's cache."""
+    if not written:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "metalfleet", "wheels").expanduser().absolute()
+    sources = [Path(str(source)) for source in task_vars.get("ansible_inventory_sources") or ()]
+    return Path(sources[0].parent if sources else Path.cwd(), Path(written).expanduser()).absolute()
 
 
 def find_file(written: str, option: str, folders: Iterable[Path], kind: str = "file") -> Path:
