@@ -26,6 +26,7 @@ from ansible import constants
 from ansible.utils.display import Display
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import NATIVE_SUFFIXES
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import CONDA
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import disk_errors, fetch
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.incoming import ARCHIVE, name_on_the_way
@@ -35,7 +36,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheel
     WheelStore,
     refuse_missing,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import python_of, with_python
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
+    python_of,
+    target_of,
+    with_python,
+    without_cuda,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import SLICES_SIZE, parse_architectures
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import CHUNK, open_regular, sha256_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
@@ -48,9 +54,10 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web 
     chunks,
     retried,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import MAC, of_this_run
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import of_this_run
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.urls import is_url
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import MAC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -101,9 +108,9 @@ class ControllerStore:
         elif stock.missing:
             say(f"Fetching {count(stock.missing)} for {platform} into {self.folder}")
             fetched = fetch(self.wheels, stock.missing, platform, self._network, Commands())
-            stock = replace(stock, stored=(*stock.stored, *fetched.wheels))
-            size = sum(wheel.path.stat().st_size for wheel in fetched.wheels)
-            say(f"Fetched {count(fetched.wheels)}, {in_mb(size)}")
+            stock = replace(stock, stored=(*stock.stored, *fetched.stored))
+            size = sum(wheel.path.stat().st_size for wheel in fetched.stored)
+            say(f"Fetched {count(fetched.stored)}, {in_mb(size)}")
         refuse_unrecorded((wheel.pin.name, wheel.path) for wheel in stock.stored)
         for wheel in stock.stored:
             if platform.is_mac:
@@ -275,7 +282,7 @@ def needs_of(environments: Iterable[Mapping[str, Any]], locks: Locks, platform: 
     """What the present ones of environments with digests need, and uv. Raises MetalfleetError where one has no lock."""
     needs: list[Need] = []
     for each in environments:
-        if each.get("state") == "absent":
+        if each.get("state") == "absent" or each.get("kind") == CONDA:  # whose packages hosts download themselves
             continue
         of_it = with_python(platform, str(each.get("python") or ""))
         digest = each["lock_digests"].get("any") or each["lock_digests"].get(of_it)
@@ -298,7 +305,7 @@ def without_built(pins: Iterable[Pin], built_wheels: Mapping[str, str]) -> tuple
 
 def platform_named(name: str, macos: str) -> Platform:
     """The platform of hosts whose locks go by a name, for a version of macOS."""
-    system, _, machine = name.rpartition("-py")[0].partition("-")
+    system, _, machine = target_of(without_cuda(name)).partition("-")
     python, is_mac = python_of(name), system == "macos"
     markers = {
         **(MAC if is_mac else LINUX),

@@ -30,12 +30,9 @@ def find_lacks(document: Document, findings: Iterable[Finding], tools: Tools) ->
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.incoming import (  # noqa: PLC0415
         take_in,
     )
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (  # noqa: PLC0415
-        WheelStore,
-    )
 
     places, lacks = document.places, []
-    take_in(WheelStore(places.wheels, places.set_aside), Path(document.incoming or places.wheels))
+    take_in(tools.store, Path(document.incoming or places.wheels))
     for declared in built:
         python = Path(os.path.realpath(managed_python(places.root, declared.python)))
         with suppress(MetalfleetError, CommandFailed, OSError, ValueError):  # the build meets it too, and says it
