@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
     ADDITIONAL,
+    DELIVERY,
     NATIVE_PYTHON,
     NETWORK,
     PLACES,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import find_file, folders_of_users
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
+    find_file,
+    folder_of_wheels,
+    folders_of_users,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.declaration import (
     Declaration,
     declare,
@@ -35,10 +40,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import Spec
 
-ARGUMENTS: Spec = {"root": PLACES["root"], **NATIVE_PYTHON, **ADDITIONAL, **NETWORK}
+ARGUMENTS: Spec = {"root": PLACES["root"], **NATIVE_PYTHON, **ADDITIONAL, **NETWORK, **DELIVERY}
 
 
 class ActionModule(FleetAction):
@@ -52,17 +58,22 @@ class ActionModule(FleetAction):
         for name, kind in (("ca", "file"), ("mirror", "folder")):
             if options[name] and not is_url(options[name]):
                 options[name] = str(find_file(options[name], f"native_python_{name}", folders, kind))
-        return self._converge(declare(options))
+        store = folder_of_wheels(options["wheel_store"], task_vars)
+        return self._converge(declare(options), options["delivery"], store)
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
         """For python.org's package `become` is meant for the installer alone."""
         if options["source"] != "python_org":
             super()._refuse_home_of_root(options)
 
-    def _converge(self, declaration: Declaration) -> dict[str, Any]:
+    def _converge(self, declaration: Declaration, delivery: str, store: Path) -> dict[str, Any]:
         host = self._ask(declaration)
         plan = make_plan(host, declaration)
-        scripts = scripts_for(host, plan, declaration) if plan.reasons else []
+        scripts: list[Script] = []
+        if plan.reasons:
+            is_fetched = delivery == "index" or (delivery == "controller" and self._task.check_mode)
+            supplied = declaration if is_fetched else self._supplied(declaration, plan, host, delivery, store)
+            scripts = scripts_for(host, plan, supplied)
         if any(script.needs_root for script in scripts) and not (self._connection.become or host.uid == "0"):
             raise MetalfleetError(
                 "python.org's package is installed for the whole Mac, which needs root",
@@ -84,6 +95,20 @@ class ActionModule(FleetAction):
             "usable": not self._task.check_mode or host.interpreter.is_usable,
             "set_aside": set_aside,
         }
+
+    @staticmethod
+    def _supplied(declaration: Declaration, plan: Plan, host: Host, delivery: str, folder: Path) -> Declaration:
+        """The declaration with what it needs on the controller."""
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (  # noqa: PLC0415
+            ControllerStore,
+        )
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.delivery import (  # noqa: PLC0415
+            from_store,
+            network_of,
+        )
+
+        network = None if delivery == "store" else network_of(declaration)
+        return from_store(declaration, plan, host, ControllerStore(folder, network))
 
     def _ask(self, declaration: Declaration) -> Host:
         result = self._run(inspection(declaration), declaration)

@@ -266,7 +266,9 @@ options:
     BUILD = r"""
 options:
   wheels:
-    description: Folder on the host, or URL of a page, that has the wheels. No index is asked then.
+    description:
+      - Folder on the host, or URL of a page, that has the wheels. No index is asked then.
+      - With C(delivery) V(controller) the folder is on the controller.
     type: str
     default: ""
   free_mb:
@@ -278,6 +280,30 @@ options:
     description: Seconds after which a probe is ended.
     type: int
     default: 120
+"""
+
+    DELIVERY = r"""
+options:
+  delivery:
+    description:
+      - How wheels, uv and the managed Python come to a host. V(index) lets the host download them.
+      - With V(controller) the controller downloads each once, checks it, and sends each host what it lacks. A host
+        needs no network but SSH.
+      - With V(store) the controller sends what is in its wheel store, and nothing is downloaded. What is missing there
+        is said by name.
+    type: str
+    choices: [index, controller, store]
+    default: index
+"""
+
+    WHEEL_STORE = r"""
+options:
+  wheel_store:
+    description:
+      - Folder on the controller for what it sends. A relative path begins at the folder that has the inventory.
+      - Empty means C(metalfleet/wheels) in the user's cache.
+    type: path
+    default: ""
 """
 
     REBUILD = r"""

@@ -87,6 +87,11 @@ LOCKS: Spec = {
 
 REPORTS: Spec = {"reports": {"type": "path", "default": ""}}
 """Where the controller keeps what hosts answered."""
+DELIVERY: Spec = {
+    "delivery": {"type": "str", "choices": ["index", "controller", "store"], "default": "index"},
+    "wheel_store": {"type": "path", "default": ""},
+}
+"""How wheels, uv and the managed Python come to a host."""
 
 DECLARATION: Spec = {
     "environments": {
@@ -101,6 +106,7 @@ DECLARATION: Spec = {
     **PLACES,
     **NETWORK,
     **BUILD,
+    **DELIVERY,
     "rebuild": {"type": "list", "elements": "str", "default": []},
 }
 """What a host must have: the role's variables `tensorflow_*`, and options of the modules that work on all of it."""
@@ -162,8 +168,17 @@ REPORTING: Spec = {
 }
 """What tensorflow_fleet_report takes, which works on the controller alone."""
 
+STOCKING: Spec = {
+    **{name: option for name, option in LOCKING.items() if name != "upgrade"},
+    "locked": LOCKS["locked"],
+    "mirror": NATIVE_PYTHON["mirror"],
+    "wheel_store": DELIVERY["wheel_store"],
+    "keep": {"type": "int"},
+}
+"""What tensorflow_wheel_store takes, which works there, too."""
+
 DOCUMENT: Spec = {
-    **{name: option for name, option in DECLARATION.items() if name not in (*LOCKS, *REPORTS)},
+    **{name: option for name, option in DECLARATION.items() if name not in (*LOCKS, *REPORTS, "wheel_store")},
     "environments": {
         **DECLARATION["environments"],
         "options": {
@@ -182,6 +197,7 @@ DOCUMENT: Spec = {
     "lock_litert": {"type": "dict", "default": {}},
     "litert": {"type": "list", "elements": "dict", "default": []},
     "doctor": ASKING["doctor"],
+    "incoming": {"type": "path", "default": ""},
     **SENT,
 }
 """What they are handed on the host: the same as their actions send it, with the locks and what is pinned."""
@@ -206,7 +222,7 @@ PROBE: Spec = {
 
 PLAYBOOK_VARIABLES = (
     *("tensorflow_hosts", "tensorflow_name", "tensorflow_generation", "tensorflow_platforms", "tensorflow_upgrade"),
-    *("tensorflow_report_folder", "tensorflow_report_formats"),
+    *("tensorflow_report_folder", "tensorflow_report_formats", "tensorflow_wheel_store_keep"),
 )
 """What playbooks take beside the roles' variables."""
 REGISTERED = ("tensorflow_report",)
@@ -219,5 +235,5 @@ OF_ONE_RUN = (
 
 def variables() -> list[str]:
     """The names of all variables that a user may set for our playbooks and roles."""
-    shared = [f"native_python_{name}" for name in ("root", *NETWORK, *NATIVE_PYTHON)]
+    shared = [f"native_python_{name}" for name in ("root", *NETWORK, *NATIVE_PYTHON, *DELIVERY)]
     return [*(f"tensorflow_{name}" for name in DECLARATION), *shared, *PLAYBOOK_VARIABLES]

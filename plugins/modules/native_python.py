@@ -117,6 +117,8 @@ options:
     default: ~/.local/share/metalfleet
 extends_documentation_fragment:
   - metalfleet.tensorflow.environments.network
+  - metalfleet.tensorflow.environments.delivery
+  - metalfleet.tensorflow.environments.wheel_store
 """
 
 EXAMPLES = r"""

@@ -24,6 +24,8 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments.places
   - metalfleet.tensorflow.environments.network
   - metalfleet.tensorflow.environments.build
+  - metalfleet.tensorflow.environments.delivery
+  - metalfleet.tensorflow.environments.wheel_store
   - metalfleet.tensorflow.environments.rebuild
   - metalfleet.tensorflow.environments.python
   - metalfleet.tensorflow.environments.locked

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
@@ -17,7 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import CONDA_TENSORFLOW, channels_of
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import of_this_run
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,14 +40,11 @@ def _converted(path: Path, text: str, network: Network) -> dict[str, str]:
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import Engine  # noqa: PLC0415
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
 
-    with of_this_run(["converted", str(path), text]) as file:
-        known = file.read()
-        if known:
-            return dict(json.loads(known))
+    def read() -> dict[str, str]:
         with resolver_for(network) as resolver:
-            found = Engine(resolver).read(path)
-        json.dump(found, file)
-    return found
+            return Engine(resolver).read(path)
+
+    return once(["converted", str(path), text], read)
 
 
 def closed_channels(environments: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,14 @@ def folder_beside_inventory(purpose: str, option: str, written: str, task_vars: 
             remedy=f"Set {option} to a folder next to the inventory.",
         )
     return folder
+
+
+def folder_of_wheels(written: str, task_vars: Mapping[str, Any]) -> Path:
+    """The controller's wheel store: as written, from the inventory's folder on, else in the user's cache."""
+    if not written:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "metalfleet", "wheels").expanduser().absolute()
+    sources = [Path(str(source)) for source in task_vars.get("ansible_inventory_sources") or ()]
+    return Path(sources[0].parent if sources else Path.cwd(), Path(written).expanduser()).absolute()
 
 
 def find_file(written: str, option: str, folders: Iterable[Path], kind: str = "file") -> Path:

@@ -44,6 +44,12 @@ def tell_machine(facts: Mapping[str, Any]) -> Iterator[str]:
     for disk in facts["disk"]:
         if disk["free_bytes"] is not None:
             yield f"{INDENT}{disk['path']} has {disk['free_bytes'] / GIB:.0f} GB free."
+    for conda in facts["conda"]:
+        if facts["is_apple_silicon"] and conda["architecture"] == "x86_64":
+            yield (
+                f"{INDENT}The {conda['distribution']} in {conda['prefix']} is that of an Intel Mac: Rosetta translates "
+                "whatever runs in its environments, and TensorFlow has no GPU there."
+            )
     for stray in facts["user_site_plugins"]:
         yield f"{INDENT}Another plug-in is in {stray}, which TensorFlow loads in every environment."
     for unknown in facts["unknown"]:

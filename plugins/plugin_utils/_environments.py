@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,11 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document, read_network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import FAILED
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, refuse_bad_place
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
+    platform_name,
+    python_of,
+    refuse_bad_place,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, LOCKS, REPORTS
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
     Answer,
@@ -25,6 +30,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action impo
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     find_file,
     folder_beside_inventory,
+    folder_of_wheels,
     folders_of_users,
     read_text,
 )
@@ -34,9 +40,10 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_litert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import ControllerStore, Parcel
 
 ASKS = "tensorflow_environments_info"
 
@@ -78,6 +85,7 @@ class EnvironmentsAction(FleetAction):
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Send the document, and return the report."""
         fails = options.pop("on_failure") == "fail"
+        self._store = folder_of_wheels(options.pop("wheel_store"), task_vars)
         self._refuse_two_roots(options, task_vars)
         options = with_certificates(options, list(folders_of_users(task_vars)))
         locks = locks_of(options, task_vars)
@@ -99,7 +107,86 @@ class EnvironmentsAction(FleetAction):
             document = self._with_digests(document, locks)
             if self.sends_locks and not self._task.check_mode:
                 locks.keep()
-        return self._report(self.ask(self.module, document, task_vars), document)
+        answer = self.ask(self.module, document, task_vars)
+        if isinstance(answer, Answered) and answer.result.get("lacks"):
+            answer = self._ask_again(document, answer.result["lacks"], locks, task_vars)
+        if isinstance(answer, NoPython) and document["delivery"] == "store":
+            self._refuse_empty_store(answer, document, locks)
+        return self._report(answer, document)
+
+    def _ask_again(
+        self, document: dict[str, Any], lacks: dict[str, Any], locks: Locks, task_vars: Mapping[str, Any]
+    ) -> Answer:
+        """Bring the wheels that a host lacks, and let the module work with them."""
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (  # noqa: PLC0415
+            packed,
+            wheels_for,
+        )
+
+        wheels = wheels_for(lacks, locks, self._controller_store(document))
+        with packed(wheels) as parcels:
+            incoming = self._bring(parcels, lacks["folder"], str(task_vars["inventory_hostname"]))
+        answer = self.ask(self.module, {**document, "incoming": incoming}, task_vars)
+        if isinstance(answer, Answered) and answer.result.get("lacks"):
+            names = ", ".join(name for each in answer.result["lacks"]["locks"] for name in each["packages"])
+            raise MetalfleetError(
+                "What the controller sent did not arrive whole",
+                evidence=f"The host lacks the wheels of {names} still.",
+                remedy="Check the connection to the host, and run again.",
+            )
+        return answer
+
+    def _controller_store(self, document: Mapping[str, Any]) -> ControllerStore:
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (  # noqa: PLC0415
+            ControllerStore,
+        )
+
+        return ControllerStore(self._store, None if document["delivery"] == "store" else read_network(document))
+
+    def _bring(self, parcels: Sequence[Parcel], folder: str, host: str) -> str:
+        """Send parcels to the host; returns the folder that they are in.
+
+        The user that logs in may write to the wheel store, unless the tasks run as another one. Then it is a folder for
+        this task alone, and what an interrupted run has sent is sent again.
+        """
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (  # noqa: PLC0415
+            announce,
+        )
+
+        incoming = self._make_tmp_path() if self._connection.become else folder
+        if incoming == folder:
+            self._low_level_execute_command(f"/bin/mkdir -p {shlex.quote(folder)}")
+        sent = [f"{incoming.rstrip('/')}/{parcel.name}" for parcel in parcels]
+        for number, (parcel, path) in enumerate(zip(parcels, sent, strict=True)):
+            announce(host, parcels, number)
+            self._transfer_file(str(parcel.path), path)
+        announce(host, parcels, len(parcels))
+        if incoming != folder:
+            self._fixup_perms2([incoming, *sent])
+        return incoming
+
+    def _refuse_empty_store(self, answer: NoPython, document: Mapping[str, Any], locks: Locks) -> None:
+        """A Mac that has nothing of ours yet is not touched where the store has not got all that it needs."""
+        if not (answer.blank and answer.system.startswith("Darwin")):
+            return
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (  # noqa: PLC0415
+            ANY_MACOS,
+            STORE_IS_ALL,
+            needs_of,
+        )
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.delivery import (  # noqa: PLC0415
+            artifacts_for,
+        )
+
+        store, platform = self._controller_store(document), platform_of(answer, document)
+        needs = needs_of(document["environments"], locks, platform, ANY_MACOS)
+        missing = [name for need in needs for name in store.missing(need.pins, need.suits)]
+        minors = {python_of(need.platform) for need in needs}
+        missing += [each.path for each in artifacts_for(document["python"], minors) if not store.has(each)]
+        if missing:
+            raise MetalfleetError(
+                f"The wheel store {store.folder} lacks {', '.join(dict.fromkeys(missing))}", remedy=STORE_IS_ALL
+            )
 
     def _refuse_two_roots(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> None:
         """The managed Python belongs to the environments that are made with it."""

@@ -69,7 +69,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests im
     Request,
     read_request,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import of_this_run
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import of_this_run, once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -383,23 +383,17 @@ class Locks:
         )
 
         network = self._making.network
-        with of_this_run([asdict(order), asdict(network), before, sorted(upgrade)]) as file:
-            answer: dict[str, Any] = json.loads(file.read() or "{}")
-            if not answer:
-                try:
-                    with resolver_for(network) as resolver:
-                        build, solve = self._builder(resolver), Engine(resolver).solve
-                        made = make_lock(order, resolver, build, before, upgrade=upgrade, solve=solve)
-                    wheels = [{**asdict(each), "content": in_base64(each.content)} for each in made.built]
-                    answer = {"made": {"text": made.text, "remarks": made.remarks, "built": wheels}}
-                except MetalfleetError as error:
-                    answer = {"problem": asdict(error.problem)}
-                json.dump(answer, file)
-        if "problem" in answer:
-            problem = answer["problem"]
-            raise MetalfleetError(problem["cause"], evidence=problem["evidence"], remedy=problem["remedy"])
-        built = (BuiltWheel(**{**each, "content": b64decode(each["content"])}) for each in answer["made"]["built"])
-        return Made(answer["made"]["text"], tuple(answer["made"]["remarks"]), tuple(built))
+
+        def make() -> dict[str, Any]:
+            with resolver_for(network) as resolver:
+                build, solve = self._builder(resolver), Engine(resolver).solve
+                made = make_lock(order, resolver, build, before, upgrade=upgrade, solve=solve)
+            wheels = [{**asdict(each), "content": in_base64(each.content)} for each in made.built]
+            return {"text": made.text, "remarks": made.remarks, "built": wheels}
+
+        made = once([asdict(order), asdict(network), before, sorted(upgrade)], make)
+        built = (BuiltWheel(**{**each, "content": b64decode(each["content"])}) for each in made["built"])
+        return Made(made["text"], tuple(made["remarks"]), tuple(built))
 
     def _builder(self, resolver: Resolver) -> Callable[[Source], BuiltWheel]:
         """Makes the wheel of a source, unless it was made before."""

@@ -8,13 +8,36 @@ import fcntl
 import hashlib
 import json
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from ansible import constants
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+
+
+def once(key: object, work: Callable[[], T]) -> T:
+    """What this or another process of this run has made of a piece of work, also where it failed.
+
+    Key and result are such as JSON can hold. Raises MetalfleetError, if that is what the work has raised.
+    """
+    with of_this_run(key) as file:
+        answer: dict[str, Any] = json.loads(file.read() or "{}")
+        if not answer:
+            try:
+                answer = {"result": work()}
+            except MetalfleetError as error:
+                answer = {"problem": asdict(error.problem)}
+            json.dump(answer, file)
+    if "problem" in answer:
+        raise MetalfleetError(**answer["problem"])
+    result: T = answer["result"]
+    return result
 
 
 @contextmanager

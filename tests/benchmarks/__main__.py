@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command: python -m tests.benchmarks [environments | facts | probe | report | steady-state | wheels]."""
+"""The command: python -m tests.benchmarks, or one of the names that --help lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from tests.benchmarks import environments, facts, probe, report, steady_state, wheels
+from tests.benchmarks import delivery, environments, facts, probe, report, steady_state, wheels
 
 
 def arguments() -> argparse.Namespace:
@@ -16,12 +16,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description="Measure this collection beside what a user would pick instead."
     )
-    parser.add_argument(
-        "what",
-        nargs="?",
-        choices=["environments", "facts", "probe", "report", "steady-state", "wheels"],
-        help="default: all",
-    )
+    everything = ["delivery", "environments", "facts", "probe", "report", "steady-state", "wheels"]
+    parser.add_argument("what", nargs="?", choices=everything, help="default: all")
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 8], help="numbers of simulated Macs (1 8)")
     parser.add_argument("--runs", type=int, default=3, help="interleaved runs of each side (3)")
     return parser.parse_args()
@@ -34,6 +30,8 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, {platform.system()}, load {load}; ", end="")
     print(f"ansible-core {version('ansible-core')}, uv {version('uv')}, Python {platform.python_version()}")
     print("Hosts and controller share this machine. Sides take turns.")
+    if options.what in (None, "delivery"):
+        delivery.main(options.hosts, options.runs)
     if options.what in (None, "environments"):
         environments.main(options.runs)
     if options.what in (None, "facts"):

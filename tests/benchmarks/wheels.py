@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import fetch
@@ -40,6 +41,7 @@ from tests.benchmarks.environments import UV, find_python
 from tests.benchmarks.table import interleaved, show
 
 FOLDER = CACHE / "wheels"
+LOG = "sent.txt"
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,20 @@ class Sides:
         subprocess.run([UV, "venv", "--quiet", "--python", str(self.python), str(self.environment)], check=True)
 
 
+@dataclass(frozen=True)
+class LocalIndex:
+    """An index on this machine, and the file to which it adds the size of each file that it sends."""
+
+    url: str
+    log: Path
+
+    def sent(self) -> int:
+        """Bytes of all wheels so far, whole or not."""
+        return sum(map(int, self.log.read_text().split()))
+
+
 @contextmanager
-def local_index(wheels: Sequence[Path]) -> Iterator[str]:
+def local_index(wheels: Sequence[Path]) -> Iterator[LocalIndex]:
     """An index of these wheels, by a process of its own."""
     folder = FOLDER / "index"
     shutil.rmtree(folder, ignore_errors=True)
@@ -131,13 +145,22 @@ def local_index(wheels: Sequence[Path]) -> Iterator[str]:
     command = [sys.executable, "-m", __name__, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield f"http://127.0.0.1:{server.stdout.readline().strip()}/simple"
+        yield LocalIndex(f"http://127.0.0.1:{server.stdout.readline().strip()}/simple", folder / LOG)
 
 
 def serve(folder: str) -> None:
     """Serve a folder as long as whoever started this process holds its standard input; prints the port."""
 
+    log = Path(folder, LOG)
+    log.touch()
+
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            if self.path.startswith("/files/"):
+                with log.open("a") as file:
+                    file.write(f"{os.fstat(source.fileno()).st_size}\n")
+            super().copyfile(source, outputfile)
+
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
@@ -153,10 +176,10 @@ def main(runs: int) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     configured = Sides(python, lock, "")
     wheels = [Path(shutil.copy(wheel.path, FOLDER)) for wheel in configured.fetch()]
-    with local_index(wheels) as url:
+    with local_index(wheels) as index:
         for place, sides in (
             ("the configured index", configured),
-            ("an index on this machine", Sides(python, lock, url)),
+            ("an index on this machine", Sides(python, lock, index.url)),
         ):
             ways = {
                 "fetch and install": sides.ours,

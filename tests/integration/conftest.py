@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import metal
+from tests.ansible_runner import CHECKOUT
 from tests.integration.environments import SmallEnvironment, SmallWheels
 from tests.integration.hosts import HOME, PLAYBOOKS, SETUP, changes, listing, on, send
+from tests.integration.native_python.shared import UV, UV_VERSION
 from tests.simulated_mac.fleet import Fleet, Mac, temporary_fleet
 
 NewMac = Callable[..., Mac]
@@ -79,6 +84,28 @@ def managed_python_template(fleet: Fleet) -> str:
     fleet.snapshot("managed", "managed-python")
     host.delete()
     return "managed-python"
+
+
+@pytest.fixture(scope="session")
+def uv_wheel() -> Path:
+    """The wheel of the pinned uv for a Mac, fetched once and kept between runs."""
+    folder = CHECKOUT / ".cache/test/wheels"
+    found = next(folder.glob(f"uv-{UV_VERSION}-*macosx*arm64.whl"), None)
+    if found is None:
+        options = ["--no-deps", "--only-binary=:all:", "--platform=macosx_11_0_arm64", "--require-hashes"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            *options,
+            f"--dest={folder}",
+            f"--requirement={UV}",
+        ]
+        subprocess.run(command, check=True)
+        found = next(folder.glob(f"uv-{UV_VERSION}-*macosx*arm64.whl"))
+    return found
 
 
 @pytest.fixture(scope="session")

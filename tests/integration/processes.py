@@ -54,7 +54,8 @@ def cut_connections(mac: Mac) -> None:
 
 def kill_controllers() -> None:
     """Kill every run of Ansible that this test has started, with SIGKILL."""
-    for pid in descendants(os.getpid()):
+    # Listed first: whoever is killed has no children any more.
+    for pid in list(descendants(os.getpid())):
         if "ansible-playbook" in command_of(pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -78,7 +78,10 @@ def role_options(role: str, options: Mapping[str, Any]) -> Spec:
     ("role", "declared"),
     [
         ("tensorflow", _options.DECLARATION),
-        ("native_python", {"root": _options.PLACES["root"], **_options.NETWORK, **_options.NATIVE_PYTHON}),
+        (
+            "native_python",
+            {"root": _options.PLACES["root"], **_options.NETWORK, **_options.NATIVE_PYTHON, **_options.DELIVERY},
+        ),
     ],
 )
 def test_a_roles_spec_says_what_the_options_say(role: str, declared: Spec) -> None:

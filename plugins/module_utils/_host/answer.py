@@ -58,7 +58,10 @@ def tools_for(document: Document, prober: Prober) -> Tools:
     commands = Commands()
     uv = Uv(document.places, document.network, commands, document.built_wheels)
     return Tools(
-        {VENV: Venv(uv), CONDA: Conda(uv, document.places, document.conda_engine, document.conda_channels)},
+        {
+            VENV: Venv(uv, is_delivered=document.is_delivered),
+            CONDA: Conda(uv, document.places, document.conda_engine, document.conda_channels),
+        },
         uv.store,
         commands,
         prober,

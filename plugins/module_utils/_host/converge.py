@@ -22,6 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer
     study,
     tools_for,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.delivery import find_lacks
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.managed import look_at_python, remove_surplus
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
@@ -39,13 +40,19 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog im
 def converge(
     document: Document, *, check_mode: bool, with_diff: bool = False, tools: Tools | None = None
 ) -> dict[str, Any]:
-    """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments."""
+    """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments.
+
+    Where the controller has to bring something first, it says what, and does nothing.
+    """
     prober = Prober(document.places.root, Commands())
     tools = tools or tools_for(document, prober)
     studied = [study(declared, tools) for declared in document.environments]
     managed = look_at_python(document, tools.commands)
     end_watchdog()
     findings = [examined(finding, tools) for finding in studied]
+    lacks = {} if check_mode or not document.is_delivered else find_lacks(document, findings, tools)
+    if lacks:
+        return {"changed": False, "lacks": lacks, "warnings": []}
     warnings: list[str] = []
     if check_mode:
         findings = [replace(finding, carried=FORESEEN) for finding in findings]

@@ -165,6 +165,10 @@ class Conda:
         command = ("pip", "install", "--no-deps", "-r", str(listing))
         return self._uv.install(generation, pinned.wheels, listing, generation / "bin" / "python", *command)
 
+    def lacks(self, lock: str, python: Path) -> dict[str, object] | None:  # noqa: ARG002
+        """Nothing: the host downloads conda packages itself, whatever is declared of wheels."""
+        return None
+
     def inspect(self, generation: Path) -> Contents:
         """Read the records of the conda packages, then those of the wheels."""
         refuse_links_outside(generation)

@@ -78,7 +78,7 @@ def fetch(store: WheelStore, pins: Iterable[Pin], platform: Platform, network: N
         return Fetched(stock.stored, ())
     sources = sources_of(network)
     web = Web(sources, commands)
-    with _disk_errors(store.folder):
+    with disk_errors(store.folder):
         found = _in_threads(Finder(web, sources, platform).find, stock.missing)
         # Whoever takes longest begins first.
         found.sort(key=lambda each: -(each.files[0].size or 0))
@@ -100,7 +100,7 @@ def fetch_files(store: WheelStore, wanted: Iterable[Found], network: Network, co
 
 def _bring(store: WheelStore, found: Sequence[Found], web: Web, platform: Platform | None) -> Fetched:
     bringer = _Bringer(store, web, platform)
-    with _disk_errors(store.folder):
+    with disk_errors(store.folder):
         store.folder.mkdir(parents=True, exist_ok=True)
         return Fetched(tuple(_in_threads(bringer.bring, found, bringer.stop)), tuple(bringer.warnings))
 
@@ -307,7 +307,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path) -> Iterator[None]:
     """Say what the disk says in words for a person."""
     try:
         yield

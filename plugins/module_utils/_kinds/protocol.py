@@ -53,6 +53,12 @@ class Kind(Protocol):
     def install(self, generation: Path, lock: str) -> Installed:
         """Install exactly what the text of a lock names, from archives that are checked by their hashes."""
 
+    def lacks(self, lock: str, python: Path) -> dict[str, object] | None:
+        """What the controller has to bring before a lock can be installed for a base interpreter; None: nothing.
+
+        It is data for plugin_utils/_delivery. Only kinds whose archives the controller delivers ever need anything.
+        """
+
     def inspect(self, generation: Path) -> Contents:
         """Read what is installed. Raises MetalfleetError for a package that no generation may hold."""
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Installed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import refuse_unrecorded
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
+    Stock,
     WheelStore,
     requirements_of,
     uv_arguments,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform, platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,12 @@ class Uv:
         self.network, self.commands = network, commands
         self.store = WheelStore(places.wheels, places.set_aside)
         self._uv, self._built_wheels = places.uv, built_wheels
+
+    def stock(self, lock: Lock, python: Path) -> tuple[Stock, Platform]:
+        """What of a lock for an interpreter is in the store, without wheels that are sent with the module."""
+        platform = platform_of(python, self.commands)
+        pins = [pin for pin in lock.pins_for(platform.markers) if not pin.hashes & self._built_wheels.keys()]
+        return self.store.look(pins, platform), platform
 
     def install(self, generation: Path, lock: Lock, listing: Path, python: Path, *command: str) -> Installed:
         """Fetch the wheels that a lock pins for an interpreter, list them in a file, and let uv install them.

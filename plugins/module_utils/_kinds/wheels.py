@@ -4,6 +4,7 @@
 
     STORE/0a1b.../numpy-1.26.4-cp312-cp312-macosx_11_0_arm64.whl     a whole wheel
     STORE/numpy-1.26.4-cp312-cp312-macosx_11_0_arm64.whl.part        what has been fetched of one so far
+    STORE/0a1b...-numpy-1.26.4-...whl.part, STORE/wheels.tar.part    what the controller brings, see incoming.py
 
 A wheel gets into its folder whole, by one rename. uv installs from the folders of a lock's wheels and sees no others.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
     is_folder,
     open_regular,
@@ -56,6 +58,13 @@ class Stock:
 
     stored: tuple[Stored, ...]
     missing: tuple[Pin, ...]
+    folder: Path
+
+    @property
+    def named_missing(self) -> list[str]:
+        """The missing ones for people; one that is there and not whole is damaged."""
+        damaged = {pin for pin in self.missing for digest in pin.hashes if any((self.folder / digest).glob("*.whl"))}
+        return [f"{pin} (damaged)" if pin in damaged else str(pin) for pin in self.missing]
 
 
 class WheelStore:
@@ -73,7 +82,7 @@ class WheelStore:
         with ThreadPoolExecutor(os.cpu_count() or 1) as workers:
             found = list(workers.map(lambda pin: self.stored(pin, platform), pins))
         missing = [pin for pin, stored in zip(pins, found) if stored is None]
-        return Stock(tuple(stored for stored in found if stored), tuple(missing))
+        return Stock(tuple(stored for stored in found if stored), tuple(missing), self.folder)
 
     def prune(self, keep: Collection[str]) -> list[str]:
         """Remove wheels other than those with the SHA-256 in `keep`, and what was fetched in part.
@@ -88,7 +97,7 @@ class WheelStore:
         except OSError as error:
             return [f"{self.folder} cannot be read ({error.strerror}), so that no old wheels were removed."]
         for entry in entries:
-            is_part = entry.name.endswith(tuple(f"{suffix}{PART}" for suffix in ARCHIVES))
+            is_part = entry.name.endswith(tuple(f"{suffix}{PART}" for suffix in (*ARCHIVES, ".tar")))
             if is_part or (_DIGEST.fullmatch(entry.name) and entry.name not in keep):
                 try:
                     _remove_ours(Path(entry.path))
@@ -154,6 +163,12 @@ def _suits(filename: str, pin: Pin, platform: Platform | None) -> bool:
         return not filename.endswith(".whl")
     name = parse_wheel_name(filename)
     return name is not None and name.name == pin.name and platform.rank(name) is not None
+
+
+def refuse_missing(stock: Stock, remedy: str) -> None:
+    """Refuse to go on without wheels that must be there. Raises MetalfleetError that names them."""
+    if stock.missing:
+        raise MetalfleetError(f"The wheel store {stock.folder} lacks {', '.join(stock.named_missing)}", remedy=remedy)
 
 
 def requirements_of(wheels: Iterable[Stored]) -> str:

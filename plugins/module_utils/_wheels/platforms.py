@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 
@@ -82,6 +82,15 @@ class Platform:
         system, python = ".".join(map(str, self.system)), ".".join(map(str, self.python))
         threads = " (free-threaded)" if self.free_threaded else ""
         return f"Python {python}{threads} on {'macOS' if self.is_mac else 'Linux with glibc'} {system}, {self.machine}"
+
+    def as_data(self) -> dict[str, object]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Platform:
+        """What as_data() gave, after its way through JSON."""
+        return cls(**{**data, "python": tuple(data["python"]), "system": tuple(data["system"])})
 
     def rank(self, wheel: WheelName) -> Rank | None:
         """How well a wheel suits, the greater the better; None if it does not."""

@@ -4,38 +4,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ansible_runner import CHECKOUT, Result, playbook
-from tests.integration.native_python.shared import OFFLINE, ROLE, UV, UV_VERSION, Run, command_line
+from tests.ansible_runner import Result, playbook
+from tests.integration.native_python.shared import OFFLINE, ROLE, Run, command_line
 from tests.simulated_mac.fleet import Fleet, Mac
-
-
-@pytest.fixture(scope="session")
-def uv_wheel() -> Path:
-    """The wheel of the pinned uv for a Mac, fetched once and kept between runs."""
-    folder = CHECKOUT / ".cache/test/wheels"
-    found = next(folder.glob(f"uv-{UV_VERSION}-*macosx*arm64.whl"), None)
-    if found is None:
-        options = ["--no-deps", "--only-binary=:all:", "--platform=macosx_11_0_arm64", "--require-hashes"]
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            *options,
-            f"--dest={folder}",
-            f"--requirement={UV}",
-        ]
-        subprocess.run(command, check=True)
-        found = next(folder.glob(f"uv-{UV_VERSION}-*macosx*arm64.whl"))
-    return found
 
 
 @pytest.fixture

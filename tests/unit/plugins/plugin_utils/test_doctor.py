@@ -23,5 +23,15 @@ def test_a_gpu_without_a_driver_is_told() -> None:
     assert said[1:] == ["    NVIDIA's driver: none is loaded. Device nodes: none."]
 
 
+def test_the_conda_of_an_intel_mac_is_told() -> None:
+    intel, native = (
+        {"prefix": f"/Users/ada/{name}", "distribution": name, "architecture": architecture, "environments": []}
+        for name, architecture in (("miniconda", "x86_64"), ("miniforge", "arm64"))
+    )
+    said = " ".join(tell_machine({**LINUX, "is_apple_silicon": True, "conda": [intel, native]}))
+    assert "The miniconda in /Users/ada/miniconda is that of an Intel Mac" in said
+    assert "miniforge" not in said
+
+
 def test_a_host_without_one_is_told_nothing_of_it() -> None:
     assert not any("NVIDIA" in line for line in tell_machine(LINUX))

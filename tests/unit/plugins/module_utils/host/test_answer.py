@@ -300,6 +300,12 @@ class TestDocument:
         with pytest.raises(MetalfleetError, match=words):
             read_document(self.options(*({"name": name, "state": "absent"} for name in names)), PLATFORM)
 
+    def test_conda_packages_are_refused_where_nothing_is_to_be_downloaded(self) -> None:
+        options = self.options({"name": "lab", "kind": "conda"})
+        assert read_document({**options, "delivery": "controller"}, PLATFORM).environments[0].brings_python
+        with pytest.raises(MetalfleetError, match="lab is of conda packages, which hosts download themselves"):
+            read_document({**options, "delivery": "store"}, PLATFORM)
+
     @pytest.mark.parametrize("option", ["root", "links"])
     @pytest.mark.parametrize("path", ["/Users/a/Documents/x", "/Users/a/Mobile Documents/x", "/x y", "x", "~/.."])
     def test_places_that_cannot_work_are_refused(self, option: str, path: str) -> None:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fill the wheel store on the controller, and remove what is old from it; no host is touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
+    read_network,
+    refuse_double_names,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, python_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import STOCKING
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
+    find_file,
+    folder_of_wheels,
+    folders_of_users,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (
+    ControllerStore,
+    Need,
+    in_mb,
+    needs_of,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import (
+    locks_of,
+    wanted_python,
+    with_certificates,
+)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.delivery import artifacts_for
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.urls import is_url
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact
+
+
+class ActionModule(FleetAction):
+    """See plugins/modules/tensorflow_wheel_store.py for the documentation."""
+
+    _requires_connection = False
+    spec = STOCKING
+
+    def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Fetch what is missing, and remove what is old, unless in check mode."""
+        refuse_double_names([str(each["name"]) for each in options["environments"]])
+        if options["keep"] is not None and options["keep"] < 1:
+            raise MetalfleetError(
+                f"tensorflow_wheel_store_keep is {options['keep']}",
+                remedy="Give a number of days, 1 or more, or leave it out, so that nothing is removed.",
+            )
+        folders = list(folders_of_users(task_vars))
+        if options["mirror"] and not is_url(options["mirror"]):
+            options["mirror"] = str(find_file(options["mirror"], "native_python_mirror", folders, "folder"))
+        options = with_certificates(options, folders)
+        store = ControllerStore(folder_of_wheels(options["wheel_store"], task_vars), read_network(options))
+        locks = locks_of(options, task_vars)
+        needs = find_needs(options, locks)
+        minors = {python_of(need.platform) for need in needs if need.suits.is_mac}
+        artifacts = artifacts_for(wanted_python(options["python"]), minors)
+        missing = [name for need in needs for name in store.missing(need.pins, need.suits)]
+        missing += [each.path for each in artifacts if not store.has(each)]
+        old = store.unused(options["keep"]) if options["keep"] else []
+        if not self._task.check_mode:
+            locks.keep()
+            fill(store, needs, artifacts, options["mirror"])
+            store.remove(old)
+        removed = [path.name for path in old]
+        return {
+            "changed": bool(missing or removed or locks.new),
+            "wheel_store": str(store.folder),
+            "fetched": list(dict.fromkeys(missing)),
+            "removed": removed,
+            "text": [
+                *(lock.say(is_foreseen=self._task.check_mode) for lock in locks.new),
+                *self._say(store, needs, missing, removed),
+            ],
+            **({"warnings": locks.remarks} if locks.remarks else {}),
+        }
+
+    def _say(self, store: ControllerStore, needs: list[Need], missing: list[str], removed: list[str]) -> list[str]:
+        """For people."""
+        would = "would be" if self._task.check_mode else "was"
+        said = [f"{', '.join(dict.fromkeys(missing))} {would} fetched."] if missing else []
+        said += [f"{', '.join(removed)} {would} removed, since no run has used it for long."] if removed else []
+        names = ", ".join(dict.fromkeys(f"{need.environment} ({need.platform})" for need in needs))
+        if names and not self._task.check_mode:
+            size = sum(path.stat().st_size for path in store.folder.glob("*/*"))
+            said.append(f"{store.folder} has all that is needed for {names}: {in_mb(size)} in all.")
+        return said or [f"There is nothing to do for {store.folder}."]
+
+    def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
+        """No user of a host is concerned."""
+
+
+def find_needs(options: Mapping[str, Any], locks: Locks) -> list[Need]:
+    """What each environment needs on each platform. Makes the locks that are not there yet."""
+    usual = platform_name("darwin", python=options["python"]["version"])
+    macos = options["oldest_macos"] or default_pair().least_macos
+    needs: list[Need] = []
+    for platform in options["platforms"] or [usual, *sorted(locks.platforms - {usual})]:
+        locks.complete(platform)
+        needs += needs_of(locks.with_digests(options["environments"]), locks, platform, macos)
+    return needs
+
+
+def fill(store: ControllerStore, needs: list[Need], artifacts: list[Artifact], mirror: str) -> None:
+    """Have all that is needed in the store. Raises MetalfleetError."""
+    for artifact in artifacts:
+        store.provide_archive(artifact, mirror)
+    for need in needs:
+        store.provide(need.pins, need.suits)
