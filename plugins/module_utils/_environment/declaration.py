@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places, with_python, without_cuda
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import LiteRT, Pair
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import GPU_NONE, LITERT, Demand
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
+    GPU_NONE,
+    GPU_REQUIRED,
+    LITERT,
+    Demand,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +27,7 @@ VENV, CONDA = "venv", "conda"
 SAME_NAMES = (
     *("name", "kind", "state", "generation", "lock_digest", "lock_platforms"),
     *("on_drift", "integrity", "keep", "rebuild", "jupyter_kernel", "gpu_check", "free_mb"),
-    *("python", "minor", "pair", "pairs", "allow_untested", "litert", "litert_releases"),
+    *("has_cuda", "python", "minor", "pair", "pairs", "allow_untested", "litert", "litert_releases"),
 )
 """Options that are fields of a declaration, as they are."""
 
@@ -74,6 +79,8 @@ class Declaration:
     keep: int = 2
     """Complete generations that stay, the active one included."""
     jupyter_kernel: bool = False
+    has_cuda: bool = False
+    """Whether its lock is one for an NVIDIA GPU."""
     free_mb: int = FREE_MB
     """Megabytes that must be free before a build."""
     demand: Demand = field(default_factory=Demand)
@@ -85,6 +92,11 @@ class Declaration:
     def brings_python(self) -> bool:
         """Whether its generations have a Python of their own; else they are made with the managed one."""
         return self.kind == CONDA
+
+    @property
+    def needs_driver(self) -> bool:
+        """Whether it is of no use without NVIDIA's driver."""
+        return self.has_cuda and self.demand.gpu in ("", GPU_REQUIRED) and self.gpu_check != "none"
 
     @property
     def home(self) -> Path:

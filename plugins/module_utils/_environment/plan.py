@@ -470,6 +470,15 @@ def refuse_unfit_pair(declaration: Declaration, macos: str = "") -> None:
         refuse_unfit_litert(declaration.litert, declaration.litert_releases, Machine(declaration.minor, macos))
 
 
+def refuse_missing_driver(declaration: Declaration) -> None:
+    """Before gigabytes are fetched: without a driver no GPU of NVIDIA's is found, whatever is built."""
+    raise MetalfleetError(
+        f"The environment {declaration.name} must use this host's NVIDIA GPU, and no driver of NVIDIA's is loaded",
+        remedy="Install the driver with the packages of the system, restart the host and run again. If the CPU shall "
+        "compute, declare gpu: none.",
+    )
+
+
 def refuse_missing_lock(declaration: Declaration) -> None:
     """An environment cannot be built for a platform that its locks were not made for."""
     raise MetalfleetError(

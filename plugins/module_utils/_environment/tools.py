@@ -51,3 +51,5 @@ class Tools:
     """The architecture that native code must have; empty: any."""
     macos: Callable[[], str] = lambda: ""
     """Tells the version of macOS; "" is not known."""
+    driver: Callable[[], str] = lambda: ""
+    """Tells the version of NVIDIA's driver; "" where none is loaded."""

@@ -25,6 +25,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     REBUILT_VERDICTS,
     make_plan,
     perhaps_surplus,
+    refuse_missing_driver,
     refuse_unfit_pair,
     remarks,
     worth_a_look,
@@ -66,6 +67,7 @@ def tools_for(document: Document, prober: Prober) -> Tools:
         commands,
         prober,
         macos=lambda: prober.facts["macos"]["version"] or "",
+        driver=lambda: prober.facts["nvidia"]["driver"] or "",
     )
 
 
@@ -83,11 +85,19 @@ def planned(declaration: Declaration, seen: Observation, tools: Tools) -> Findin
     warnings = tuple(remarks(declaration, seen))
     try:
         plan = make_plan(declaration, seen, tools.machine)
-        if (declaration.pair or declaration.litert) and plan.targets("build"):  # to ask for the version costs time
-            refuse_unfit_pair(declaration, tools.macos())
+        if plan.targets("build"):
+            refuse_unfit_host(declaration, tools)
         return Finding(declaration, seen, plan, warnings=warnings)
     except MetalfleetError as refusal:
         return Finding(declaration, seen, problem=refusal.problem, warnings=warnings)
+
+
+def refuse_unfit_host(declaration: Declaration, tools: Tools) -> None:
+    """Refuse what could not work on this host. Only that is asked for which matters: it costs time."""
+    if declaration.pair or declaration.litert:
+        refuse_unfit_pair(declaration, tools.macos())
+    if declaration.needs_driver and not tools.driver():
+        refuse_missing_driver(declaration)
 
 
 def look(declaration: Declaration, tools: Tools) -> Observation:

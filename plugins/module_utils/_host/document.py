@@ -98,7 +98,7 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
             **each,
             **choose_python(each, platform),
             **choose_lock(each, options, lock_platform(each, platform), pairs),
-            **choose_space(each, options, lock_platform(each, platform)),
+            **choose_cuda(each, options, lock_platform(each, platform)),
             **choose_litert(each, options, lock_platform(each, platform), releases),
             "pairs": pairs,
             "rebuild": each["name"] in rebuilt,
@@ -254,7 +254,8 @@ def choose_litert(
     return {"litert": pinned, "litert_releases": releases, "minor": python_of(platform)}
 
 
-def choose_space(environment: Mapping[str, Any], options: Mapping[str, Any], platform: str) -> dict[str, Any]:
-    """The megabytes that must be free for a build with CUDA, where nobody says another number."""
-    has_cuda = CUDA in platform and platform in (environment.get("lock_digests") or {})
-    return {"free_mb": FREE_MB_WITH_CUDA} if has_cuda and options.get("free_mb") is None else {}
+def choose_cuda(environment: Mapping[str, Any], options: Mapping[str, Any], platform: str) -> dict[str, Any]:
+    """Whether an environment's lock is for an NVIDIA GPU, and the space for it where nobody says another number."""
+    if CUDA not in platform or platform not in (environment.get("lock_digests") or {}):
+        return {}
+    return {"has_cuda": True, **({"free_mb": FREE_MB_WITH_CUDA} if options.get("free_mb") is None else {})}

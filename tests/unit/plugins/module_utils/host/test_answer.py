@@ -267,6 +267,28 @@ class TestDocument:
         [environment] = read_document({**options, "free_mb": 10}, names[0]).environments
         assert environment.free_mb == 10
 
+    @pytest.mark.parametrize(
+        ("declared", "driver", "is_refused"),
+        [
+            ({}, "", True),
+            ({"gpu": "required"}, "", True),
+            ({}, "550.54.14", False),
+            ({"gpu": "preferred"}, "", False),
+            ({"gpu_check": "none"}, "", False),
+        ],
+    )
+    def test_nothing_is_built_for_an_nvidia_gpu_without_its_driver(
+        self, host: Host, declared: dict[str, Any], driver: str, *, is_refused: bool
+    ) -> None:
+        platform = "linux-x86_64+cuda-py3.12"
+        options = self.options({"name": "new", "lock_digests": {platform: "aa"}, **declared})
+        [new] = read_document({**options, "lock_texts": {"aa": "# nothing"}}, platform).environments
+        host.environments.append(replace(new, places=host.places, free_mb=1))
+        tools = replace(host.tools, driver=lambda: driver)
+        said = ask(host.document, tools)["environments"][-1]
+        assert (said["problem"] is not None) == is_refused
+        assert ("no driver of NVIDIA's is loaded" in said["text"]) == is_refused
+
     def test_a_mac_is_told_what_litert_asks_of_it(self, host: Host) -> None:
         declared = {"name": "new", "framework": "litert", "lock_digests": {PLATFORM: "aa", "linux-x86_64-py3.12": "bb"}}
         options = {
