@@ -31,7 +31,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _conda_program as program
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Known, Solved
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (
+    Known,
+    Solved,
+    meaning_of,
+    shortened,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import CONDA_ENGINE
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import (
     Resolver,
@@ -48,7 +53,6 @@ if TYPE_CHECKING:
 
 LEFT_OUT = ("PYTHON", "CONDA_", "MAMBA_", "PIXI_", "RATTLER_")
 SECONDS = 600
-LONGEST_WORDS = 800
 
 
 class Engine:
@@ -167,19 +171,7 @@ def as_lock(packages: Mapping[str, Iterable[Mapping[str, str]]]) -> str:
 
 def explain(order: Order, said: str) -> MetalfleetError:
     """What a person is told where nothing was solved."""
-    where = f"for the environment {order.environment} ({order.platform})"
-    words = said if len(said) <= LONGEST_WORDS else f"{said[: LONGEST_WORDS // 2]} [...] {said[-LONGEST_WORDS // 2 :]}"
-    for known in KNOWN:
-        found = re.search(known.pattern, said)
-        if found:
-            names = {"where": where, "oldest": order.oldest_macos, **found.groupdict()}
-            cause, remedy = known.cause.format(**names), known.remedy.format(**names)
-            return MetalfleetError(cause, evidence=f"py-rattler says: {words}", remedy=remedy)
-    return MetalfleetError(
-        f"The conda packages {where} could not be solved",
-        evidence=f"py-rattler says: {words}",
-        remedy="Correct conda.packages and conda.channels.",
-    )
+    return meaning_of(said, KNOWN, order, f"py-rattler says: {shortened(said)}")
 
 
 KNOWN = (
@@ -213,5 +205,10 @@ KNOWN = (
         r"(?i)invalid|unable to parse|failed to parse|unexpected",
         "A package {where} is not written as conda writes it",
         "Write it in conda.packages such as numpy, numpy=1.26, or numpy>=1.26,<3.",
+    ),
+    Known(
+        r"",
+        "The conda packages {where} could not be solved",
+        "Correct conda.packages and conda.channels.",
     ),
 )

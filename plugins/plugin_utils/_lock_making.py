@@ -297,24 +297,20 @@ def explain(
     text = " ".join(said.split())  # uv breaks its lines as wide as a terminal is
     own = [*own_limits(limits, text), *limits_of_conda(provided, text)]
     words = " ".join([shortened(in_one_line(mask(said))), *own])
-    where = f"for the environment {order.environment} ({order.platform})"
-    for known in KNOWN:
-        found = re.search(known.pattern, text)
-        if found:
-            names = {
-                "where": where,
-                "python": order.python,
-                "oldest": order.oldest_macos,
-                "framework": framework_of(order),
-            }
-            names |= found.groupdict()
-            cause, remedy = known.cause.format(**names), known.remedy.format(**names)
-            return MetalfleetError(cause, evidence=f"uv says: {words}", remedy=remedy)
-    return MetalfleetError(
-        f"The packages {where} could not be resolved",
-        evidence=f"uv says: {words}",
-        remedy="Correct packages, or what pip and uv are configured with on the controller.",
-    )
+    return meaning_of(text, KNOWN, order, f"uv says: {words}")
+
+
+def meaning_of(said: str, known: Iterable[Known], order: Order, evidence: str) -> MetalfleetError:
+    """What a solver's words mean: the first of those known that fits; the last one fits all."""
+    names = {
+        "where": f"for the environment {order.environment} ({order.platform})",
+        "python": order.python,
+        "oldest": order.oldest_macos,
+        "framework": framework_of(order),
+    }
+    each, found = next((each, found) for each in known if (found := re.search(each.pattern, said)))
+    names |= found.groupdict()
+    return MetalfleetError(each.cause.format(**names), evidence=evidence, remedy=each.remedy.format(**names))
 
 
 def framework_of(order: Order) -> str:
@@ -405,5 +401,10 @@ KNOWN = (
         r"unsatisfiable|cannot be used",
         "The packages {where} cannot live together, or not with {framework}",
         "Change packages or tensorflow of that environment so that they agree, or leave versions open.",
+    ),
+    Known(
+        r"",
+        "The packages {where} could not be resolved",
+        "Correct packages, or what pip and uv are configured with on the controller.",
     ),
 )
