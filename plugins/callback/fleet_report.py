@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a run found, at its end."""
 
 from __future__ import annotations
-
-import time
-from typing import Any
-
-from ansible.plugins.callback import CallbackBase
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.run import Run
 
 DOCUMENTATION = r"""
 name: fleet_report
@@ -24,6 +19,12 @@ requirements:
   - To be enabled in C(ansible.cfg), with C(callbacks_enabled = metalfleet.tensorflow.fleet_report).
 author: metalfleet maintainers (@metalfleet)
 """
+
+import time
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.run import Run
 
 
 class CallbackModule(CallbackBase):

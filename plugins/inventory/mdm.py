@@ -1,15 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Hosts from what an MDM exports."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleParserError
-from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._mdm import macs_of, read_rows, say_bad_rows
 
 DOCUMENTATION = r"""
 name: mdm
@@ -70,6 +63,14 @@ compose:
   # What is not in the export can be made of what is.
   ansible_host: ansible_host | default(inventory_hostname ~ ".local")
 """
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._mdm import macs_of, read_rows, say_bad_rows
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
