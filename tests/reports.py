@@ -70,6 +70,7 @@ def facts(chip: str = "Apple M2 Pro", cores: int = 19, macos: str = "15.6", free
         "disk": [{"path": "/Users/ada", "free_bytes": free * 2**30}],
         "user_site_plugins": [],
         "nvidia": {"present": False, "driver": None, "gpus": None, "device_nodes": []},
+        "conda": [],
         "unknown": [],
     }
 

@@ -29,7 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import disk_errors, fetch
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.incoming import ARCHIVE, name_on_the_way
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import refuse_unrecorded
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import UNREADABLE, refuse_unrecorded
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     Stored,
     WheelStore,
@@ -193,8 +193,7 @@ def refuse_foreign_code(wheel: Stored, machine: str) -> None:
     with zipfile.ZipFile(wheel.path) as archive:
         for name in archive.namelist():
             if name.endswith(NATIVE_SUFFIXES):
-                with archive.open(name) as library:
-                    found = parse_architectures(library.read(SLICES_SIZE))
+                found = architectures_in(archive, name, wheel)
                 if found and machine not in found:
                     raise MetalfleetError(
                         f"The wheel of {wheel.pin} holds code for {', '.join(found)}, not for {machine}, so that it "
@@ -202,6 +201,19 @@ def refuse_foreign_code(wheel: Stored, machine: str) -> None:
                         evidence=f"It is {name} in {wheel.path}.",
                         remedy="Use a lock that was made for this platform, or another version.",
                     )
+
+
+def architectures_in(archive: zipfile.ZipFile, name: str, wheel: Stored) -> tuple[str, ...]:
+    """The processors that a library in a wheel has code for. Raises MetalfleetError."""
+    try:
+        with archive.open(name) as library:
+            return tuple(parse_architectures(library.read(SLICES_SIZE)))
+    except UNREADABLE as error:
+        raise MetalfleetError(
+            f"The wheel of {wheel.pin} cannot be read, so that it was not sent",
+            evidence=f"{name} in {wheel.path}: {error}.",
+            remedy="Use another version: a wheel of the locked hash was made so.",
+        ) from error
 
 
 def fetch_archive(artifact: Artifact, mirror: str, network: Network, path: Path) -> None:

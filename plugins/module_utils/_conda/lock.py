@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, normalized, parse_lock
@@ -35,7 +36,7 @@ SUBDIRS = {
 """What conda calls the platforms that locks are made for."""
 
 _ARCHIVE = re.compile(
-    r"(?P<url>(?:https?|file)://\S*?/(?P<subdir>[a-z0-9-]+)/"
+    r"(?P<url>(?:https?|file)://[!$-\x3e@-~]*?/(?P<subdir>[a-z0-9-]+)/"
     r"(?P<filename>(?P<name>[^/#\s]+)-(?P<version>[^-/#\s]+)-(?P<build>[^-/#\s]+)(?:\.conda|\.tar\.bz2)))"
     r"(?:#(?:sha256:)?(?P<digest>[0-9a-fA-F]*))?"
 )
@@ -89,7 +90,7 @@ class CondaLock:
 
 def is_conda_lock(text: str) -> bool:
     """Whether a text is meant for a lock of conda packages."""
-    return re.search(rf"^{EXPLICIT}\s*$", text, re.MULTILINE) is not None
+    return re.search(rf"^\ufeff?\s*{EXPLICIT}\s*$", text, re.MULTILINE) is not None
 
 
 def pinned_versions(text: str) -> dict[str, str]:
@@ -101,8 +102,9 @@ def pinned_versions(text: str) -> dict[str, str]:
 
 def parse_conda_lock(text: str) -> CondaLock:
     """Read a lock. Raises MetalfleetError for what it must not hold."""
-    explicit, _, wheels = text.partition(f"\n{WHEELS}\n")
-    lines = [line.strip() for line in explicit.splitlines()]
+    lines = [line.strip() for line in text.lstrip("\ufeff").splitlines()]
+    end = lines.index(WHEELS) if WHEELS in lines else len(lines)
+    lines, wheels = lines[:end], "\n".join([*[""] * (end + 1), *lines[end + 1 :]])  # whose lines keep their numbers
     archives = tuple(_parse(line) for line in lines if line and not line.startswith("#") and line != EXPLICIT)
     lock = CondaLock(archives, parse_lock(wheels))
     _refuse_doubles([*(normalized(archive.name) for archive in archives), *{pin.name for pin in lock.wheels.pins}])
@@ -114,9 +116,9 @@ def parse_conda_lock(text: str) -> CondaLock:
 
 def _parse(line: str) -> Archive:
     found = _ARCHIVE.fullmatch(line)
-    if found is None:
+    if found is None or not is_url(found["url"]):
         raise _refusal(
-            f"has a line that names no conda package: {without_credentials(line)[:200]}",
+            f"has a line that names no conda package: {without_credentials(line).partition('?')[0][:200]}",
             f"Every line below {EXPLICIT} is the URL of a package, with #sha256: and its digest.",
         )
     filename, digest = found["filename"], (found["digest"] or "").lower()
@@ -130,9 +132,17 @@ def _parse(line: str) -> Archive:
     return Archive(found["name"], found["version"], found["subdir"], filename, found["url"], digest)
 
 
+def is_url(url: str) -> bool:
+    """Whether a URL can be followed."""
+    try:
+        return bool(urlsplit(url).path) and "\0" not in unquote(url) and url.isprintable()
+    except ValueError:
+        return False
+
+
 def without_credentials(url: str) -> str:
     """A URL without a user and password, and without a token in its path, as anaconda.org has it."""
-    return re.sub(r"(/t/)[^/]+/", r"/", re.sub(r"(://)[^/@]+@", r"\1", url))
+    return re.sub(r"(://[^/\s]+)/t/[^/\s]+", r"\1", re.sub(r"(://)[^/\s]*@", r"\1", url))
 
 
 def _refuse_doubles(names: Iterable[str]) -> None:

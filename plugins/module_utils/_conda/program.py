@@ -10,20 +10,28 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import posixpath
 import re
 import sys
 import threading
 import time
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 INFO = ("info/index.json", "info/paths.json", "info/link.json")
 SECONDS_BETWEEN_LOOKS = 0.05
-OURS = re.compile(r"metalfleet-[^/]*|CACHEDIR\.TAG|\.rattler(/.*)?|conda-meta(/.*)?")
-"""What no package may bring: the records of what is installed, and our own files."""
+OURS = re.compile(r"metalfleet-[^/]*|cachedir\.tag|(\.rattler|\.uv|conda-meta|__clobbers__)(/.*)?")
+"""What no package may bring, in small letters: the records of what is installed, and our own files."""
 LINK_SCRIPT = re.compile(r"(bin/\.|Scripts/\.).+-(pre-link|post-link|pre-unlink)\.(sh|bat)")
 ENTRY_POINT = re.compile(r"[\w.-]+\s*=\s*[\w.]+\s*:\s*[\w.]+")
+
+
+Info = dict[str, Any]
+"""What an archive says: its files in INFO as data, by their names; `names` of all that it holds, after the section and
+a colon; `links` to their targets."""
 
 
 class Refused(Exception):
@@ -72,62 +80,106 @@ async def install(archives: Sequence[str], prefix: str, subdir: str, cache: Path
     )
 
 
-async def read_info(archive: str) -> dict[str, Any]:
-    """What an archive says of itself."""
+async def read_info(archive: str) -> Info:
+    """What an archive says of itself, and the names and links that it holds."""
     from rattler.package_streaming import PackageArchive  # noqa: PLC0415
 
-    opened = await PackageArchive.from_path(archive)
-    found = await opened.read_files(INFO)
-    return {name: json.loads(content) for name, content in found.items() if content}
+    said: Info = {"names": [], "links": {}}
+    try:
+        opened = await PackageArchive.from_path(archive)
+        for section in ("info", "pkg"):
+            async for entry in opened.stream(section):
+                said["names"].append(f"{section}:{entry.name.removeprefix('./')}")
+                if entry.is_symlink:
+                    said["links"][entry.name.removeprefix("./")] = entry.link_target or ""
+                elif entry.name in INFO:
+                    said[entry.name] = json.loads(await entry.read())
+    except Exception as error:
+        raise Refused(f"{Path(archive).name} cannot be read: {' '.join(str(error).split())}") from error
+    return said
 
 
-def refuse_bad(infos: Mapping[str, Mapping[str, Any]], subdir: str) -> None:
+def refuse_bad(infos: Mapping[str, Info], subdir: str) -> None:
     """Refuse archives that are not what their names say, or would write where they must not."""
-    links = {
-        in_prefix(entry["_path"])
-        for info in infos.values()
-        for entry in entries_of(info)
-        if entry.get("path_type") == "softlink"
-    }
-    for archive, info in infos.items():
-        for complaint in complaints(Path(archive).name, info, subdir, links):
-            raise Refused(f"{Path(archive).name} {complaint}")
+    try:
+        minor = minor_of_python(infos.values())
+        links = {spelled(link, minor) for info in infos.values() for link in info["links"]}
+        for archive, info in infos.items():
+            for complaint in complaints(Path(archive).name, info, subdir, links, minor):
+                raise Refused(f"{Path(archive).name} {complaint}")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refused(f"{Path(archive).name} says what cannot be understood ({error})") from error
 
 
-def entries_of(info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What an archive brings."""
-    return list(info.get("info/paths.json", {}).get("paths", ()))
+def minor_of_python(infos: Iterable[Info]) -> str:
+    """The minor version of the Python among archives; "" without one."""
+    versions = [info["info/index.json"]["version"] for info in infos if info["info/index.json"]["name"] == "python"]
+    return ".".join(str(versions[0]).split(".")[:2]) if versions else ""
 
 
-def in_prefix(path: str) -> str:
-    """One spelling of the paths in site-packages, which packages for all Pythons name without that of their library."""
-    return re.sub(r"^lib/python3\.\d+/(?=site-packages/)", "", path)
+def spelled(path: str, minor: str) -> str:
+    """Where a file of an archive comes to lie, in one spelling for all that a Mac's volume takes for the same.
+
+    Packages for all Pythons name two folders without saying where those are.
+    """
+    for inside, outside in (("site-packages", f"lib/python{minor}/site-packages"), ("python-scripts", "bin")):
+        if path == inside or path.startswith(f"{inside}/"):
+            path = outside + path[len(inside) :]
+    return unicodedata.normalize("NFC", path).casefold()
 
 
-def complaints(filename: str, info: Mapping[str, Any], subdir: str, links: Iterable[str]) -> Iterator[str]:
+def complaints(filename: str, info: Info, subdir: str, links: Iterable[str], minor: str) -> Iterator[str]:
     """What is wrong with an archive."""
-    index = info.get("info/index.json", {})
-    if not filename.startswith("-".join(str(index.get(key)) for key in ("name", "version", "build")) + "."):
-        yield f"is another package: it says that it is {index.get('name')} {index.get('version')}"
-    if index.get("subdir") not in (subdir, "noarch"):
-        yield f"is for {index.get('subdir')}, not for {subdir}"
+    yield from complaints_of_index(filename, info.get("info/index.json", {}), subdir, minor)
+    yield from complaints_of_names(info["names"])
     if "info/paths.json" not in info:
         yield "does not say which files it brings (info/paths.json)"
-    for entry in entries_of(info):
-        yield from complaints_of_path(str(entry.get("_path", "")), links)
-    for entry_point in info.get("info/link.json", {}).get("noarch", {}).get("entry_points", ()):
+    for link, target in info["links"].items():
+        if leads_out(spelled(link, minor), target):
+            yield f"has a link that leads out of the environment ({link} to {target})"
+    for entry in info.get("info/paths.json", {}).get("paths", ()):
+        yield from complaints_of_path(entry["_path"], links, minor)
+    noarch = (info.get("info/link.json") or {}).get("noarch") or {}
+    for entry_point in noarch.get("entry_points") or ():
         if not ENTRY_POINT.fullmatch(str(entry_point).strip()):
             yield f"has a command whose name is none ({entry_point})"
 
 
-def complaints_of_path(path: str, links: Iterable[str]) -> Iterator[str]:
+def complaints_of_index(filename: str, index: Mapping[str, Any], subdir: str, minor: str) -> Iterator[str]:
+    """What is wrong with what an archive says that it is."""
+    if not filename.startswith("-".join(str(index.get(key)) for key in ("name", "version", "build")) + "."):
+        yield f"is another package: it says that it is {index.get('name')} {index.get('version')}"
+    if index.get("subdir") not in (subdir, "noarch"):
+        yield f"is for {index.get('subdir')}, not for {subdir}"
+    library = f"lib/python{minor}"
+    folder = index.get("python_site_packages_path") or f"{library}/site-packages"
+    if folder not in (f"{library}/site-packages", f"{library}t/site-packages"):
+        yield f"puts packages into {folder}"
+
+
+def complaints_of_names(names: list[str]) -> Iterator[str]:
+    """Of a name that is there twice, what was checked need not be what is used; nor of one in the wrong part."""
+    double = next((name for name, count in Counter(names).items() if count > 1), "")
+    hidden = next((name for name in names if name.startswith("pkg:info/")), "")
+    if double or hidden:
+        yield f"holds {(double or hidden).partition(':')[2]} {'twice' if double else 'in the wrong part'}"
+
+
+def leads_out(link: str, target: str) -> bool:
+    """Whether a link leads out of the prefix that its path is in."""
+    return target.startswith("/") or posixpath.normpath(posixpath.join(posixpath.dirname(link), target)).startswith(
+        ".."
+    )
+
+
+def complaints_of_path(path: str, links: Iterable[str], minor: str) -> Iterator[str]:
     """What is wrong with the path of a file."""
-    parts = path.split("/")
-    if not path or path.startswith("/") or {"", ".", ".."} & set(parts):
-        yield f"writes outside the environment ({path})"
-    if OURS.fullmatch(path):
+    place = spelled(path, minor)
+    if not path or path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or not path.isprintable():
+        yield f"writes outside the environment ({path!r})"
+    if OURS.fullmatch(place):
         yield f"brings {path}, which is not a package's to bring"
     if LINK_SCRIPT.fullmatch(path):
         yield f"has a script that runs when it is installed ({path}), and scripts of packages are not run"
-    if any(in_prefix(path).startswith(f"{link}/") for link in links):
+    if any(place.startswith(f"{link}/") for link in links):
         yield f"writes through a link ({path})"

@@ -23,6 +23,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.proto
     Claim,
     Contents,
     Installed,
+    link_to,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import FULL, STANDARD
@@ -133,6 +134,7 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
     """Hash every file and compare it with what its package says of it. `bare` are the environment's own."""
     tree = manifest.walk(generation)
     digests = files.hash_all(generation, [path for path, stamp in files.paths(tree) if files.is_regular(stamp)])
+    found = {**digests, **{path: link_to(target) for path, target in files.links(tree)}}
     claims: dict[str, list[Claim]] = {}
     for claim in contents.claims:
         if Path(claim.path).name not in NOBODYS:
@@ -144,7 +146,7 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
         if path in contents.records:
             continue
         refuse_conflict(path, claimed, is_bare=path in bare)
-        owner = next((claim.owner for claim in claimed if claim.sha256 == digests.get(path)), None)
+        owner = next((claim.owner for claim in claimed if claim.sha256 == found.get(path)), None)
         if owner is None:
             damaged[path] = claimed[0].owner
         else:

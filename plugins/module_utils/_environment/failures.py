@@ -89,5 +89,5 @@ def what_is_active(declaration: Declaration, steps: Sequence[str] = ()) -> str:
 
 
 def mask(text: str) -> str:
-    """Hide user name and password of every URL in a text."""
-    return re.sub(r"\b(\w+://)[^/\s]+@", r"\1***@", text)
+    """Hide user name and password of every URL in a text, and the token that follows the host of a conda channel."""
+    return re.sub(r"\b(\w+://[^/\s]+/t/)[^/\s]+", r"\1***", re.sub(r"\b(\w+://)[^/\s]+@", r"\1***@", text))

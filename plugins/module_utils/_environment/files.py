@@ -93,6 +93,13 @@ def paths(tree: Tree) -> Iterator[tuple[str, Stamp]]:
                 yield (f"{folder}/{name}" if folder else name), stamp
 
 
+def links(tree: Tree) -> Iterator[tuple[str, str]]:
+    """The symbolic links of a tree, each with its target."""
+    for path, stamp in paths(tree):
+        if stat.S_ISLNK(stamp[0]):
+            yield path, stamp[2]
+
+
 def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
     """SHA-256 of many files; "" of what cannot be read, or is no regular file.
 

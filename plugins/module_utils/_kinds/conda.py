@@ -8,6 +8,7 @@ to be kept in order. Nothing of a user's conda has a say.
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import os
@@ -40,7 +41,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.distr
     package_of,
     site_packages,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Claim, Contents, Installed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import (
+    Claim,
+    Contents,
+    Installed,
+    link_to,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import TO_INSTALL, TO_START, Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import Stored
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places, platform_name, target_of
@@ -57,6 +63,8 @@ ENGINE = ".rattler"
 """In a generation while it is built: py-rattler, its home, and what it unpacks."""
 LEFT_OUT = ("PYTHON", "CONDA_", "MAMBA_", "PIXI_", "RATTLER_")
 """How variables begin that change what Python, conda, or py-rattler do."""
+DISK_IS_FULL = f"os error {errno.ENOSPC}"
+"""How py-rattler tells of it."""
 OLDEST_PYTHON = (3, 10)
 """The oldest that py-rattler runs on."""
 _RECORD = re.compile(rf"{RECORDS}/(?P<name>[^/]+)-(?P<version>[^-/]+)-[^-/]+\.json")
@@ -148,6 +156,8 @@ class Conda:
                 f"The conda package {answer['refused']}",
                 remedy="Leave it out, or take another version or channel of it.",
             )
+        if "failed" in answer and DISK_IS_FULL in answer["failed"]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(generation))
         if "failed" in answer:
             raise MetalfleetError(
                 "The conda packages could not be installed",
@@ -225,9 +235,11 @@ def claims_of(generation: Path, record: dict[str, Any], name: str) -> Iterator[C
     for entry in record["paths_data"]["paths"]:
         path = entry["_path"]
         if COMPILED not in path.split("/"):
-            is_link = entry["path_type"] == "softlink"
-            said = sha256_of(generation / path) if "prefix_placeholder" in entry else entry.get("sha256", "")
-            digest = None if is_link else said
+            digest = entry.get("sha256", "")
+            if entry["path_type"] == "softlink":
+                digest = link_to(str((generation / path).readlink()))
+            elif "prefix_placeholder" in entry:
+                digest = sha256_of(generation / path)
             yield Claim(path, name, digest)
             if "original_path" in entry:  # py-rattler has moved it out of the way of another package's
                 yield Claim(entry["original_path"], name, digest)

@@ -11,7 +11,7 @@ import re
 import shutil
 import tarfile
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import disk_errors
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import PART, WheelStore
@@ -44,7 +44,7 @@ def take_in(store: WheelStore, incoming: Path) -> None:
             archive.unlink()
         for part in sorted(store.folder.iterdir()):
             found = _WHEEL.fullmatch(part.name)
-            if found and part.is_file():
+            if found and part.is_file() and not part.is_symlink():
                 _place(part, store, *found.groups())
 
 
@@ -52,17 +52,24 @@ def _copy(incoming: Path, folder: Path) -> None:
     """Copies belong to the user that this runs as; what was sent belongs to the one that logged in."""
     for file in incoming.iterdir():
         if file.is_file() and (file.name == ARCHIVE or _WHEEL.fullmatch(file.name)):
-            shutil.copyfile(file, folder / file.name)
+            with file.open("rb") as content, _new_file(folder / file.name) as copy:
+                shutil.copyfileobj(content, copy)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
     """The wheels in an archive, as far as that goes: one that was cut off has fewer, or the last in part."""
-    with suppress(tarfile.TarError, EOFError), tarfile.open(archive) as tar:
+    with suppress(tarfile.TarError, EOFError, ValueError), tarfile.open(archive) as tar:
         for member in tar:
             content = tar.extractfile(member) if member.isreg() and _WHEEL.fullmatch(member.name) else None
             if content:
-                with (folder / member.name).open("wb") as part:
+                with _new_file(folder / member.name) as part:
                     shutil.copyfileobj(content, part)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """A file of its own at a path of ours, whatever lies there: a link is not followed."""
+    path.unlink(missing_ok=True)
+    return path.open("xb")
 
 
 def _place(part: Path, store: WheelStore, sha256: str, filename: str) -> None:

@@ -26,8 +26,13 @@ class Claim(NamedTuple):
     """Relative to the generation."""
     owner: str
     """The package's normalised name."""
-    sha256: str | None
-    """As the package says it; "" if it says none. None is said of a link, which has no content."""
+    sha256: str
+    """As the package says it; "" if it says none. Of a link it is what `link_to` makes of its target."""
+
+
+def link_to(target: str) -> str:
+    """What stands for the content of a link."""
+    return f"link to {target}"
 
 
 @dataclass(frozen=True)

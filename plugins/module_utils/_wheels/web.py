@@ -10,6 +10,7 @@ import gzip
 import http.client
 import netrc
 import os
+import re
 import ssl
 import sys
 import time
@@ -86,9 +87,10 @@ class BadRange(Unreachable):
 
 
 def masked(url: str) -> str:
-    """A URL without credentials, query and fragment."""
+    """A URL without credentials, the token of a conda channel too, without query and fragment."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    path = re.sub(r"^/t/[^/]+", "/t/***", parts.path)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
 
 
 class Web:

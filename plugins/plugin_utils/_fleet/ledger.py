@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import math
 import re
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -39,8 +38,13 @@ KEPT = (
 """What is kept of a report."""
 LARGEST = 2_000_000
 """Bytes of an entry. A real one has some 20,000."""
+LARGEST_NUMBER = 2**63
+"""JSON is read elsewhere, too, and Python writes no number of thousands of digits."""
 DEEPEST = 40
 """Levels of objects in objects. A real report has some ten."""
+
+MOST_APART = 3600
+"""Seconds between the clocks of controllers, or that a run takes."""
 
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,99}")
 
@@ -165,8 +169,9 @@ def moment_of(value: object) -> float | None:
 
 
 def _is_later(value: object, now: float) -> bool:
+    """Whether a moment that an entry has comes after now, as far as clocks differ; any other is of a wrong clock."""
     known = moment_of(value)
-    return known is not None and known > int(now)
+    return known is not None and int(now) < known <= now + MOST_APART
 
 
 def cleaned(data: Any, secrets: Iterable[str] = (), depth: int = 0) -> Any:
@@ -182,6 +187,6 @@ def cleaned(data: Any, secrets: Iterable[str] = (), depth: int = 0) -> Any:
         return {str(cleaned(key, secrets)): cleaned(each, secrets, depth + 1) for key, each in data.items()}
     if isinstance(data, (list, tuple)):
         return [cleaned(each, secrets, depth + 1) for each in data]
-    if isinstance(data, float) and not math.isfinite(data):
+    if isinstance(data, (int, float)) and not abs(data) <= LARGEST_NUMBER:  # what is no number at all is not, either
         return None
     return data if data is None or isinstance(data, (bool, int, float)) else str(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
+    is_conda_lock,
     parse_conda_lock,
     pinned_versions,
     refuse_other_platform,
@@ -33,6 +34,12 @@ def test_what_a_lock_says() -> None:
     assert pinned_versions(LOCK) == {"python": "3.11.9", "six": "1.16.0", "keras": "3.0"}
 
 
+@pytest.mark.parametrize("text", [LOCK.replace("\n", "\r\n"), "\ufeff" + LOCK, LOCK.replace("@WHEELS", "@WHEELS  ")])
+def test_how_editors_write_a_lock_does_not_matter(text: str) -> None:
+    assert is_conda_lock(text)
+    assert pinned_versions(text) == pinned_versions(LOCK)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -42,7 +49,10 @@ def test_what_a_lock_says() -> None:
         (LOCK.replace("keras==3.0", "six==1.17"), "the package six twice"),
         (LOCK.replace("noarch", "linux-64"), "several platforms"),
         (LOCK.replace(SIX, "six=1.16"), "names no conda package: six=1.16"),
-        (LOCK.replace(" --hash=", " #"), "without a SHA-256"),
+        (LOCK.replace(" --hash=", " #"), "line 6 pins keras 3.0 without a SHA-256"),
+        (LOCK.replace("conda.anaconda.org", "[::1"), "names no conda package"),
+        (LOCK.replace("six-1.16.0-", "six%00-1.16.0-"), "names no conda package"),
+        (LOCK.replace("/noarch/six", "/noarch/?tok=secret/noarch/six"), "names no conda package"),
         (
             LOCK.replace("https://conda", "https://user:secret@conda").replace(".tar.bz2", ".zip"),
             "names no conda package",
@@ -67,6 +77,8 @@ def test_a_lock_of_an_intel_mac_is_refused_with_its_reason() -> None:
         ("https://conda.anaconda.org/t/tk-123/acme/noarch/x.conda", "https://conda.anaconda.org/acme/noarch/x.conda"),
         ("https://host/channel/noarch/x@1.conda", "https://host/channel/noarch/x@1.conda"),
         ("conda-forge", "conda-forge"),
+        ("https://u:p@SECRET@host/c/noarch/x.conda", "https://host/c/noarch/x.conda"),
+        ("https://host/t/SECRET", "https://host"),
     ],
 )
 def test_credentials_are_left_out(url: str, bare: str) -> None:

@@ -142,6 +142,22 @@ HOSTILE: dict[str, tuple[Package, str]] = {
         "would run whenever Python starts",
     ),
     "a file of another package": (Package("evil", files={"share/tool.txt": b"2"}), "share/tool.txt"),
+    "another interpreter": (
+        Package(
+            "evil",
+            depends=["python"],
+            files={"bin/mine": b"#!/bin/sh\n"},
+            programs=frozenset({"bin/mine"}),
+            links={"bin/python": "mine"},
+        ),
+        "brings the file bin/python",
+    ),
+    "site-packages elsewhere": (
+        Package(
+            "evil", links={"lib/python3.12/site-packages": "../../share", "lib/python3.11/site-packages": "../../share"}
+        ),
+        "writes through a link",
+    ),
 }
 
 

@@ -134,3 +134,26 @@ def test_a_damaged_wheel_gives_way_and_parts_are_pruned(store: WheelStore, wheel
     (store.folder / ARCHIVE).write_text("of another")
     assert store.prune({wheels[0].sha256}) == []
     assert kept(store) == places(wheels[0])
+
+
+def test_what_is_brought_goes_through_no_link(store: WheelStore, wheels: list[Wheel], tmp_path: Path) -> None:
+    users = tmp_path / "mine"
+    users.write_text("mine")
+    (store.folder / on_the_way(wheels[0])).symlink_to(users)
+    pack(store.folder / ARCHIVE, wheels)
+
+    take_in(store, store.folder)
+
+    assert users.read_text() == "mine"
+    assert kept(store) == places(*wheels)
+
+
+def test_an_archive_that_makes_no_sense_is_forgotten(store: WheelStore, wheels: list[Wheel]) -> None:
+    entry = tarfile.TarInfo("x")
+    entry.pax_headers = {"GNU.sparse.map": "a,b"}
+    with tarfile.open(store.folder / ARCHIVE, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(entry)
+
+    take_in(store, store.folder)
+
+    assert kept(store) == set()

@@ -207,3 +207,15 @@ def test_the_schema_has_all_that_a_probe_returns() -> None:
     for name, part in (("stages", Stage), ("faults", Fault), ("devices", Device)):
         assert documented[name]["items"]["properties"].keys() == {each.name for each in fields(part)}
     assert documented["diagnosis"]["anyOf"][0]["properties"].keys() == {each.name for each in fields(Diagnosis)}
+
+
+def test_a_wrong_clock_silences_no_host(ledger: Ledger) -> None:
+    ledger.add_report("ada", report(), NOW + 10 * 365 * 86400)
+    ledger.add_report("ada", {**report(), "ok": False}, NOW)
+    assert ledger.read("ada")["report"]["ok"] is False
+
+
+@pytest.mark.parametrize("number", [10**5000, float("nan"), float("inf")], ids=["long", "none", "infinite"])
+def test_a_number_that_no_other_program_reads_is_left_out(ledger: Ledger, number: float) -> None:
+    ledger.add_report("ada", {**report(), "todo": number}, NOW)
+    assert ledger.read("ada")["report"]["todo"] is None
