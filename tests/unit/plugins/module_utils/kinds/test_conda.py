@@ -16,7 +16,7 @@ import pytest
 from tests.conda import Package, of_prefix
 from tests.simulated_mac import pythons
 from tests.unit.plugins.module_utils.environment.host import RefusedError
-from tests.unit.plugins.module_utils.kinds.conda_host import SUBDIR, CondaHost, module
+from tests.unit.plugins.module_utils.kinds.conda_host import SUBDIR, CondaHost, engine_wheel, module
 from tests.wheels import lock_of, make_wheel
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Package:
     """The conda package of a Python of this machine."""
+    engine_wheel()  # while HOME is the user's: what fetches it writes there
     prefix, found = tmp_path_factory.mktemp("python") / "prefix", pythons.find()
     pythons.lay_out(found, prefix)
     return of_prefix(prefix, found.version, SUBDIR)
