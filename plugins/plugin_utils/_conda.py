@@ -9,8 +9,6 @@ has a say.
 from __future__ import annotations
 
 import hashlib
-import inspect
-import json
 import os
 import re
 import shutil
@@ -27,10 +25,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
     WHEELS,
     without_credentials,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.process import run_program
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _conda_program as program
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import cache_folder
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (
     Known,
     Solved,
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import CondaRequest, Order
 
-LEFT_OUT = ("PYTHON", "CONDA_", "MAMBA_", "PIXI_", "RATTLER_")
-SECONDS = 600
-
 
 class Engine:
     """py-rattler in a process of its own. `resolver` knows where wheels come from."""
@@ -70,7 +67,7 @@ class Engine:
             "subdir": SUBDIRS[target.name],
             "virtual": {**target.virtual, **osx},
             "kept": {name: version for name, version in kept.items() if name != "python"},
-            "cache": str(cache() / "repodata"),
+            "cache": str(cache_folder() / "repodata"),
         }
         try:
             found = self._ask(question)
@@ -94,17 +91,12 @@ class Engine:
 
     def _ask(self, question: Mapping[str, Any]) -> Any:
         order = {**question, "engine": str(self._bring())}
-        command = [sys.executable, "-I", "-B", "-c", f"{inspect.getsource(program)}\nmain()\n"]
-        settings = self._resolver.settings or os.environ
-        variables = {name: value for name, value in settings.items() if not name.startswith(LEFT_OUT)}
+        python, variables = Path(sys.executable), self._resolver.settings or os.environ
         with tempfile.TemporaryDirectory() as home:
             try:
-                said = Commands().run(
-                    command, timeout=SECONDS, stdin=json.dumps(order), env={**variables, "HOME": home}, kept=1 << 26
-                )
+                answer = run_program(Commands(), python, program, order, variables=variables, home=Path(home))
             except CommandFailed as failure:
                 raise EngineFailed(failure.reason) from failure
-        answer = json.loads(said.stdout)
         if "failed" in answer:
             raise EngineFailed(mask(answer["failed"]))
         return answer["answer"]
@@ -112,7 +104,7 @@ class Engine:
     def _bring(self) -> Path:
         """The folder that py-rattler is in. It is complete, or not there at all."""
         lock = CONDA_ENGINE.read_bytes()
-        folder = cache() / f"py-rattler-{hashlib.sha256(lock).hexdigest()[:16]}"
+        folder = cache_folder() / f"py-rattler-{hashlib.sha256(lock).hexdigest()[:16]}"
         if folder.is_dir():
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -139,11 +131,6 @@ class Engine:
 
 class EngineFailed(Exception):
     """py-rattler could not do what was asked; the text is what it said."""
-
-
-def cache() -> Path:
-    """Where the controller keeps what can be had again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metalfleet"
 
 
 def place_of(channel: str, environment: str) -> str:

@@ -47,10 +47,15 @@ def folder_beside_inventory(purpose: str, option: str, written: str, task_vars: 
     return folder
 
 
+def cache_folder() -> Path:
+    """Where the controller keeps what can be had again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "metalfleet").expanduser().absolute()
+
+
 def folder_of_wheels(written: str, task_vars: Mapping[str, Any]) -> Path:
     """The controller's wheel store: as written, from the inventory's folder on, else in the user's cache."""
     if not written:
-        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "metalfleet", "wheels").expanduser().absolute()
+        return cache_folder() / "wheels"
     sources = [Path(str(source)) for source in task_vars.get("ansible_inventory_sources") or ()]
     return Path(sources[0].parent if sources else Path.cwd(), Path(written).expanduser()).absolute()
 

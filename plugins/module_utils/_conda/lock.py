@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 EXPLICIT, WHEELS = "@EXPLICIT", "@WHEELS"
 NOARCH = "noarch"
-SUFFIXES = (".conda", ".tar.bz2")
 SUBDIRS = {
     "macos-arm64": "osx-arm64",
     "linux-x86_64": "linux-64",

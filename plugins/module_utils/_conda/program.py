@@ -101,20 +101,22 @@ async def read_info(archive: str) -> Info:
 
 def refuse_bad(infos: Mapping[str, Info], subdir: str) -> None:
     """Refuse archives that are not what their names say, or would write where they must not."""
-    try:
-        minor = minor_of_python(infos.values())
-        links = {spelled(link, minor) for info in infos.values() for link in info["links"]}
-        for archive, info in infos.items():
-            for complaint in complaints(Path(archive).name, info, subdir, links, minor):
-                raise Refused(f"{Path(archive).name} {complaint}")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Refused(f"{Path(archive).name} says what cannot be understood ({error})") from error
+    minor = minor_of_python(infos)
+    links = {spelled(link, minor) for info in infos.values() for link in info["links"]}
+    for archive, info in infos.items():
+        name = Path(archive).name
+        try:
+            complaint = next(complaints(name, info, subdir, links, minor), "")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            complaint = f"says what cannot be understood ({error})"
+        if complaint:
+            raise Refused(f"{name} {complaint}")
 
 
-def minor_of_python(infos: Iterable[Info]) -> str:
-    """The minor version of the Python among archives; "" without one."""
-    versions = [info["info/index.json"]["version"] for info in infos if info["info/index.json"]["name"] == "python"]
-    return ".".join(str(versions[0]).split(".")[:2]) if versions else ""
+def minor_of_python(archives: Iterable[str]) -> str:
+    """The minor version of the Python among archives, by their names; "" without one."""
+    found = (re.match(r"python-(\d+\.\d+)", Path(archive).name) for archive in archives)
+    return next((match[1] for match in found if match), "")
 
 
 def spelled(path: str, minor: str) -> str:

@@ -327,6 +327,8 @@ def python_minor(home: Path, complete: Mapping[int, Manifest], interpreter: Path
     """3.12, from where the newest generation has its packages, or its Python its library; None if neither is there."""
     base = Path(os.path.realpath(interpreter)).parents[1]
     for prefix in (*(home / str(number) for number in sorted(complete, reverse=True)), base):
-        for folder in prefix.glob("lib/python3.*"):
+        for folder in sorted(
+            prefix.glob("lib/python3.*"), reverse=True
+        ):  # conda's 3.1x has a link lib/python3.1 as well
             return folder.name[len("python") :]
     return None

@@ -9,7 +9,6 @@ to be kept in order. Nothing of a user's conda has a say.
 from __future__ import annotations
 
 import errno
-import inspect
 import json
 import os
 import re
@@ -28,6 +27,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
     refuse_other_platform,
     without_credentials,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.process import run_program
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.files import COMPILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
     OUR_FILE,
@@ -47,7 +47,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.proto
     Installed,
     link_to,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import TO_INSTALL, TO_START, Uv
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import TO_START, Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import Stored
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places, platform_name, target_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular, sha256_of
@@ -61,8 +61,6 @@ RECORDS = "conda-meta"
 """In a generation: a record of each conda package."""
 ENGINE = ".rattler"
 """In a generation while it is built: py-rattler, its home, and what it unpacks."""
-LEFT_OUT = ("PYTHON", "CONDA_", "MAMBA_", "PIXI_", "RATTLER_")
-"""How variables begin that change what Python, conda, or py-rattler do."""
 DISK_IS_FULL = f"os error {errno.ENOSPC}"
 """How py-rattler tells of it."""
 OLDEST_PYTHON = (3, 10)
@@ -146,11 +144,7 @@ class Conda:
             "subdir": subdir,
             "cache": str(workshop / "cache"),
         }
-        command = [str(self._python), "-I", "-B", "-c", f"{inspect.getsource(program)}\nmain()\n"]
-        variables = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
-        variables |= {"HOME": str(workshop), "XDG_CACHE_HOME": str(workshop), "TMPDIR": str(workshop)}
-        said = self._uv.commands.run(command, timeout=TO_INSTALL, stdin=json.dumps(order), env=variables)
-        answer: dict[str, str] = json.loads(said.stdout)
+        answer = run_program(self._uv.commands, self._python, program, order, variables=os.environ, home=workshop)
         if "refused" in answer:
             raise MetalfleetError(
                 f"The conda package {answer['refused']}",

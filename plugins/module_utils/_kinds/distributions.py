@@ -56,7 +56,7 @@ def site_packages(generation: Path) -> Path:
     found = sorted(generation.glob("lib/python3.*/site-packages"))
     if not found:
         raise MetalfleetError(f"There is no site-packages in {generation}", remedy="Run again with -vvv to see more.")
-    return found[-1]
+    return found[-1]  # conda's Python 3.1x has a link lib/python3.1 as well
 
 
 def recorded(generation: Path, record: Path, name: str, version: str) -> Iterator[Claim]:

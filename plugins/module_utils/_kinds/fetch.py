@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Callable, TypeVar
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     PART,
+    Stock,
     Stored,
     WheelStore,
     claim_for_writing,
@@ -30,7 +31,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.inde
     RemoteFile,
     explain_fetch,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import sources_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Sources, sources_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web import (
     SECONDS_WITHOUT_PROGRESS,
     BadRange,
@@ -78,12 +79,11 @@ def fetch(store: WheelStore, pins: Iterable[Pin], platform: Platform, network: N
         return Fetched(stock.stored, ())
     sources = sources_of(network)
     web = Web(sources, commands)
-    with disk_errors(store.folder):
+    with _writing_to(store):
         found = _in_threads(Finder(web, sources, platform).find, stock.missing)
         # Whoever takes longest begins first.
         found.sort(key=lambda each: -(each.files[0].size or 0))
-    brought = _bring(store, found, web, platform)
-    return Fetched((*stock.stored, *brought.stored), (*sources.warnings, *brought.warnings))
+        return _completed(stock, found, _Bringer(store, web, platform), sources)
 
 
 def fetch_files(store: WheelStore, wanted: Iterable[Found], network: Network, commands: Commands) -> Fetched:
@@ -94,15 +94,22 @@ def fetch_files(store: WheelStore, wanted: Iterable[Found], network: Network, co
     if not missing:
         return Fetched(stock.stored, ())
     sources = sources_of(network)
-    brought = _bring(store, missing, Web(sources, commands), None)
-    return Fetched((*stock.stored, *brought.stored), (*sources.warnings, *brought.warnings))
+    with _writing_to(store):
+        return _completed(stock, missing, _Bringer(store, Web(sources, commands), None), sources)
 
 
-def _bring(store: WheelStore, found: Sequence[Found], web: Web, platform: Platform | None) -> Fetched:
-    bringer = _Bringer(store, web, platform)
+@contextmanager
+def _writing_to(store: WheelStore) -> Iterator[None]:
+    """The store's folder is there, and what the disk says is told; before anybody is asked for anything."""
     with disk_errors(store.folder):
         store.folder.mkdir(parents=True, exist_ok=True)
-        return Fetched(tuple(_in_threads(bringer.bring, found, bringer.stop)), tuple(bringer.warnings))
+        yield
+
+
+def _completed(stock: Stock, missing: Sequence[Found], bringer: _Bringer, sources: Sources) -> Fetched:
+    """What was in stock, with what was missing there and is brought now."""
+    brought = _in_threads(bringer.bring, missing, bringer.stop)
+    return Fetched((*stock.stored, *brought), (*sources.warnings, *bringer.warnings))
 
 
 class _Stopped(Exception):

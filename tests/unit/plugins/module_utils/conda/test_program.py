@@ -95,6 +95,14 @@ def test_what_cannot_be_understood_is_refused(odd: object) -> None:
             refuse_bad(told, "osx-arm64")
 
 
+@pytest.mark.parametrize("odd", [[], None, {}])
+def test_an_archive_that_does_not_say_what_it_is_is_refused_by_its_name(odd: object) -> None:
+    told = infos(GOOD)
+    told["/store/good-1.0-0.conda"]["info/index.json"] = odd
+    with pytest.raises(Refused, match=r"^good-1\.0-0\.conda (is another package|says what cannot be understood)"):
+        refuse_bad(told, "osx-arm64")
+
+
 def test_an_archive_that_does_not_say_what_it_brings_is_refused() -> None:
     told = infos(GOOD)
     del told["/store/good-1.0-0.conda"]["info/paths.json"]
