@@ -71,6 +71,7 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._mdm import macs_of, read_rows, say_bad_rows
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._misfits import say_unknown
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -85,7 +86,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Put the hosts into the inventory."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        unknown = sorted(self._read_config_data(path).keys() - self.get_options().keys())
+        if unknown:
+            raise AnsibleParserError(f"In {path}, {say_unknown(unknown[0], self.get_options(), '')}.")
         try:
             rows = read_rows(Path(path).parent / Path(self.get_option("path")).expanduser())
             macs = macs_of(rows, self.get_option("host"), self.get_option("variables"))

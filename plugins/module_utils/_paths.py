@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import stat
+import unicodedata
 from pathlib import Path
 from typing import BinaryIO, Callable, Union
 
@@ -34,6 +35,14 @@ def is_there(path: AnyPath) -> bool:
             raise
         return False
     return True
+
+
+def spelled_on_a_mac(path: str) -> str:
+    """One spelling for all paths that are one on a Mac's volume: case and the coding of accents make no difference.
+
+    Source: Apple, "File System Details": APFS is by default case-insensitive and normalization-insensitive.
+    """
+    return unicodedata.normalize("NFC", path).casefold()
 
 
 def children(folder: AnyPath, name: str, refused: Refused | None = None) -> list[str]:

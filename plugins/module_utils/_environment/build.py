@@ -26,6 +26,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.proto
     link_to,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import architectures
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import spelled_on_a_mac
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import FULL, STANDARD
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
@@ -140,7 +141,7 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
         if Path(claim.path).name not in NOBODYS:
             claims.setdefault(claim.path, []).append(claim)
     refuse_unknown((path for path, _ in files.paths(tree)), {*bare, *claims, *contents.records})
-    refuse_one_path_in_two_cases(claims)
+    refuse_one_path_in_two_spellings(claims)
     damaged, owned, shared = {}, dict(contents.records), {}
     for path, claimed in claims.items():
         if path in contents.records:
@@ -174,11 +175,11 @@ def refuse_unknown(paths: Iterable[str], known: Collection[str]) -> None:
         )
 
 
-def refuse_one_path_in_two_cases(claims: Mapping[str, list[Claim]]) -> None:
-    """On a Mac's volume, names that differ by case are one: whoever is installed last wins."""
+def refuse_one_path_in_two_spellings(claims: Mapping[str, list[Claim]]) -> None:
+    """On a Mac's volume both are one file: whoever is installed last wins."""
     seen: dict[str, str] = {}
     for path in claims:
-        other = seen.setdefault(path.lower(), path)
+        other = seen.setdefault(spelled_on_a_mac(path), path)
         if other != path:
             owners = sorted({claims[other][0].owner, claims[path][0].owner})
             raise MetalfleetError(

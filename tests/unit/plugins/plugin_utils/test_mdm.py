@@ -125,6 +125,13 @@ def test_bad_rows_end_the_run_unless_a_warning_will_do(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["tensorflow"]["hosts"] == ["mac-ada", "mac-bob"]
 
 
+def test_a_misspelt_option_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(JAMF)
+    done = inventory(tmp_path, "--list", variabels=VARIABLES)
+    assert done.returncode
+    assert "variabels is no option: variables is probably meant" in done.stderr
+
+
 def test_ansible_doc_accepts_the_documentation() -> None:
     process = subprocess.run(
         [Path(sys.executable).with_name("ansible-doc"), "--json", "--type", "inventory", "metalfleet.tensorflow.mdm"],

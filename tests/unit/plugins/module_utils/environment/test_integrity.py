@@ -94,9 +94,14 @@ class TestHostileWheels:
         evil = make_wheel(host.wheels, "evil", files={"evil.py": b"", "metalfleet.pth": b"import evil\n"})
         refused(host, evil, words=r"evil brings the file metalfleet\.pth")
 
-    def test_a_name_that_is_anothers_on_a_mac(self, host: Host) -> None:
-        evil = make_wheel(host.wheels, "evil", files={"Alpha/__init__.py": b"VERSION = '6'\n"})
-        refused(host, evil, words=r"The wheels of alpha and evil bring .*which are one file on most Macs")
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [("Both.py", "both.py"), ("\N{LATIN SMALL LETTER E WITH ACUTE}.py", "e\N{COMBINING ACUTE ACCENT}.py")],
+    )
+    def test_a_name_that_is_anothers_on_a_mac(self, host: Host, one: str, other: str) -> None:
+        evil = make_wheel(host.wheels, "evil", files={one: b"VERSION = '6'\n"})
+        worse = make_wheel(host.wheels, "worse", files={other: b"VERSION = '7'\n"})
+        refused(host, evil, worse, words=r"The wheels of evil and worse bring .*which are one file on most Macs")
 
     def test_another_packages_compiled_python_is_never_run(self, host: Host) -> None:
         source = host.folder / "evil.py"
