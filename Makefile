@@ -70,7 +70,7 @@ development:
 
 .PHONY: test
 test: system-packages check release-check # the cheap before the dear
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder # mostly they wait for hosts; a file shares its hosts
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder # mostly they wait for hosts
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
 	$(ANSIBLE_ENV) molecule test --all
 

@@ -24,6 +24,16 @@ LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks/tensorflow-2.18.1-metal-1.2
 MakeEnvironment = Callable[[str], Path]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests run in one process, one after the other (--dist loadgroup).
+
+    Those of a file share its hosts. Those that begin with a Mac after setup.yml share what takes minutes to make.
+    """
+    for item in items:
+        needs_converged = "converged" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("converged" if needs_converged else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def tensorflow_environment() -> Path:
     """An environment with the CPU build of TensorFlow, from the collection's own lock.

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.simulated_mac.fleet import Mac
 
 PATIENCE = 300.0  # seconds that a thing may take on a machine that has other work to do
+BETWEEN_LOOKS = 0.02
+"""Seconds between two looks at what a run is about. A look takes a millisecond or two, which others need as well."""
 SEED = int(os.environ.get("SEED") or 20261123)
 KILLS = int(os.environ.get("KILLS") or 20)
 """How often a test kills that chooses victims and moments at random, which `make torture` sets."""
@@ -32,7 +34,7 @@ def wait_for(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
     deadline = time.monotonic() + PATIENCE
     while not (found := running(mac, wanted)):
         assert time.monotonic() < deadline, f"nothing of the kind was started on {mac.name}"
-        time.sleep(0.002)
+        time.sleep(BETWEEN_LOOKS)
     return found
 
 

@@ -22,7 +22,7 @@ from tests.index import Index
 from tests.integration.conftest import NewMac
 from tests.integration.environments import SmallWheels, library
 from tests.integration.hosts import HOME, LINKS, ROOT, SETUP, four_runs, installed, listing, on, on_fleet, said
-from tests.integration.processes import PATIENCE, cut_connections, kill_controllers
+from tests.integration.processes import BETWEEN_LOOKS, PATIENCE, cut_connections, kill_controllers
 from tests.simulated_mac.fleet import Fleet, Mac
 from tests.wheels import Wheel, lock_of, make_wheel
 
@@ -245,7 +245,7 @@ def test_a_transfer_that_was_killed_goes_on_behind_what_has_arrived(host: Mac, s
     def kill_once_it_arrives() -> None:
         deadline = time.monotonic() + PATIENCE
         while not arriving.exists() and time.monotonic() < deadline:
-            time.sleep(0.002)
+            time.sleep(BETWEEN_LOOKS)
         kill_controllers()
         cut_connections(host)
 

@@ -30,7 +30,7 @@ from tests.integration.environments import (
     run_playbook,
 )
 from tests.integration.hosts import HOME, LINKS, ROOT, listing
-from tests.integration.processes import KILLS, SEED, kill, running, wait_for
+from tests.integration.processes import BETWEEN_LOOKS, KILLS, SEED, kill, running, wait_for
 from tests.simulated_mac import engine
 from tests.simulated_mac.fleet import Mac
 from tests.simulated_mac.store import SIM
@@ -132,7 +132,7 @@ def duration_of_builds(hosts: Mapping[str, SmallEnvironment], wheels: SmallWheel
         wait_for(mac, is_module)
         start = time.monotonic()
         while running(mac, is_module):
-            time.sleep(0.01)
+            time.sleep(BETWEEN_LOOKS)
         return time.monotonic() - start
 
     declare(hosts, wheels, "undisturbed")
@@ -164,7 +164,7 @@ def disturbed(hosts: Mapping[str, SmallEnvironment], plans: Sequence[tuple[float
 
     def kill_after(mac: Mac, seconds: float, who: str) -> None:
         while not running(mac, is_module) and not has_ended.is_set():
-            time.sleep(0.002)
+            time.sleep(BETWEEN_LOOKS)
         has_ended.wait(seconds)
         VICTIMS[who](mac)
 

@@ -19,7 +19,7 @@ from tests.ansible_runner import CHECKOUT
 from tests.integration.conftest import NewMac
 from tests.integration.hosts import ROOT, said
 from tests.integration.native_python.shared import OFFLINE, ROLE, Run, command_line, is_in_order
-from tests.integration.processes import KILLS, PATIENCE, SEED, VICTIMS
+from tests.integration.processes import BETWEEN_LOOKS, KILLS, PATIENCE, SEED, VICTIMS
 from tests.simulated_mac.fleet import Mac
 
 Start = Callable[[Mac], "subprocess.Popen[bytes]"]
@@ -68,7 +68,7 @@ def test_a_run_whose_connection_is_cut_is_repaired_by_the_next(
     host = mac("m1-fresh")
     controller = start(host)
     while controller.poll() is None and not any(host.path(ROOT).glob(sign)):
-        time.sleep(0.002)
+        time.sleep(BETWEEN_LOOKS)
     time.sleep(later)
     os.killpg(controller.pid, signal.SIGKILL)
     host.run("sudo sh -c 'kill -9 $(pgrep -f \"[a]dmin@notty\")'")  # the host's side of all its connections
@@ -84,7 +84,7 @@ def test_a_run_whose_processes_on_the_host_are_killed_is_repaired_by_the_next(
     host = mac("m1-fresh")
     controller = start(host)
     host.run(
-        f"sh -c 'until ls {ROOT}/{sign} >/dev/null 2>&1; do :; done; sleep {later}; kill -9 -1'"
+        f"sh -c 'until ls {ROOT}/{sign} >/dev/null 2>&1; do sleep 0.02; done; sleep {later}; kill -9 -1'"
     )  # all of the user's
     assert controller.wait(PATIENCE) in (0, 2, 4)
     run(host)
