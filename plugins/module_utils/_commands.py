@@ -2,6 +2,8 @@
 # PRIVATE: for this collection only, may change in any release.
 """Running other programs: without a shell, in the C locale, with limits of time and memory that hold.
 
+No program outlives the process that started it here, however that ends: see `_Guard`.
+
 Every engine takes a `Commands` object for whatever it must run, so that a test can hand it one that answers from data.
 """
 
@@ -14,7 +16,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, ClassVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,6 +98,8 @@ class Running:
         except BaseException:  # such as KeyboardInterrupt: nobody will wait for the program any more
             _kill_group(self._process)
             raise
+        finally:
+            _Guard.of_us().tell("ended", self._process.pid)
         completed = Completed(tuple(self._argv), rc, stdout.text(), stderr.text(), stdout.is_cut)
         if completed.rc != 0:
             raise CommandExited(completed)
@@ -144,7 +148,50 @@ class Commands:
             )
         except (OSError, ValueError) as error:
             raise CommandNotFound(argv, _reason_of_error(error)) from error
+        _Guard.of_us().tell("started", process.pid)
         return Running(argv, process, timeout=timeout, stdin=stdin, kept=kept)
+
+
+class _Guard:
+    """A shell that kills what we have left running, once we are gone: after SIGKILL, nobody else could.
+
+    It reads which process groups we have started and seen the end of, from a pipe that closes when we end.
+    """
+
+    _PROGRAM = """
+        while read -r what group; do
+            case $what in
+                started) groups="$groups $group " ;;
+                ended) groups="${groups%% $group *} ${groups#* $group }" ;;
+            esac
+        done
+        for group in $groups; do kill -KILL "-$group"; done
+    """
+    _by_process: ClassVar[dict[int, _Guard]] = {}
+    """A forked process has a guard of its own."""
+
+    def __init__(self) -> None:
+        reads, self._pipe = os.pipe()
+        with suppress(OSError):  # without a guard there is only less order after a kill
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", self._PROGRAM],
+                stdin=reads,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # so that what ends us does not end it
+            )
+        os.close(reads)
+
+    @classmethod
+    def of_us(cls) -> _Guard:
+        """This process's, which is started with the first program."""
+        pid = os.getpid()
+        return cls._by_process.get(pid) or cls._by_process.setdefault(pid, cls())
+
+    def tell(self, what: str, group: int) -> None:
+        """Say what became of a process group: `started` or `ended`."""
+        with suppress(OSError):
+            os.write(self._pipe, f"{what} {group}\n".encode())
 
 
 class _Output:

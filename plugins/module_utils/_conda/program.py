@@ -13,8 +13,6 @@ import os
 import posixpath
 import re
 import sys
-import threading
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 INFO = ("info/index.json", "info/paths.json", "info/link.json")
-SECONDS_BETWEEN_LOOKS = 0.05
 OURS = re.compile(r"metalfleet-[^/]*|cachedir\.tag|(\.rattler|\.uv|conda-meta|__clobbers__)(/.*)?")
 """What no package may bring, in small letters: the records of what is installed, and our own files."""
 LINK_SCRIPT = re.compile(r"(bin/\.|Scripts/\.).+-(pre-link|post-link|pre-unlink)\.(sh|bat)")
@@ -40,7 +37,6 @@ class Refused(Exception):
 
 def main() -> None:
     """Check all archives, then install them."""
-    threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
     order = json.loads(sys.stdin.read())
     sys.path.insert(0, order["engine"])
     try:
@@ -53,13 +49,6 @@ def main() -> None:
     json.dump(answer, sys.stdout)
     sys.stdout.flush()
     os._exit(0)  # threads of py-rattler may still run, and let an interpreter crash that ends meanwhile
-
-
-def end_with_parent(parent: int) -> None:
-    """Whoever waits for the result may be killed: then nothing must go on writing."""
-    while os.getppid() == parent:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-    os._exit(1)
 
 
 async def install(archives: Sequence[str], prefix: str, subdir: str, cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
 import tracemalloc
@@ -16,6 +17,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
     Commands,
     CommandTimedOut,
 )
+
+PATIENCE = 60  # seconds for what takes less than one, on a loaded machine
 
 
 def python(program: str) -> list[str]:
@@ -181,3 +184,22 @@ def test_the_time_limit_begins_with_the_program() -> None:
 
 def test_all_failures_are_one_family() -> None:
     assert {CommandNotFound, CommandTimedOut, CommandExited} == set(CommandFailed.__subclasses__())
+
+
+def test_no_program_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
+    heart = tmp_path / "heart"
+
+    def run_two() -> None:
+        Commands().run(["/bin/sh", "-c", ":"])
+        Commands().run(["/bin/sh", "-c", f"{beating(heart)} wait"], timeout=PATIENCE)
+
+    Commands().run(["/bin/sh", "-c", ":"])  # so that this process has a guard of its own
+    process = multiprocessing.get_context("fork").Process(target=run_two)
+    process.start()
+    while not heart.exists():
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    deadline = time.monotonic() + PATIENCE
+    while not stopped(heart):
+        assert time.monotonic() < deadline
