@@ -73,7 +73,16 @@ class Channel:
         }
         self._records.setdefault(package.subdir, {})[path.name] = record
         self.write_index()
-        return f"{self.url}/{package.subdir}/{path.name}#sha256:{record['sha256']}"
+        return self.line(package.subdir, path.name)
+
+    def line(self, subdir: str, name: str) -> str:
+        """Of a lock, for the folder's URL."""
+        return f"{self.url}/{subdir}/{name}#sha256:{self._records[subdir][name]['sha256']}"
+
+    @property
+    def lines(self) -> list[str]:
+        """Of a lock of everything."""
+        return [self.line(subdir, name) for subdir, records in self._records.items() for name in records]
 
     def write_index(self) -> None:
         """What a solver reads."""

@@ -10,7 +10,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.docume
     read_network,
     refuse_double_names,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, python_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import STOCKING
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
@@ -61,9 +61,9 @@ class ActionModule(FleetAction):
         store = ControllerStore(folder_of_wheels(options["wheel_store"], task_vars), read_network(options))
         locks = locks_of(options, task_vars)
         needs = find_needs(options, locks)
-        minors = {python_of(need.platform) for need in needs if need.suits.is_mac}
+        minors = {need.minor for need in needs if need.minor and need.platform.startswith("macos")}
         artifacts = artifacts_for(wanted_python(options["python"]), minors)
-        missing = [name for need in needs for name in store.missing(need.pins, need.suits)]
+        missing = [name for need in needs for name in store.missing(need.wanted)]
         missing += [each.path for each in artifacts if not store.has(each)]
         old = store.unused(options["keep"]) if options["keep"] else []
         if not self._task.check_mode:
@@ -114,4 +114,4 @@ def fill(store: ControllerStore, needs: list[Need], artifacts: list[Artifact], m
     for artifact in artifacts:
         store.provide_archive(artifact, mirror)
     for need in needs:
-        store.provide(need.pins, need.suits)
+        store.provide(need.wanted)

@@ -122,7 +122,7 @@ conda:
     channels:
       description:
         - Where they are looked for, the best first, by name, by URL (with user and password or a token, if need be), or
-          by the absolute path of a folder, which controller and hosts must have.
+          by the absolute path of a folder, which the controller must have. Hosts that download themselves need it, too.
       type: list
       elements: str
       default: [conda-forge]
@@ -286,7 +286,7 @@ options:
 options:
   delivery:
     description:
-      - How wheels, uv and the managed Python come to a host. V(index) lets the host download them.
+      - How wheels, conda packages, uv and the managed Python come to a host. V(index) lets the host download them.
       - With V(controller) the controller downloads each once, checks it, and sends each host what it lacks. A host
         needs no network but SSH.
       - With V(store) the controller sends what is in its wheel store, and nothing is downloaded. What is missing there

@@ -91,7 +91,7 @@ DELIVERY: Spec = {
     "delivery": {"type": "str", "choices": ["index", "controller", "store"], "default": "index"},
     "wheel_store": {"type": "path", "default": ""},
 }
-"""How wheels, uv and the managed Python come to a host."""
+"""How wheels, conda packages, uv and the managed Python come to a host."""
 
 DECLARATION: Spec = {
     "environments": {

@@ -9,9 +9,9 @@ module: tensorflow_wheel_store
 short_description: Fill the wheel store on the controller
 version_added: 0.1.0
 description:
-  - Works on the controller alone. Downloads the wheels that the locks of the declared environments name, uv, and the
-    archives of the Pythons, each once, and checks them by hash, by their RECORD, and by the processors that their
-    native code is for.
+  - Works on the controller alone. Downloads the wheels and conda packages that the locks of the declared environments
+    name, uv, and the archives of the Pythons, each once. All are checked by hash, and wheels by their RECORD and by the
+    processors that their native code is for.
   - The folder can be carried to a controller without a network, where C(tensorflow_delivery=store) uses it.
 author: metalfleet maintainers (@metalfleet)
 notes:

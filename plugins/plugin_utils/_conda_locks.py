@@ -10,7 +10,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
     SUBDIRS,
     is_conda_lock,
     parse_conda_lock,
-    refuse_other_platform,
+    remedy_for,
+    said_of_intel,
     without_credentials,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
@@ -25,14 +26,32 @@ if TYPE_CHECKING:
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 
 
-def own_locks(path: Path, text: str, network: Network) -> dict[str, str]:
-    """The locks that a user's own file comes to, by conda's name of the platform. Raises MetalfleetError."""
-    if not is_conda_lock(text):
-        return _converted(path, text, network)
-    lock = parse_conda_lock(text)
-    if lock.subdir not in SUBDIRS.values():
-        refuse_other_platform(lock, SUBDIRS["macos-arm64"])
-    return {lock.subdir: text}
+def own_locks(name: str, path: Path, text: str, network: Network) -> dict[str, str]:
+    """The locks that a user's own file for an environment comes to, by conda's name of the platform.
+
+    Raises MetalfleetError where none of them is for a host that we know.
+    """
+    found = {parse_conda_lock(text).subdir: text} if is_conda_lock(text) else _converted(path, text, network)
+    if not found.keys() & {*SUBDIRS.values()}:
+        raise MetalfleetError(
+            f"The lock of the environment {name} is for {', '.join(found) or 'no platform'} alone",
+            evidence=f"It is {path}. {said_of_intel(found)}",
+            remedy=remedy_for(*dict.fromkeys(SUBDIRS.values())),
+        )
+    return found
+
+
+def only_python(path: Path, pythons: Mapping[str, str]) -> str:
+    """The one minor version that a lock has, by platform. Raises MetalfleetError where these have several."""
+    [first, *others] = dict.fromkeys(pythons.values())
+    if others:
+        each = ", ".join(f"{python} for {subdir}" for subdir, python in sorted(pythons.items()))
+        raise MetalfleetError(
+            f"The lock {path} has several Pythons, and an environment has one on all hosts",
+            evidence=f"It has {each}.",
+            remedy="Make it with one, or declare an environment and a lock for each.",
+        )
+    return first
 
 
 def _converted(path: Path, text: str, network: Network) -> dict[str, str]:

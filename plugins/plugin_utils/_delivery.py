@@ -2,8 +2,8 @@
 # PRIVATE: for this collection only, may change in any release.
 """The controller's wheel store: filled once for all hosts, and what leaves it was checked.
 
-STORE/SHA256/numpy-1.26.4-....whl as on a host, and beside them the archives of Pythons as below a mirror,
-STORE/20261110/cpython-....tar.gz, so that the store is a mirror for native_python.
+STORE/SHA256/numpy-1.26.4-....whl as on a host, conda packages too, and beside them the archives of Pythons as below a
+mirror, STORE/20261110/cpython-....tar.gz, so that the store is a mirror for native_python.
 
 Whether a pair links is not checked again: the pairing table knows it of each pair that a lock may pin, and a wheel of
 the locked hash is the one that was looked at.
@@ -25,25 +25,29 @@ from ansible import constants
 from ansible.utils.display import Display
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import NATIVE_SUFFIXES
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import CONDA
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
+    CONDA,
+    lock_platform,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import disk_errors, fetch
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.incoming import ARCHIVE, name_on_the_way
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import UNREADABLE, refuse_unrecorded
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import (
+    Wanted,
+    conda_packages_wanted,
+    conda_wanted,
+    wheels_wanted,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     Stored,
     WheelStore,
+    find_archives,
     refuse_missing,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
-    python_of,
-    target_of,
-    with_python,
-    without_cuda,
-)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import python_of, target_of, without_cuda
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import SLICES_SIZE, parse_architectures
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import CHUNK, open_regular, sha256_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import sources_of
@@ -61,7 +65,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run im
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Pin
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact
 
@@ -70,7 +73,7 @@ STORE_IS_ALL = (
     "the folder over, or set tensorflow_delivery: controller."
 )
 BIG = 20 * 1000 * 1000
-"""Bytes from which a wheel travels alone, so that an interrupted transfer goes on behind it."""
+"""Bytes from which an archive travels alone, so that an interrupted transfer goes on behind it."""
 DAY = 24 * 60 * 60
 ANY_MACOS = "99"
 GLIBC = (2, 28)
@@ -79,47 +82,48 @@ LINUX = {**MAC, "sys_platform": "linux", "platform_system": "Linux"}
 
 
 class ControllerStore:
-    """Wheels and archives in a folder on the controller. Without a `network` nothing is fetched."""
+    """Wheels, conda packages, and archives of Pythons. Without a `network` nothing is fetched."""
 
     def __init__(self, folder: Path, network: Network | None) -> None:
         self.folder, self._network = folder, network
-        self.wheels = WheelStore(folder, folder / "set-aside")
+        self.store = WheelStore(folder, folder / "set-aside")
 
     @property
     def may_fetch(self) -> bool:
         """Whether what is missing may be fetched."""
         return self._network is not None
 
-    def provide(self, pins: Sequence[Pin], platform: Platform) -> list[Stored]:
-        """Whole and checked wheels of these pins; what is missing is fetched. Raises MetalfleetError.
+    def provide(self, wanted: Wanted) -> list[Stored]:
+        """Whole and checked archives; what is missing is fetched. Raises MetalfleetError.
 
         One process of a run does it for all hosts.
         """
-        ready = once([str(self.folder), *_key(pins, platform)], lambda: self._checked(pins, platform))
-        return [Stored(pin, ready[pin.name][0], Path(ready[pin.name][1])) for pin in pins]
+        ready = once([str(self.folder), *_key(wanted)], lambda: self._checked(wanted))
+        return [Stored(pin, ready[pin.name][0], Path(ready[pin.name][1])) for pin in wanted.pins]
 
-    def _checked(self, pins: Sequence[Pin], platform: Platform) -> dict[str, tuple[str, str]]:
-        stock = self.wheels.look(pins, platform)
+    def _checked(self, wanted: Wanted) -> dict[str, tuple[str, str]]:
+        stock = self.store.look(wanted.pins, wanted.platform)
         if self._network is None:
             refuse_missing(stock, STORE_IS_ALL)
         elif stock.missing:
-            say(f"Fetching {count(stock.missing)} for {platform} into {self.folder}")
-            fetched = fetch(self.wheels, stock.missing, platform, self._network, Commands())
+            say(f"Fetching {count(stock.missing, wanted.platform)} into {self.folder}")
+            fetched = fetch(self.store, wanted.only([pin.name for pin in stock.missing]), self._network, Commands())
             stock = replace(stock, stored=(*stock.stored, *fetched.stored))
-            size = sum(wheel.path.stat().st_size for wheel in fetched.stored)
-            say(f"Fetched {count(fetched.stored)}, {in_mb(size)}")
-        refuse_unrecorded((wheel.pin.name, wheel.path) for wheel in stock.stored)
-        for wheel in stock.stored:
-            if platform.is_mac:
-                refuse_foreign_code(wheel, platform.machine)
-            note_use(wheel.path.parent)
-        return {wheel.pin.name: (wheel.sha256, str(wheel.path)) for wheel in stock.stored}
+            size = sum(each.path.stat().st_size for each in fetched.stored)
+            say(f"Fetched {in_mb(size)}")
+        if wanted.platform:
+            refuse_unrecorded((wheel.pin.name, wheel.path) for wheel in stock.stored)
+        for each in stock.stored:
+            if wanted.platform and wanted.platform.is_mac:
+                refuse_foreign_code(each, wanted.platform.machine)
+            note_use(each.path.parent)
+        return {each.pin.name: (each.sha256, str(each.path)) for each in stock.stored}
 
-    def missing(self, pins: Sequence[Pin], platform: Platform) -> list[str]:
+    def missing(self, wanted: Wanted) -> list[str]:
         """Those that are not there, or not whole, for people."""
         return once(
-            ["missing", str(self.folder), *_key(pins, platform)],
-            lambda: self.wheels.look(pins, platform).named_missing,
+            ["missing", str(self.folder), *_key(wanted)],
+            lambda: self.store.look(wanted.pins, wanted.platform).named_missing,
         )
 
     def has(self, artifact: Artifact) -> bool:
@@ -147,14 +151,14 @@ class ControllerStore:
         return True
 
     def unused(self, days: int) -> list[Path]:
-        """The wheels and archives that no run has used for some days."""
+        """What no run has used for some days."""
         before = time.time() - days * DAY
-        wheels = [path for path in self.folder.glob("*/*.whl") if path.parent.stat().st_mtime < before]
-        archives = [path for path in self.folder.glob("*/*python-*") if path.stat().st_mtime < before]
-        return sorted([*wheels, *(path for path in archives if path.suffix in (".gz", ".pkg"))])
+        stored = [path for path in find_archives(self.folder) if path.parent.stat().st_mtime < before]
+        pythons = [path for path in self.folder.glob("*/*python-*") if path.stat().st_mtime < before]
+        return sorted([*stored, *(path for path in pythons if path.suffix in (".gz", ".pkg"))])
 
     def remove(self, files: Iterable[Path]) -> None:
-        """Remove wheels and archives, with the folders that are empty then."""
+        """Remove files, with the folders that are empty then."""
         with disk_errors(self.folder):
             for path in files:
                 path.unlink()
@@ -162,9 +166,9 @@ class ControllerStore:
                     path.parent.rmdir()
 
 
-def _key(pins: Iterable[Pin], platform: Platform) -> list[Any]:
-    """What tells one request for wheels from another; what else a platform says of itself does not matter."""
-    return [str(platform), sorted(digest for pin in pins for digest in pin.hashes)]
+def _key(wanted: Wanted) -> list[Any]:
+    """What tells one request from another; what else a platform says of itself does not matter."""
+    return [str(wanted.platform), sorted(digest for pin in wanted.pins for digest in pin.hashes)]
 
 
 def note_use(path: Path) -> None:
@@ -178,9 +182,10 @@ def say(text: str) -> None:
     Display().display(text)
 
 
-def count(wheels: Sequence[object]) -> str:
-    """How many, for people."""
-    return f"{len(wheels)} wheel{'s' * (len(wheels) != 1)}"
+def count(archives: Sequence[object], platform: Platform | None) -> str:
+    """How many, and of what, for people."""
+    many = f"{len(archives)} {'wheel' if platform else 'conda package'}{'s' * (len(archives) != 1)}"
+    return f"{many} for {platform}" if platform else many
 
 
 def in_mb(size: float) -> str:
@@ -263,37 +268,42 @@ def _download(web: Web, url: str, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Need:
-    """The wheels that an environment is installed from on a platform."""
+    """What an environment is installed from on a platform."""
 
     environment: str
     platform: str
-    pins: tuple[Pin, ...]
-    suits: Platform
+    wanted: Wanted
+    minor: str = ""
+    """The minor version of the managed Python that it needs; "" where it needs none."""
 
 
 def needs_of(environments: Iterable[Mapping[str, Any]], locks: Locks, platform: str, macos: str) -> list[Need]:
     """What the present ones of environments with digests need, and uv. Raises MetalfleetError where one has no lock."""
     needs: list[Need] = []
     for each in environments:
-        if each.get("state") == "absent" or each.get("kind") == CONDA:  # whose packages hosts download themselves
-            continue
-        of_it = with_python(platform, str(each.get("python") or ""))
-        digest = each["lock_digests"].get("any") or each["lock_digests"].get(of_it)
-        if digest is None:
-            raise MetalfleetError(
-                f"The environment {each['name']} has no lock for {of_it}",
-                remedy="Leave that platform out of tensorflow_platforms, or choose another native_python_version.",
-            )
-        suits = platform_named(of_it, macos)
-        pins = parse_lock(locks.texts[digest]).pins_for(suits.markers)
-        needs.append(Need(each["name"], of_it, without_built(pins, locks.built_wheels), suits))
-    uv = Need("uv", platform, tuple(parse_lock(pinned_uv().requirement).pins), platform_named(platform, macos))
+        if each.get("state") != "absent":
+            needs += needs_of_one(each, locks, platform, macos)
+    managed = platform_named(platform, macos)
+    uv = Need("uv", platform, wheels_wanted(pinned_uv().requirement, managed), python_of(platform))
     return [*needs, uv] if needs else []
 
 
-def without_built(pins: Iterable[Pin], built_wheels: Mapping[str, str]) -> tuple[Pin, ...]:
-    """The pins whose wheels an index has; those that were built here are sent with the module."""
-    return tuple(pin for pin in pins if not pin.hashes & built_wheels.keys())
+def needs_of_one(environment: Mapping[str, Any], locks: Locks, platform: str, macos: str) -> Iterator[Need]:
+    """What a present environment needs. Raises MetalfleetError."""
+    name, of_it = environment["name"], lock_platform(environment, platform)
+    digest = environment["lock_digests"].get("any") or environment["lock_digests"].get(of_it)
+    if digest is None:
+        raise MetalfleetError(
+            f"The environment {name} has no lock for {of_it}",
+            remedy="Leave that platform out of tensorflow_platforms, or choose another native_python_version.",
+        )
+    lock, managed = locks.texts[digest], platform_named(platform, macos)
+    if environment.get("kind") == CONDA:
+        minor, parts = "", conda_wanted(lock, managed, locks.conda_engine, locks.channels)
+    else:
+        minor, parts = python_of(of_it), [wheels_wanted(lock, platform_named(of_it, macos))]
+    for wanted in parts:
+        yield Need(name, of_it, wanted.without(locks.built_wheels), minor)
 
 
 def platform_named(name: str, macos: str) -> Platform:
@@ -306,14 +316,8 @@ def platform_named(name: str, macos: str) -> Platform:
         "platform_release": "",
         "platform_version": "",
     }
-    full = f"{python}.0"
-    return Platform(
-        python=numbers(python),
-        machine=machine,
-        system=numbers(macos) if is_mac else GLIBC,
-        is_mac=is_mac,
-        markers={**markers, "python_version": python, "python_full_version": full, "implementation_version": full},
-    )
+    system_version = numbers(macos) if is_mac else GLIBC
+    return Platform((), machine, system_version, is_mac, markers=markers).with_python(f"{python}.0")
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -339,21 +343,20 @@ class Parcel:
         return self.path.stat().st_size
 
 
-def wheels_for(lacks: Mapping[str, Any], locks: Locks, store: ControllerStore) -> list[Stored]:
-    """What a host says that it lacks, each wheel once. Raises MetalfleetError where it is not to be had."""
+def archives_for(lacks: Mapping[str, Any], locks: Locks, store: ControllerStore) -> list[Stored]:
+    """What a host says that it lacks, each once. Raises MetalfleetError where it is not to be had."""
     found: dict[str, Stored] = {}
-    for wanted, platform in _requests(lacks, locks):
-        found |= {wheel.sha256: wheel for wheel in store.provide(wanted, platform)}
+    for wanted in _requests(lacks, locks):
+        found |= {each.sha256: each for each in store.provide(wanted)}
     return list(found.values())
 
 
-def _requests(lacks: Mapping[str, Any], locks: Locks) -> list[tuple[list[Pin], Platform]]:
-    """The pins that a host names, of each lock, and for which platform."""
+def _requests(lacks: Mapping[str, Any], locks: Locks) -> list[Wanted]:
+    """What a host names, of each lock."""
     try:
-        platforms = [Platform.from_data(each["platform"]) for each in lacks["locks"]]
         return [
-            ([pin for pin in _pins_to_send(each["lock"], platform, locks) if pin.name in each["packages"]], platform)
-            for each, platform in zip(lacks["locks"], platforms, strict=True)
+            _wanted_of(locks.texts[each["lock"]], each["platform"], locks).only(each["packages"])
+            for each in lacks["locks"]
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise MetalfleetError(
@@ -363,24 +366,27 @@ def _requests(lacks: Mapping[str, Any], locks: Locks) -> list[tuple[list[Pin], P
         ) from error
 
 
-def _pins_to_send(digest: str, platform: Platform, locks: Locks) -> tuple[Pin, ...]:
-    return without_built(parse_lock(locks.texts[digest]).pins_for(platform.markers), locks.built_wheels)
+def _wanted_of(lock: str, platform: Mapping[str, Any] | None, locks: Locks) -> Wanted:
+    """What may be sent of a lock: its wheels for a platform, or its conda packages."""
+    if platform is None:
+        return conda_packages_wanted(lock, locks.channels)
+    return wheels_wanted(lock, Platform.from_data(platform)).without(locks.built_wheels)
 
 
 @contextmanager
-def packed(wheels: Iterable[Stored]) -> Iterator[list[Parcel]]:
-    """Wheels as they are sent: each big one alone, the biggest first, and all others in one archive."""
-    sizes = {wheel: wheel.path.stat().st_size for wheel in wheels}
-    big = sorted((wheel for wheel in sizes if sizes[wheel] > BIG), key=lambda wheel: -sizes[wheel])
-    small = [wheel for wheel in sizes if sizes[wheel] <= BIG]
-    parcels = [Parcel(wheel.path, name_on_the_way(wheel.sha256, wheel.path.name), str(wheel.pin)) for wheel in big]
+def packed(stored: Iterable[Stored]) -> Iterator[list[Parcel]]:
+    """Wheels and conda packages as they are sent: each big one alone, the biggest first, all others in one archive."""
+    sizes = {each: each.path.stat().st_size for each in stored}
+    big = sorted((each for each in sizes if sizes[each] > BIG), key=lambda each: -sizes[each])
+    small = [each for each in sizes if sizes[each] <= BIG]
+    parcels = [Parcel(each.path, name_on_the_way(each.sha256, each.path.name), str(each.pin)) for each in big]
     with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as folder:
         if small:
             archive = Path(folder, ARCHIVE)
             with tarfile.open(archive, "w") as tar:
-                for wheel in small:
-                    tar.add(wheel.path, name_on_the_way(wheel.sha256, wheel.path.name))
-            parcels.append(Parcel(archive, ARCHIVE, count(small)))
+                for each in small:
+                    tar.add(each.path, name_on_the_way(each.sha256, each.path.name))
+            parcels.append(Parcel(archive, ARCHIVE, f"{len(small)} small files"))
         yield parcels
 
 
@@ -389,4 +395,4 @@ def announce(host: str, parcels: Sequence[Parcel], number: int) -> None:
     total, sent = sum(each.size for each in parcels), sum(each.size for each in parcels[:number])
     if total > BIG:
         rest = f"; next is {parcels[number].says}, {in_mb(parcels[number].size)}" if number < len(parcels) else ""
-        say(f"{host}: {in_mb(sent)} of {in_mb(total)} of wheels are there{rest}")
+        say(f"{host}: {in_mb(sent)} of {in_mb(total)} are there{rest}")

@@ -15,7 +15,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.docume
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import FAILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
     platform_name,
-    python_of,
     refuse_bad_place,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, LOCKS, REPORTS
@@ -117,21 +116,21 @@ class EnvironmentsAction(FleetAction):
     def _ask_again(
         self, document: dict[str, Any], lacks: dict[str, Any], locks: Locks, task_vars: Mapping[str, Any]
     ) -> Answer:
-        """Bring the wheels that a host lacks, and let the module work with them."""
+        """Bring the wheels and conda packages that a host lacks, and let the module work with them."""
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (  # noqa: PLC0415
+            archives_for,
             packed,
-            wheels_for,
         )
 
-        wheels = wheels_for(lacks, locks, self._controller_store(document))
-        with packed(wheels) as parcels:
+        archives = archives_for(lacks, locks, self._controller_store(document))
+        with packed(archives) as parcels:
             incoming = self._bring(parcels, lacks["folder"], str(task_vars["inventory_hostname"]))
         answer = self.ask(self.module, {**document, "incoming": incoming}, task_vars)
         if isinstance(answer, Answered) and answer.result.get("lacks"):
             names = ", ".join(name for each in answer.result["lacks"]["locks"] for name in each["packages"])
             raise MetalfleetError(
                 "What the controller sent did not arrive whole",
-                evidence=f"The host lacks the wheels of {names} still.",
+                evidence=f"The host lacks {names} still.",
                 remedy="Check the connection to the host, and run again.",
             )
         return answer
@@ -180,8 +179,8 @@ class EnvironmentsAction(FleetAction):
 
         store, platform = self._controller_store(document), platform_of(answer, document)
         needs = needs_of(document["environments"], locks, platform, ANY_MACOS)
-        missing = [name for need in needs for name in store.missing(need.pins, need.suits)]
-        minors = {python_of(need.platform) for need in needs}
+        missing = [name for need in needs for name in store.missing(need.wanted)]
+        minors = {need.minor for need in needs if need.minor}
         missing += [each.path for each in artifacts_for(document["python"], minors) if not store.has(each)]
         if missing:
             raise MetalfleetError(

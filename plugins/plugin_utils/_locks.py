@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass, field
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
     SUBDIRS,
-    is_conda_lock,
     parse_conda_lock,
+    wheels_in,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
     CONDA,
@@ -40,10 +39,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
     LITERT,
     TENSORFLOW,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, digest_of, parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda_locks import (
     closed_channels,
+    only_python,
     own_locks,
     refuse_cpu_only,
     refuse_other_python,
@@ -147,9 +147,11 @@ class Locks:
         """Of each environment, options that follow from what is declared of others."""
         self._environments: dict[str, Mapping[str, Any]] = {}
         """As they are declared, and with those options."""
+        self._engine = ""
+        """The digest of the lock of what installs conda packages, where any are declared."""
         self.new: list[NewLock] = []
         self.texts: dict[str, str] = {}
-        """All locks, by the SHA-256 of their text."""
+        """All locks, by the SHA-256 of their text; that of py-rattler too, where it is needed."""
         self.built_wheels: dict[str, str] = {}
         """Wheels that no index has: by SHA-256 the name, a blank, and the content in base64."""
         self.pairs: dict[str, tuple[str, str]] = {}
@@ -174,6 +176,7 @@ class Locks:
                 self._digests[name] = self._given_of_conda(environment)
             else:
                 self._digests[name] = self._given(environment)
+        self._engine = self._add(CONDA_ENGINE.read_text("utf-8")) if self._conda else ""
 
     def with_digests(self, environments: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The environments, each with the digests of its locks in the place of what they were found or made by."""
@@ -199,10 +202,17 @@ class Locks:
     @property
     def conda(self) -> dict[str, Any]:
         """What a host needs to install conda packages; nothing, where none are declared."""
-        if not self._conda:
-            return {}
-        engine = CONDA_ENGINE.read_text("utf-8")
-        return {"conda_engine": engine, "conda_channels": closed_channels(self._conda.values())}
+        return {"conda_engine": self._engine, "conda_channels": self.channels} if self._conda else {}
+
+    @property
+    def conda_engine(self) -> str:
+        """The lock of what installs conda packages, where any are declared."""
+        return self.texts[self._engine]
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that need credentials, which locks leave out."""
+        return closed_channels(self._conda.values())
 
     @property
     def platforms(self) -> set[str]:
@@ -271,17 +281,20 @@ class Locks:
         name, lock = environment["name"], environment.get("lock")
         if not lock:  # it is to be removed
             return {}
-        path, digests = self._find(lock), Digests()
-        for subdir, text in own_locks(path, read_text(path, "lock"), self._making.network).items():
+        path = self._find(lock)
+        texts = own_locks(name, path, read_text(path, "lock"), self._making.network)
+        ours = {subdir: text for subdir, text in texts.items() if subdir in SUBDIRS.values()}
+        for text in ours.values():
             parse_file(path, text)
-            python = parse_conda_lock(text).python
-            refuse_other_python(name, str(environment.get("python") or python), python)
-            self._implied[name]["python"] = python
             if environment.get("jupyter_kernel"):
                 refuse_lock_without_ipykernel(name, text)
-            targets = [target for target, its_name in SUBDIRS.items() if its_name == subdir]
-            digests |= dict.fromkeys((f"{target}-py{python}" for target in targets), self._add(text))
-        return digests
+        python = only_python(path, {subdir: parse_conda_lock(text).python for subdir, text in ours.items()})
+        refuse_other_python(name, str(environment.get("python") or python), python)
+        self._implied[name]["python"] = python
+        # What is for no host stays as a name, so that it can be said where a lock is missing.
+        others = {subdir: digest_of(text) for subdir, text in texts.items() if subdir not in ours}
+        targets = [(target, ours[subdir]) for target, subdir in SUBDIRS.items() if subdir in ours]
+        return {**others, **{f"{target}-py{python}": self._add(text) for target, text in targets}}
 
     def _refuse_cpu_only(self, platform: str) -> None:
         """Refuse environments of conda packages that are to use a Mac's GPU, and cannot."""
@@ -328,7 +341,7 @@ class Locks:
             self.remarks += [said] if said and said not in self.remarks else []
 
     def _add(self, text: str) -> str:
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = digest_of(text)
         self.texts[digest] = text
         return digest
 
@@ -353,7 +366,7 @@ class Locks:
         if self._making.is_locked or not is_writable(self._making.folder):
             raise why_locked(order, self._making, is_there=bool(before))
         made = self._once(order, before, upgrade)
-        self._note_pair(hashlib.sha256(made.text.encode()).hexdigest(), wheels_in(made.text))
+        self._note_pair(digest_of(made.text), wheels_in(made.text))
         return made
 
     def _refuse_another_declaration(self, order: Order) -> None:
@@ -409,11 +422,6 @@ class Locks:
             return build(source, resolver, self._making.network)
 
         return make
-
-
-def wheels_in(text: str) -> Lock:
-    """The wheels that a lock of either kind pins. Raises MetalfleetError for what is no lock."""
-    return parse_conda_lock(text).wheels if is_conda_lock(text) else parse_lock(text)
 
 
 def parse_file(path: Path, text: str, remedy: str = "") -> Lock:

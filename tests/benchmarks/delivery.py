@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import ControllerStore, platform_named
 
@@ -97,9 +97,8 @@ def install(contender: Contender, fleet: Fleet, count: int, index: LocalIndex) -
 
 def wheels_of(lock: Path) -> list[Path]:
     """The wheels that a Mac installs from a lock, fetched at the first time."""
-    platform = platform_named(lock.stem, "14.0")
-    pins = parse_lock(lock.read_text()).pins_for(platform.markers)
-    return [wheel.path for wheel in ControllerStore(CACHE / "wheels-of-macs", Network()).provide(pins, platform)]
+    wanted = wheels_wanted(lock.read_text(), platform_named(lock.stem, "14.0"))
+    return [wheel.path for wheel in ControllerStore(CACHE / "wheels-of-macs", Network()).provide(wanted)]
 
 
 def main(host_counts: Sequence[int], runs: int) -> None:

@@ -29,6 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import study
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.supply import Supply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
@@ -154,8 +155,9 @@ def make_places(root: Path, python: Path) -> Places:
 
 def tools_for(places: Places, wheels: Path) -> Tools:
     """What our builds are made with."""
-    uv = Uv(places, Network(wheels=str(wheels)), Commands())
-    return Tools({"venv": Venv(uv)}, uv.store, uv.commands, Prober(places.root, uv.commands))
+    commands = Commands()
+    supply = Supply(places, Network(wheels=str(wheels)), commands)
+    return Tools({"venv": Venv(Uv(places.uv, supply, commands))}, supply, commands, Prober(places.root, commands))
 
 
 def cache_of(places: Places) -> Path:

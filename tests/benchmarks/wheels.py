@@ -26,13 +26,13 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import fetch
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     Stored,
     WheelStore,
     requirements_of,
     uv_arguments,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
 
@@ -77,15 +77,14 @@ class Sides:
 
     def __init__(self, python: Path, lock: Path, index: str) -> None:
         self.lock, self.index = lock, index
-        self.platform = platform_of(python, Commands())
-        self.pins = parse_lock(lock.read_text()).pins_for(self.platform.markers)
+        self.wanted = wheels_wanted(lock.read_text(), platform_of(python, Commands()))
         self.python = python
         self.environment, self.cache = FOLDER / "environment", FOLDER / "cache"
         self.store = WheelStore(FOLDER / "store", FOLDER / "set-aside")
 
     def fetch(self) -> tuple[Stored, ...]:
         """All wheels into the store."""
-        return fetch(self.store, self.pins, self.platform, Network(index_url=self.index), Commands()).stored
+        return fetch(self.store, self.wanted, Network(index_url=self.index), Commands()).stored
 
     def install(self, wheels: tuple[Stored, ...]) -> None:
         """From the store."""

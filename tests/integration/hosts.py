@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.simulated_mac.fleet import Fleet, Mac
 
 PLAYBOOKS = Path(__file__).with_name("playbooks")
-SETUP = CHECKOUT / "playbooks/setup.yml"
+SETUP, FETCH = CHECKOUT / "playbooks/setup.yml", CHECKOUT / "playbooks/fetch.yml"
 INVENTORY = CHECKOUT / "inventory/simulated"
 HOME = "/Users/admin"
 ROOT = f"{HOME}/.local/share/metalfleet"

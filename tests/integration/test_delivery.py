@@ -17,16 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.ansible_runner import CHECKOUT, Result
+from tests.ansible_runner import Result
 from tests.index import Index
 from tests.integration.conftest import NewMac
 from tests.integration.environments import SmallWheels, library
-from tests.integration.hosts import HOME, LINKS, ROOT, SETUP, four_runs, installed, listing, on, on_fleet, said
+from tests.integration.hosts import FETCH, HOME, LINKS, ROOT, SETUP, four_runs, installed, listing, on, on_fleet, said
 from tests.integration.processes import BETWEEN_LOOKS, PATIENCE, cut_connections, kill_controllers
 from tests.simulated_mac.fleet import Fleet, Mac
 from tests.wheels import Wheel, lock_of, make_wheel
 
-FETCH = CHECKOUT / "playbooks/fetch.yml"
 NOWHERE = "http://127.0.0.1:1/simple"
 USE_IT = f"{LINKS}/tf/bin/python -I -c 'import alpha, beta; print(alpha.VERSION, beta.VERSION)'"
 
@@ -260,7 +259,7 @@ def test_a_transfer_that_was_killed_goes_on_behind_what_has_arrived(host: Mac, s
     names = [f"{wheel.sha256}-{wheel.path.name}" for wheel in big]
     assert names[0] not in sent(again)
     assert names[2] in sent(again)
-    assert "of wheels are there; next is third 1.0, 40 MB" in words(again)
+    assert "are there; next is third 1.0, 40 MB" in words(again)
     assert stored(host) == of_store(*big)
     assert len(site.index.downloads) == len([*big, "uv"])
 

@@ -36,8 +36,9 @@ SUBDIRS = {
 
 _ARCHIVE = re.compile(
     r"(?P<url>(?:https?|file)://[!$-\x3e@-~]*?/(?P<subdir>[a-z0-9-]+)/"
-    r"(?P<filename>(?P<name>[^/#\s]+)-(?P<version>[^-/#\s]+)-(?P<build>[^-/#\s]+)(?:\.conda|\.tar\.bz2)))"
-    r"(?:#(?:sha256:)?(?P<digest>[0-9a-fA-F]*))?"
+    r"(?P<filename>(?P<name>[\w.!+%~-]+)-(?P<version>[\w.!+%~]+)-(?P<build>[\w.!+%~]+)(?:\.conda|\.tar\.bz2)))"
+    r"(?:#(?:sha256:)?(?P<digest>[0-9a-fA-F]*))?",
+    re.ASCII,
 )
 
 
@@ -81,10 +82,14 @@ class CondaLock:
         return next((archive.subdir for archive in self.archives if archive.subdir != NOARCH), NOARCH)
 
     @property
+    def python_version(self) -> str:
+        """The version of the Python that it brings."""
+        return next(archive.version for archive in self.archives if archive.name == "python")
+
+    @property
     def python(self) -> str:
-        """The minor version of the Python that it brings."""
-        version = next(archive.version for archive in self.archives if archive.name == "python")
-        return ".".join(version.split(".")[:2])
+        """The minor version of that."""
+        return ".".join(self.python_version.split(".")[:2])
 
 
 def is_conda_lock(text: str) -> bool:
@@ -97,6 +102,11 @@ def pinned_versions(text: str) -> dict[str, str]:
     if is_conda_lock(text):
         return parse_conda_lock(text).versions
     return {pin.name: pin.version for pin in parse_lock(text).pins}
+
+
+def wheels_in(text: str) -> Lock:
+    """The wheels that a lock of either kind pins. Raises MetalfleetError for what is no lock."""
+    return parse_conda_lock(text).wheels if is_conda_lock(text) else parse_lock(text)
 
 
 def parse_conda_lock(text: str) -> CondaLock:
@@ -144,6 +154,15 @@ def without_credentials(url: str) -> str:
     return re.sub(r"(://[^/\s]+)/t/[^/\s]+", r"\1", re.sub(r"(://)[^/\s]*@", r"\1", url))
 
 
+def with_credentials(url: str, channels: Iterable[str]) -> str:
+    """The URL of a package as its channel was declared; `channels` are those that have credentials."""
+    for channel in channels:
+        bare = without_credentials(channel).rstrip("/") + "/"
+        if url.startswith(bare):
+            return channel.rstrip("/") + "/" + url[len(bare) :]
+    return url
+
+
 def _refuse_doubles(names: Iterable[str]) -> None:
     double = next((name for name, count in Counter(names).items() if count > 1), None)
     if double:
@@ -162,14 +181,19 @@ def _refusal(what: str, remedy: str) -> MetalfleetError:
 
 def refuse_other_platform(lock: CondaLock, subdir: str) -> None:
     """Refuse a lock for another platform than a host's, which is called `subdir`."""
-    if lock.subdir in (subdir, NOARCH):
-        return
-    intel = (
-        " It is that of an Intel Mac: under Rosetta it would run without a GPU."
-        if (lock.subdir, subdir) == ("osx-64", "osx-arm64")
-        else ""
-    )
-    raise MetalfleetError(
-        f"The lock has packages for {lock.subdir}, and this host is {subdir}.{intel}",
-        remedy=f"Make the lock for {subdir}, or leave it out and declare conda.packages.",
-    )
+    if lock.subdir not in (subdir, NOARCH):
+        raise MetalfleetError(
+            f"The lock has packages for {lock.subdir}, and this host is {subdir}",
+            evidence=said_of_intel([lock.subdir]),
+            remedy=remedy_for(subdir),
+        )
+
+
+def said_of_intel(subdirs: Iterable[str]) -> str:
+    """What a person should know of a platform that conda's users often have locks for; "" if it is not among some."""
+    return "osx-64 is an Intel Mac: its packages would run under Rosetta, without a GPU." if "osx-64" in subdirs else ""
+
+
+def remedy_for(*subdirs: str) -> str:
+    """What to do where a lock is not for a host's platform."""
+    return f"Make the lock for {' or '.join(subdirs)}, too, or leave lock out and declare conda.packages."

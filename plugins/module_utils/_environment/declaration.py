@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
     LITERT,
     Demand,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ class Declaration:
     @property
     def lock_sha256(self) -> str:
         """What tells one lock from another."""
-        return self.lock_digest or hashlib.sha256(self.lock.encode()).hexdigest()
+        return self.lock_digest or digest_of(self.lock)
 
 
 def declare(options: dict[str, Any], places: Places) -> Declaration:

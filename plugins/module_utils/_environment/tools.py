@@ -11,7 +11,7 @@ from typing import Any, Callable, Protocol
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Kind
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import WheelStore
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.supply import Supply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 NATIVE_ARCHITECTURE = "arm64" if sys.platform == "darwin" else ""
@@ -44,7 +44,7 @@ class Tools:
 
     kinds: Mapping[str, Kind]
     """By the name that declarations have for them."""
-    store: WheelStore
+    supply: Supply
     commands: Commands
     probe: Probe
     machine: str = NATIVE_ARCHITECTURE

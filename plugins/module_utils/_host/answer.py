@@ -37,6 +37,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.manage
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.conda import Conda
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.supply import Supply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import FULL
@@ -56,14 +57,15 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
 
 def tools_for(document: Document, prober: Prober) -> Tools:
     """What the work on this host is done with."""
-    commands = Commands()
-    uv = Uv(document.places, document.network, commands, document.built_wheels)
+    commands, places = Commands(), document.places
+    supply = Supply(places, document.network, commands, document.built_wheels, is_delivered=document.is_delivered)
+    uv = Uv(places.uv, supply, commands)
     return Tools(
         {
-            VENV: Venv(uv, is_delivered=document.is_delivered),
-            CONDA: Conda(uv, document.places, document.conda_engine, document.conda_channels),
+            VENV: Venv(uv),
+            CONDA: Conda(uv, places.python, document.conda_engine, document.conda_channels),
         },
-        uv.store,
+        supply,
         commands,
         prober,
         macos=lambda: prober.facts["macos"]["version"] or "",

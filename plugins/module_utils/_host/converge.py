@@ -111,7 +111,7 @@ def prune_archives(document: Document, tools: Tools) -> list[str]:
     for declared in document.environments:
         with suppress(MetalfleetError):  # what is no lock names nothing
             keep.update(tools.kinds[declared.kind].archives_of(declared.lock))
-    return tools.store.prune(keep)
+    return tools.supply.store.prune(keep)
 
 
 def repaired(finding: Finding, tools: Tools) -> Finding:

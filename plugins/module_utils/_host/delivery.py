@@ -16,6 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import managed_python
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
 
 
 def find_lacks(document: Document, findings: Iterable[Finding], tools: Tools) -> dict[str, Any]:
@@ -31,11 +32,12 @@ def find_lacks(document: Document, findings: Iterable[Finding], tools: Tools) ->
         take_in,
     )
 
-    places, lacks = document.places, []
-    take_in(tools.store, Path(document.incoming or places.wheels))
+    places = document.places
+    take_in(tools.supply.store, Path(document.incoming or places.wheels))
+    lacks: list[dict[str, object]] = []
     for declared in built:
-        python = Path(os.path.realpath(managed_python(places.root, declared.python)))
         with suppress(MetalfleetError, CommandFailed, OSError, ValueError):  # the build meets it too, and says it
-            lacking = tools.kinds[declared.kind].lacks(declared.lock, python)
-            lacks += [{"lock": declared.lock_sha256, **lacking}] if lacking else []
+            platform = platform_of(Path(os.path.realpath(managed_python(places.root, declared.python))), tools.commands)
+            wanted = tools.kinds[declared.kind].wanted(declared.lock, platform)
+            lacks += [lacking for each in wanted if (lacking := tools.supply.lacks(each))]
     return {"folder": str(places.wheels), "locks": lacks} if lacks else {}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -85,8 +85,6 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
     places = read_places(options)
     environments = options["environments"]
     refuse_double_names([str(each["name"]) for each in environments])
-    if options.get("delivery") == "store":
-        refuse_undelivered(environments)
     shared = {name: options[name] for name in SHARED if options.get(name) is not None}
     rebuilt = read_rebuilt(options)
     platform = platform or platform_name()
@@ -112,7 +110,7 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
         built_wheels=options.get("built_wheels") or {},
         python=options.get("python") or {},
         platform=platform,
-        conda_engine=options.get("conda_engine") or "",
+        conda_engine=(options.get("lock_texts") or {}).get(options.get("conda_engine") or "", ""),
         conda_channels=tuple(options.get("conda_channels") or ()),
         is_delivered=(options.get("delivery") or "index") != "index",
         incoming=options.get("incoming") or "",
@@ -208,18 +206,6 @@ def refuse_double_names(names: list[str]) -> None:
                 remedy="Rename one of them.",
             )
         seen[name.lower()] = name
-
-
-def refuse_undelivered(environments: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse what hosts download themselves, where nothing is to be downloaded."""
-    conda = next((each["name"] for each in environments if each.get("kind") == CONDA), None)
-    if conda:
-        raise MetalfleetError(
-            f"The environment {conda} is of conda packages, which hosts download themselves, and with "
-            "tensorflow_delivery: store nothing is downloaded",
-            remedy="Set tensorflow_delivery to index or controller for hosts with such an environment, and name in "
-            "conda.channels a channel that they can reach.",
-        )
 
 
 def choose_python(environment: Mapping[str, Any], platform: str) -> dict[str, Any]:

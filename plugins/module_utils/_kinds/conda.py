@@ -21,14 +21,13 @@ from typing import Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import CommandExited
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
     SUBDIRS,
-    Archive,
-    CondaLock,
     parse_conda_lock,
     refuse_other_platform,
-    without_credentials,
+    wheels_in,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.process import run_program
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.files import COMPILED
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import free_mb
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
     OUR_FILE,
     OUR_LINE_OF_ITS_OWN_PYTHON,
@@ -48,21 +47,22 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.proto
     link_to,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import TO_START, Uv
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import Stored
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places, platform_name, target_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular, sha256_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import (
-    Pin,
-    normalized,
-    parse_lock,
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import (
+    Wanted,
+    conda_packages_wanted,
+    conda_wanted,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, target_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized, parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 
 RECORDS = "conda-meta"
 """In a generation: a record of each conda package."""
 ENGINE = ".rattler"
 """In a generation while it is built: py-rattler, its home, and what it unpacks."""
-DISK_IS_FULL = f"os error {errno.ENOSPC}"
-"""How py-rattler tells of it."""
+DISK_IS_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b|[Nn]o space left|quota exceeded")
+"""How py-rattler tells of it, where it does."""
 OLDEST_PYTHON = (3, 10)
 """The oldest that py-rattler runs on."""
 _RECORD = re.compile(rf"{RECORDS}/(?P<name>[^/]+)-(?P<version>[^-/]+)-[^-/]+\.json")
@@ -73,26 +73,26 @@ _UNSOUND = re.compile(r"^The package `([^`]+)` ", re.MULTILINE)
 class Conda:
     """The kind `conda`: conda packages and, on top of them, wheels, each checked by the lock's hash."""
 
-    def __init__(self, uv: Uv, places: Places, engine: str, channels: Collection[str] = ()) -> None:
-        """`engine` is the lock of py-rattler; `channels` are URLs with the credentials that those of a lock lack."""
-        self._uv, self._python, self._engine, self._channels = uv, places.python, engine, tuple(channels)
+    def __init__(self, uv: Uv, python: Path, engine: str, channels: Collection[str] = ()) -> None:
+        """`python` is the managed one, `engine` the lock of py-rattler.
+
+        `channels` are URLs with the credentials that those of a lock lack.
+        """
+        self._uv, self._python, self._engine, self._channels = uv, python, engine, tuple(channels)
 
     def prepare(self, generation: Path, *, name: str, python: Path) -> None:
         """Nothing: the packages bring everything, their Python too."""
 
     def install(self, generation: Path, lock: str) -> Installed:
         """Install the conda packages, then the wheels."""
-        refuse_old_python()
-        pinned, workshop = parse_conda_lock(lock), generation / ENGINE
-        subdir = SUBDIRS[target_of(platform_name())]
-        refuse_other_platform(pinned, subdir)
+        subdir, workshop = refuse_unfit(lock), generation / ENGINE
         workshop.mkdir()
         engine = self._unpack_engine(generation)
-        archives, warnings = self._fetch(pinned.archives)
+        archives, warnings = self._uv.supply.provide(conda_packages_wanted(lock, self._channels))
         self._link(generation, subdir, [str(archive.path) for archive in archives])
         shutil.rmtree(workshop)
         (site_packages(generation) / OUR_FILE).write_text(OUR_LINE_OF_ITS_OWN_PYTHON, encoding="utf-8")
-        wheels = self._install_wheels(generation, pinned)
+        wheels = self._install_wheels(generation, lock)
         return Installed(
             (*engine.archives, *(archive.sha256 for archive in archives), *wheels.archives),
             (*engine.warnings, *warnings, *wheels.warnings),
@@ -101,35 +101,7 @@ class Conda:
     def _unpack_engine(self, generation: Path) -> Installed:
         folder, listing = generation / ENGINE / "engine", generation / ENGINE / "engine.txt"
         command = ("pip", "install", "--no-deps", "--target", str(folder), "-r", str(listing))
-        return self._uv.install(generation, parse_lock(self._engine), listing, self._python, *command)
-
-    def _fetch(self, archives: Collection[Archive]) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
-        # Imported here because a host is asked far more often than it installs.
-        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import (  # noqa: PLC0415
-            fetch_files,
-        )
-        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import (  # noqa: PLC0415
-            Found,
-            RemoteFile,
-        )
-
-        wanted = [
-            Found(
-                Pin(archive.name, archive.version, frozenset({archive.sha256})),
-                (RemoteFile(archive.filename, self._with_credentials(archive.url), archive.sha256),),
-            )
-            for archive in archives
-        ]
-        fetched = fetch_files(self._uv.store, wanted, self._uv.network, self._uv.commands)
-        return fetched.stored, fetched.warnings
-
-    def _with_credentials(self, url: str) -> str:
-        """The URL of an archive as its channel was declared."""
-        for channel in self._channels:
-            bare = without_credentials(channel).rstrip("/") + "/"
-            if url.startswith(bare):
-                return channel.rstrip("/") + "/" + url[len(bare) :]
-        return url
+        return self._uv.install(generation, self._engine, listing, self._python, *command)
 
     def _link(self, generation: Path, subdir: str, archives: list[str]) -> None:
         """Let py-rattler install archives from the store."""
@@ -150,7 +122,7 @@ class Conda:
                 f"The conda package {answer['refused']}",
                 remedy="Leave it out, or take another version or channel of it.",
             )
-        if "failed" in answer and DISK_IS_FULL in answer["failed"]:
+        if "failed" in answer and is_disk_full(answer["failed"], generation):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(generation))
         if "failed" in answer:
             raise MetalfleetError(
@@ -159,19 +131,20 @@ class Conda:
                 remedy="If the disk is in order, take other versions of the packages that it names.",
             )
 
-    def _install_wheels(self, generation: Path, pinned: CondaLock) -> Installed:
-        listing = generation / WHEELS
-        if not pinned.wheels.pins:
+    def _install_wheels(self, generation: Path, lock: str) -> Installed:
+        listing, names = generation / WHEELS, {pin.name for pin in wheels_in(lock).pins}
+        if not names:
             listing.touch()
             return Installed(())
         there = {name for name, _ in distributions(generation).values()}
-        refuse_replaced(sorted(there & {pin.name for pin in pinned.wheels.pins}))
+        refuse_replaced(sorted(there & names))
         command = ("pip", "install", "--no-deps", "-r", str(listing))
-        return self._uv.install(generation, pinned.wheels, listing, generation / "bin" / "python", *command)
+        return self._uv.install(generation, lock, listing, generation / "bin" / "python", *command)
 
-    def lacks(self, lock: str, python: Path) -> dict[str, object] | None:  # noqa: ARG002
-        """Nothing: the host downloads conda packages itself, whatever is declared of wheels."""
-        return None
+    def wanted(self, lock: str, platform: Platform) -> Collection[Wanted]:
+        """py-rattler for the managed Python, the conda packages, and the wheels for the Python among these."""
+        refuse_unfit(lock)
+        return conda_wanted(lock, platform, self._engine, self._channels)
 
     def inspect(self, generation: Path) -> Contents:
         """Read the records of the conda packages, then those of the wheels."""
@@ -205,6 +178,20 @@ class Conda:
     def archives_of(self, lock: str) -> Collection[str]:
         """The hashes of packages, wheels, and of py-rattler."""
         return parse_conda_lock(lock).hashes | parse_lock(self._engine).hashes
+
+
+def refuse_unfit(lock: str) -> str:
+    """Refuse what cannot be installed on this host, and say what conda calls its platform. Raises MetalfleetError."""
+    refuse_old_python()
+    subdir = SUBDIRS[target_of(platform_name())]
+    refuse_other_platform(parse_conda_lock(lock), subdir)
+    return subdir
+
+
+def is_disk_full(said: str, folder: Path) -> bool:
+    """Whether that is why py-rattler failed: it often tells only what came of it, such as that an archive ends."""
+    free = free_mb(folder)
+    return bool(DISK_IS_FULL.search(said)) or (free is not None and free < 1)
 
 
 def refuse_old_python() -> None:

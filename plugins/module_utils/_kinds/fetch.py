@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Fetching what is missing in the wheel store: several wheels at once, each gone on with where it was interrupted."""
+"""Fetching what is missing in the wheel store: several files at once, each gone on with where it was interrupted."""
 
 from __future__ import annotations
 
@@ -14,28 +14,25 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, BinaryIO, Callable, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Callable, Protocol, TypeVar
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda import channels
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     PART,
-    Stock,
     Stored,
     WheelStore,
     claim_for_writing,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import CHUNK, open_regular
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import (
-    Finder,
-    Found,
-    RemoteFile,
-    explain_fetch,
-)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels import index
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import Finder, Found, RemoteFile
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Sources, sources_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web import (
     SECONDS_WITHOUT_PROGRESS,
     BadRange,
     FetchFailed,
+    NotThere,
     OutOfOrder,
     Unreachable,
     Web,
@@ -51,6 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import Wanted
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Pin
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
@@ -72,44 +70,32 @@ class Fetched:
     warnings: tuple[str, ...]
 
 
-def fetch(store: WheelStore, pins: Iterable[Pin], platform: Platform, network: Network, commands: Commands) -> Fetched:
-    """Bring what is missing of these pins into the store. Raises MetalfleetError; what came so far stays."""
-    stock = store.look(pins, platform)
+def fetch(store: WheelStore, wanted: Wanted, network: Network, commands: Commands) -> Fetched:
+    """Bring what is missing of what is wanted into the store. Raises MetalfleetError; what came so far stays."""
+    stock = store.look(wanted.pins, wanted.platform)
     if not stock.missing:
         return Fetched(stock.stored, ())
     sources = sources_of(network)
     web = Web(sources, commands)
-    with _writing_to(store):
-        found = _in_threads(Finder(web, sources, platform).find, stock.missing)
-        # Whoever takes longest begins first.
-        found.sort(key=lambda each: -(each.files[0].size or 0))
-        return _completed(stock, found, _Bringer(store, web, platform), sources)
-
-
-def fetch_files(store: WheelStore, wanted: Iterable[Found], network: Network, commands: Commands) -> Fetched:
-    """The same for files of which it is known where they are, such as conda packages."""
-    wanted = list(wanted)
-    stock = store.look([each.pin for each in wanted], None)
-    missing = [each for each in wanted if each.pin in stock.missing]
-    if not missing:
-        return Fetched(stock.stored, ())
-    sources = sources_of(network)
-    with _writing_to(store):
-        return _completed(stock, missing, _Bringer(store, Web(sources, commands), None), sources)
-
-
-@contextmanager
-def _writing_to(store: WheelStore) -> Iterator[None]:
-    """The store's folder is there, and what the disk says is told; before anybody is asked for anything."""
     with disk_errors(store.folder):
-        store.folder.mkdir(parents=True, exist_ok=True)
-        yield
+        store.folder.mkdir(parents=True, exist_ok=True)  # before anybody is asked for anything
+        bringer = _Bringer(store, web, wanted.platform)
+        brought = _in_threads(bringer.bring, _find(stock.missing, wanted, web, sources), bringer.stop)
+        return Fetched((*stock.stored, *brought), (*sources.warnings, *bringer.warnings))
 
 
-def _completed(stock: Stock, missing: Sequence[Found], bringer: _Bringer, sources: Sources) -> Fetched:
-    """What was in stock, with what was missing there and is brought now."""
-    brought = _in_threads(bringer.bring, missing, bringer.stop)
-    return Fetched((*stock.stored, *brought), (*sources.warnings, *bringer.warnings))
+def _find(pins: Sequence[Pin], wanted: Wanted, web: Web, sources: Sources) -> list[Found]:
+    """Which files the pins mean."""
+    if wanted.platform is None:
+        return [
+            Found(pin, (RemoteFile(url.rpartition("/")[2], url, digest),))
+            for pin in pins
+            for digest, url in wanted.urls.items()
+            if digest in pin.hashes
+        ]
+    found = _in_threads(Finder(web, sources, wanted.platform).find, pins)
+    # Whoever takes longest begins first.
+    return sorted(found, key=lambda each: -(each.files[0].size or 0))
 
 
 class _Stopped(Exception):
@@ -133,11 +119,22 @@ def _in_threads(work: Callable[[T], R], items: Sequence[T], stop: Callable[[], N
             raise
 
 
+class _Words(Protocol):
+    """What a person is told, in the terms of where archives come from."""
+
+    def explain_unfetched(self, pin: Pin, url: str, failure: FetchFailed, /) -> MetalfleetError:
+        """An archive could not be fetched."""
+
+    def explain_hash(self, pin: Pin, url: str, sha256: str, /) -> MetalfleetError:
+        """An archive is another than the lock names."""
+
+
 class _Bringer:
     """Fetches files into a store. May be used by several threads."""
 
     def __init__(self, store: WheelStore, web: Web, platform: Platform | None) -> None:
         self._store, self._web, self._platform = store, web, platform
+        self._words: _Words = channels if platform is None else index
         self.warnings: list[str] = []
         self._is_stopped = threading.Event()
 
@@ -146,21 +143,16 @@ class _Bringer:
         self._is_stopped.set()
 
     def bring(self, found: Found) -> Stored:
-        """A wheel into the store: of several files that may be meant, the first whose hash is in the lock."""
-        pin, digest = found.pin, ""
+        """An archive into the store: of several files that may be meant, the first whose hash is in the lock."""
+        digest = ""
         for file in found.files:
             try:
-                stored, digest = self._bring_file(pin, file)
+                stored, digest = self._bring_file(found.pin, file)
             except FetchFailed as failure:
-                raise explain_fetch(failure, f"The archive of {pin} cannot be fetched") from failure
+                raise self._words.explain_unfetched(found.pin, file.url, failure) from failure
             if stored:
                 return stored
-        raise MetalfleetError(
-            f"The hash of the wheel of {pin} is not the one in the lock",
-            evidence=f"{masked(found.files[-1].url)} has the SHA-256 {digest}.",
-            remedy="The index gave another file than the lock names, or the lock is wrong: check the index (and a "
-            "proxy on the way to it), or make the lock anew.",
-        )
+        raise self._words.explain_hash(found.pin, found.files[-1].url, digest)
 
     def _bring_file(self, pin: Pin, file: RemoteFile) -> tuple[Stored | None, str]:
         """What is in the store then, if the lock names it, and the file's SHA-256."""
@@ -223,6 +215,8 @@ class _Bringer:
         try:
             with open_regular(path) as source:
                 self._write(iter(lambda: source.read(CHUNK), b""), arrival)
+        except FileNotFoundError as error:
+            raise NotThere(f"{path} is not there") from error
         except OSError as error:
             if error.errno in _DISK_IS_FULL:
                 raise
@@ -235,7 +229,7 @@ class _Bringer:
         try:
             with self._web.opened(file.url, headers) as response:
                 if "html" in (response.headers.get("Content-Type") or ""):
-                    raise WebPage(f"{masked(file.url)} answered a web page instead of a wheel")
+                    raise WebPage(f"{masked(file.url)} answered a web page instead of the file")
                 if response.status == HTTPStatus.PARTIAL_CONTENT:
                     arrival.is_patched = True
                 else:

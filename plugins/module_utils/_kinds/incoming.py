@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What the controller brings, on its way into the host's wheel store: big wheels alone, small ones in one archive.
+"""What the controller brings, on its way into the host's wheel store: what is big alone, all else in one archive.
 
 Each is a file that may have come in part. What is whole by its hash gets into the store, everything else is forgotten.
 """
@@ -14,19 +14,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import disk_errors
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import PART, WheelStore
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import ARCHIVES, PART, WheelStore
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ARCHIVE = f"wheels.tar{PART}"
-_NAME = r"[A-Za-z0-9_.!+-]+\.whl"
-_WHEEL = re.compile(rf"([0-9a-f]{{64}})-({_NAME}){re.escape(PART)}")
+_NAME = rf"[A-Za-z0-9_.!+%~-]+(?:{'|'.join(map(re.escape, ARCHIVES))})"
+_ARRIVAL = re.compile(rf"([0-9a-f]{{64}})-({_NAME}){re.escape(PART)}")
 
 
 def name_on_the_way(sha256: str, filename: str) -> str:
-    """What a wheel is called that is brought."""
+    """What a wheel or a conda package is called that is brought."""
     return f"{sha256}-{filename}{PART}"
 
 
@@ -43,7 +43,7 @@ def take_in(store: WheelStore, incoming: Path) -> None:
             _unpack(archive, store.folder)
             archive.unlink()
         for part in sorted(store.folder.iterdir()):
-            found = _WHEEL.fullmatch(part.name)
+            found = _ARRIVAL.fullmatch(part.name)
             if found and part.is_file() and not part.is_symlink():
                 _place(part, store, *found.groups())
 
@@ -51,16 +51,16 @@ def take_in(store: WheelStore, incoming: Path) -> None:
 def _copy(incoming: Path, folder: Path) -> None:
     """Copies belong to the user that this runs as; what was sent belongs to the one that logged in."""
     for file in incoming.iterdir():
-        if file.is_file() and (file.name == ARCHIVE or _WHEEL.fullmatch(file.name)):
+        if file.is_file() and (file.name == ARCHIVE or _ARRIVAL.fullmatch(file.name)):
             with file.open("rb") as content, _new_file(folder / file.name) as copy:
                 shutil.copyfileobj(content, copy)
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """The wheels in an archive, as far as that goes: one that was cut off has fewer, or the last in part."""
+    """What is in an archive, as far as that goes: one that was cut off has fewer, or the last in part."""
     with suppress(tarfile.TarError, EOFError, ValueError), tarfile.open(archive) as tar:
         for member in tar:
-            content = tar.extractfile(member) if member.isreg() and _WHEEL.fullmatch(member.name) else None
+            content = tar.extractfile(member) if member.isreg() and _ARRIVAL.fullmatch(member.name) else None
             if content:
                 with _new_file(folder / member.name) as part:
                     shutil.copyfileobj(content, part)

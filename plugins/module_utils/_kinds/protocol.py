@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import Wanted
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
+
 
 @dataclass(frozen=True)
 class Installed:
@@ -58,11 +61,8 @@ class Kind(Protocol):
     def install(self, generation: Path, lock: str) -> Installed:
         """Install exactly what the text of a lock names, from archives that are checked by their hashes."""
 
-    def lacks(self, lock: str, python: Path) -> dict[str, object] | None:
-        """What the controller has to bring before a lock can be installed for a base interpreter; None: nothing.
-
-        It is data for plugin_utils/_delivery. Only kinds whose archives the controller delivers ever need anything.
-        """
+    def wanted(self, lock: str, platform: Platform) -> Collection[Wanted]:
+        """All that a lock is installed from on a host whose managed Python is of a platform. Raises MetalfleetError."""
 
     def inspect(self, generation: Path) -> Contents:
         """Read what is installed. Raises MetalfleetError for a package that no generation may hold."""

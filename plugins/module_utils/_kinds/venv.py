@@ -16,16 +16,16 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.distr
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Contents, Installed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import TO_START, Uv
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import refuse_missing
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import Wanted, wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 
 
 class Venv:
     """The kind `venv`: wheels only, each checked by the lock's hash."""
 
-    def __init__(self, uv: Uv, *, is_delivered: bool = False) -> None:
-        """With `is_delivered` the controller brings all wheels that are not sent with the module; none is fetched."""
-        self._uv, self._is_delivered = uv, is_delivered
+    def __init__(self, uv: Uv) -> None:
+        self._uv = uv
 
     def prepare(self, generation: Path, *, name: str, python: Path) -> None:
         """Make a virtual environment that holds nothing but a start-up file of ours."""
@@ -37,15 +37,11 @@ class Venv:
     def install(self, generation: Path, lock: str) -> Installed:
         """Install the lock by way of the wheel store."""
         python, wheels = generation / "bin" / "python", generation / WHEELS
-        if self._is_delivered:
-            refuse_missing(self._uv.stock(parse_lock(lock), python)[0], "Run setup.yml again, which brings them.")
-        return self._uv.install(generation, parse_lock(lock), wheels, python, "pip", "sync", str(wheels))
+        return self._uv.install(generation, lock, wheels, python, "pip", "sync", str(wheels))
 
-    def lacks(self, lock: str, python: Path) -> dict[str, object] | None:
-        """The packages whose wheels are not in the store, or not whole, and for which platform they must be."""
-        stock, platform = self._uv.stock(parse_lock(lock), python)
-        names = [pin.name for pin in stock.missing]
-        return {"platform": platform.as_data(), "packages": names} if names else None
+    def wanted(self, lock: str, platform: Platform) -> Collection[Wanted]:
+        """The wheels."""
+        return [wheels_wanted(lock, platform)]
 
     def inspect(self, generation: Path) -> Contents:
         """Read the metadata and the RECORD of every distribution."""

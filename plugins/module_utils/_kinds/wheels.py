@@ -63,7 +63,8 @@ class Stock:
     @property
     def named_missing(self) -> list[str]:
         """The missing ones for people; one that is there and not whole is damaged."""
-        damaged = {pin for pin in self.missing for digest in pin.hashes if any((self.folder / digest).glob("*.whl"))}
+        there = {path.parent.name for path in find_archives(self.folder)}
+        damaged = {pin for pin in self.missing if pin.hashes & there}
         return [f"{pin} (damaged)" if pin in damaged else str(pin) for pin in self.missing]
 
 
@@ -157,6 +158,11 @@ class WheelStore:
                     yield Stored(pin, digest, path)
 
 
+def find_archives(folder: Path) -> list[Path]:
+    """The wheels and conda packages in a wheel store's folder, whole or not."""
+    return sorted(path for path in folder.glob("*/*") if path.name.endswith(ARCHIVES))
+
+
 def _suits(filename: str, pin: Pin, platform: Platform | None) -> bool:
     """Whether a file is, by its name, a wheel of a pin for a platform, or where there is none a conda package."""
     if platform is None:
@@ -166,7 +172,7 @@ def _suits(filename: str, pin: Pin, platform: Platform | None) -> bool:
 
 
 def refuse_missing(stock: Stock, remedy: str) -> None:
-    """Refuse to go on without wheels that must be there. Raises MetalfleetError that names them."""
+    """Refuse to go on without archives that must be there. Raises MetalfleetError that names them."""
     if stock.missing:
         raise MetalfleetError(f"The wheel store {stock.folder} lacks {', '.join(stock.named_missing)}", remedy=remedy)
 

@@ -49,8 +49,10 @@ _SDISTS = (".tar.gz", ".zip", ".tar.bz2")
 _OTHER_PLATFORM = "Use a lock that was made for this platform and Python."
 _CHECK_INDEX = "Check the network, the proxy (tensorflow_proxy) and the index (tensorflow_index_url), and run again."
 
-#: What failures mean: kind, cause, remedy. The first that fits counts.
-_MEANINGS: tuple[tuple[type[FetchFailed], str, str], ...] = (
+Meanings = tuple[tuple[type[FetchFailed], str, str], ...]
+"""What failures mean: kind, cause, remedy. The first that fits counts."""
+
+_MEANINGS: Meanings = (
     (
         AccessRefused,
         "access was refused",
@@ -229,10 +231,25 @@ class Finder:
         )
 
 
-def explain_fetch(failure: FetchFailed, what: str) -> MetalfleetError:
+def explain_fetch(failure: FetchFailed, what: str, meanings: Meanings = _MEANINGS) -> MetalfleetError:
     """What a failure means for a person."""
-    cause, remedy = next(words for kind, *words in _MEANINGS if isinstance(failure, kind))
+    cause, remedy = next(words for kind, *words in meanings if isinstance(failure, kind))
     return MetalfleetError(f"{what}: {cause}", evidence=failure.reason, remedy=remedy)
+
+
+def explain_unfetched(pin: Pin, _url: str, failure: FetchFailed) -> MetalfleetError:
+    """What it means that a wheel could not be fetched."""
+    return explain_fetch(failure, f"The wheel of {pin} cannot be fetched")
+
+
+def explain_hash(pin: Pin, url: str, sha256: str) -> MetalfleetError:
+    """What it means that a wheel is another than the lock names."""
+    return MetalfleetError(
+        f"The hash of the wheel of {pin} is not the one in the lock",
+        evidence=f"{masked(url)} has the SHA-256 {sha256}.",
+        remedy="The index gave another file than the lock names, or the lock is wrong: check the index (and a "
+        "proxy on the way to it), or make the lock anew.",
+    )
 
 
 def _some(files: list[RemoteFile], most: int = 4) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -86,6 +87,11 @@ class Lock:
 def normalized(name: str) -> str:
     """A package's name as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def digest_of(text: str) -> str:
+    """The SHA-256 of a lock's text, which tells one lock from another."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def parse_lock(text: str) -> Lock:

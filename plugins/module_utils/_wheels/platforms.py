@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
@@ -91,6 +91,12 @@ class Platform:
     def from_data(cls, data: Mapping[str, Any]) -> Platform:
         """What as_data() gave, after its way through JSON."""
         return cls(**{**data, "python": tuple(data["python"]), "system": tuple(data["system"])})
+
+    def with_python(self, version: str) -> Platform:
+        """The same with another Python, by its whole version."""
+        minor = ".".join(version.split(".")[:2])
+        markers = {"python_version": minor, "python_full_version": version, "implementation_version": version}
+        return replace(self, python=_numbers(minor), free_threaded=False, markers={**self.markers, **markers})
 
     def rank(self, wheel: WheelName) -> Rank | None:
         """How well a wheel suits, the greater the better; None if it does not."""

@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
     ADDITIONAL,
@@ -15,7 +16,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options imp
     NETWORK,
     PIN_OPTIONS,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (
     ANY_MACOS,
@@ -56,9 +56,9 @@ def from_store(declaration: Declaration, plan: Plan, host: Host, store: Controll
         store.provide_archive(plan.step.artifact, declaration.mirror)
     mirrored = local_wheel(declaration.mirror, plan.uv, host.platform) if store.may_fetch else {}
     for name, content in mirrored.items():
-        store.wheels.receive(hashlib.sha256(content).hexdigest(), name, content)
+        store.store.receive(hashlib.sha256(content).hexdigest(), name, content)
     platform = platform_named(f"{host.platform}-py{declaration.version}", host.macos or ANY_MACOS)
-    store.provide(parse_lock(pinned_uv().requirement).pins, platform)
+    store.provide(wheels_wanted(pinned_uv().requirement, platform))
     return replace(declaration, mirror=str(store.folder))
 
 

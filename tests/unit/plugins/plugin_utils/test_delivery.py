@@ -17,8 +17,8 @@ import pytest
 from ansible import constants
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.incoming import ARCHIVE
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import Wanted, wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import Stored
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Pin, parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _delivery
@@ -26,16 +26,20 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller 
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (
     DAY,
     ControllerStore,
+    archives_for,
     needs_of,
     packed,
     platform_named,
-    wheels_for,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_pythons
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import (
+    pinned_pythons,
+    pinned_uv,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.delivery import artifacts_for
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact
 
+from tests.conda import Channel, Package
 from tests.index import Fault, Index
 from tests.simulated_mac.macho import Kind, stub
 from tests.wheels import Wheel, lock_of, make_wheel
@@ -55,8 +59,8 @@ def wheels(tmp_path: Path) -> list[Wheel]:
     return [make_wheel(tmp_path / "published", name) for name in ("alpha", "beta")]
 
 
-def pins_of(*wheels: Wheel) -> list[Pin]:
-    return parse_lock(lock_of(*wheels)).pins_for(MAC.markers)
+def wanted(*wheels: Wheel, platform: Platform = MAC) -> Wanted:
+    return wheels_wanted(lock_of(*wheels), platform)
 
 
 def store_of(folder: Path, index: Index | None = None) -> ControllerStore:
@@ -67,7 +71,7 @@ def provide(folder: Path, url: str, local_tmp: str, lock: str, system: tuple[int
     """What a process of Ansible does for one host."""
     constants.DEFAULT_LOCAL_TMP = local_tmp
     platform = replace(MAC, system=system)
-    ControllerStore(folder / "store", Network(index_url=url)).provide(parse_lock(lock).pins_for(MAC.markers), platform)
+    ControllerStore(folder / "store", Network(index_url=url)).provide(wheels_wanted(lock, platform))
 
 
 def test_processes_of_one_run_fetch_each_wheel_once(tmp_path: Path, wheels: list[Wheel]) -> None:
@@ -89,18 +93,18 @@ def test_what_failed_is_not_tried_again_in_the_same_run(tmp_path: Path, wheels: 
     with Index(tmp_path / "published", Fault.REFUSED) as index:
         for _ in range(2):
             with pytest.raises(MetalfleetError, match="access was refused"):
-                store_of(tmp_path, index).provide(pins_of(*wheels), MAC)
+                store_of(tmp_path, index).provide(wanted(*wheels))
             asked = len(index.requests)
         assert len(index.requests) == asked
 
 
 def test_without_a_network_all_that_is_missing_or_damaged_is_named(tmp_path: Path, wheels: list[Wheel]) -> None:
     with Index(tmp_path / "published", digests=True) as index:
-        [alpha] = store_of(tmp_path, index).provide(pins_of(wheels[0]), MAC)
+        [alpha] = store_of(tmp_path, index).provide(wanted(wheels[0]))
     alpha.path.write_bytes(alpha.path.read_bytes()[:-1])
     with pytest.raises(MetalfleetError, match=r"lacks alpha 1\.0 \(damaged\), beta 1\.0\. Nothing is fetched"):
-        store_of(tmp_path).provide(pins_of(*wheels), MAC)
-    assert store_of(tmp_path).missing(pins_of(*wheels), MAC) == ["alpha 1.0 (damaged)", "beta 1.0"]
+        store_of(tmp_path).provide(wanted(*wheels))
+    assert store_of(tmp_path).missing(wanted(*wheels)) == ["alpha 1.0 (damaged)", "beta 1.0"]
 
 
 def test_code_for_another_processor_and_files_without_a_digest_stay(tmp_path: Path) -> None:
@@ -114,12 +118,12 @@ def test_code_for_another_processor_and_files_without_a_digest_stay(tmp_path: Pa
     with Index(tmp_path / "published", digests=True) as index:
         store = store_of(tmp_path, index)
         with pytest.raises(MetalfleetError, match=r"alpha 1\.0 holds code for x86_64, not for arm64.*alpha/x\.so"):
-            store.provide(pins_of(intel), MAC)
+            store.provide(wanted(intel))
         with pytest.raises(MetalfleetError, match=r"beta/stray\.py"):
-            store.provide(pins_of(loose), MAC)
-        assert [wheel.pin.name for wheel in store.provide(pins_of(both), MAC)] == ["gamma"]
+            store.provide(wanted(loose))
+        assert [wheel.pin.name for wheel in store.provide(wanted(both))] == ["gamma"]
         linux = platform_named("linux-x86_64-py3.12", "")
-        assert store.provide(pins_of(intel), linux)
+        assert store.provide(wanted(intel, platform=linux))
 
 
 def test_an_archive_comes_from_a_folder_or_an_index_once_and_whole(tmp_path: Path) -> None:
@@ -150,7 +154,7 @@ def test_an_archive_comes_from_a_folder_or_an_index_once_and_whole(tmp_path: Pat
 def test_what_no_run_has_used_for_days_is_old(tmp_path: Path, wheels: list[Wheel]) -> None:
     with Index(tmp_path / "published", digests=True) as index:
         store = store_of(tmp_path, index)
-        alpha, beta = store.provide(pins_of(*wheels), MAC)
+        alpha, beta = store.provide(wanted(*wheels))
     archive = tmp_path / "store/1/cpython-x.tar.gz"
     archive.parent.mkdir()
     archive.write_bytes(b"")
@@ -168,9 +172,11 @@ def test_big_wheels_travel_alone_and_small_ones_together(
 ) -> None:
     big, bigger = (make_wheel(tmp_path, name, files={f"{name}/data": os.urandom(size)}) for name, size in SIZES)
     monkeypatch.setattr(_delivery, "BIG", 2000)
-    all_of_them = [Stored(pins_of(wheel)[0], wheel.sha256, wheel.path) for wheel in (wheels[0], big, bigger, wheels[1])]
+    all_of_them = [
+        Stored(wanted(wheel).pins[0], wheel.sha256, wheel.path) for wheel in (wheels[0], big, bigger, wheels[1])
+    ]
     with packed(all_of_them) as parcels:
-        assert [parcel.says for parcel in parcels] == ["bigger 1.0", "big 1.0", "2 wheels"]
+        assert [parcel.says for parcel in parcels] == ["bigger 1.0", "big 1.0", "2 small files"]
         assert parcels[0].name == f"{bigger.sha256}-{bigger.path.name}.part"
         assert parcels[2].name == ARCHIVE
         with tarfile.open(parcels[2].path) as tar:
@@ -194,17 +200,55 @@ def test_a_host_is_sent_what_it_says_that_it_lacks(tmp_path: Path, wheels: list[
     [digest] = locks.texts
     lacks = {"folder": "/x", "locks": [{"lock": digest, "platform": MAC.as_data(), "packages": ["beta"]}] * 2}
     with Index(tmp_path / "published", digests=True) as index:
-        found = wheels_for(json.loads(json.dumps(lacks)), locks, store_of(tmp_path, index))
+        found = archives_for(json.loads(json.dumps(lacks)), locks, store_of(tmp_path, index))
     assert [wheel.pin.name for wheel in found] == ["beta"]
     assert index.downloads == [wheels[1].path.name]
     locks.built_wheels[wheels[1].sha256] = "sent along"
-    assert wheels_for(lacks, locks, store_of(tmp_path, index)) == []
+    assert archives_for(lacks, locks, store_of(tmp_path, index)) == []
+
+
+def test_conda_packages_are_sent_as_wheels_are(tmp_path: Path, wheels: list[Wheel]) -> None:
+    channel = Channel(tmp_path / "channel")
+    lines = [channel.add(Package(name, "3.12.1", subdir="osx-arm64")) for name in ("python", "tool")]
+    (tmp_path / "lock.txt").write_text("\n".join(["@EXPLICIT", *lines, "@WHEELS", lock_of(wheels[0])]))
+    declared = [{"name": "lab", "kind": "conda", "lock": str(tmp_path / "lock.txt"), "gpu_check": "none"}]
+    locks = Locks(Path, Making(tmp_path / "locks"))
+    locks.read(declared)
+    store = store_of(tmp_path)
+
+    needs = needs_of(locks.with_digests(declared), locks, "macos-arm64-py3.13", "14.0")
+    assert [(need.minor, store.missing(need.wanted)) for need in needs[1:]] == [
+        ("", ["python 3.12.1", "tool 3.12.1"]),
+        ("", ["alpha 1.0"]),
+        ("3.13", [f"uv {pinned_uv().version}"]),
+    ]
+    assert [str(need.wanted.platform)[:11] for need in (needs[0], needs[2])] == ["Python 3.13", "Python 3.12"]
+
+    asked = {"locks": [{"lock": needs[1].wanted.lock_sha256, "platform": None, "packages": ["tool"]}]}
+    with pytest.raises(MetalfleetError, match=r"lacks tool 3\.12\.1\. Nothing is fetched"):
+        archives_for(asked, locks, store)
+    with Index(tmp_path / "published", digests=True) as index:
+        [tool] = archives_for(asked, locks, ControllerStore(tmp_path / "another", Network(index_url=index.url)))
+    assert (tool.path.name, f"#sha256:{tool.sha256}") == ("tool-3.12.1-0.conda", lines[1][-72:])
+    os.utime(tool.path.parent, (0, 0))
+    assert ControllerStore(tmp_path / "another", None).unused(1) == [tool.path]
+
+    (channel.folder / "osx-arm64/tool-3.12.1-0.conda").write_bytes(b"damaged")
+    with pytest.raises(MetalfleetError, match=r"hash of the conda package tool 3\.12\.1 is not the one in the"):
+        archives_for(asked, locks, ControllerStore(tmp_path / "third", Network()))
+    (channel.folder / "osx-arm64/python-3.12.1-0.conda").unlink()
+    asked["locks"][0]["packages"] = ["python"]
+    with pytest.raises(MetalfleetError, match=r"python 3\.12\.1 cannot be fetched: the channel has not got it"):
+        archives_for(asked, locks, ControllerStore(tmp_path / "third", Network()))
+    channel.folder.rename(tmp_path / "away")
+    with pytest.raises(MetalfleetError, match=r"its channel is a folder that is not on the machine that fetches it"):
+        archives_for(asked, locks, ControllerStore(tmp_path / "fourth", Network()))
 
 
 @pytest.mark.parametrize("answer", [{}, {"locks": [{}]}, {"locks": 1}, {"locks": [{"lock": "x", "platform": {}}]}])
 def test_an_answer_that_makes_no_sense_is_said(answer: dict[str, object], locks: Locks, tmp_path: Path) -> None:
     with pytest.raises(MetalfleetError, match="cannot be understood"):
-        wheels_for(answer, locks, store_of(tmp_path))
+        archives_for(answer, locks, store_of(tmp_path))
 
 
 def test_a_platform_survives_its_way_through_json() -> None:
@@ -219,13 +263,13 @@ def test_what_is_needed_is_that_of_each_platform(locks: Locks) -> None:
         ("tf", "macos-arm64-py3.11"),
         ("uv", "macos-arm64-py3.12"),
     ]
-    assert str(needs[1].suits) == "Python 3.11 on macOS 12.0, arm64"
+    assert str(needs[1].wanted.platform) == "Python 3.11 on macOS 12.0, arm64"
     shipped = Locks(Path, Making(Path("locks")))
     shipped.read([{"name": "tensorflow"}])
     [default] = shipped.with_digests([{"name": "tensorflow"}])
     tensorflow, _ = needs_of([default], shipped, "linux-x86_64-py3.12", "12.0")
-    assert tensorflow.suits.markers["platform_machine"] == "x86_64"
-    assert "tensorflow-cpu" in {pin.name for pin in tensorflow.pins}
+    assert str(tensorflow.wanted.platform).endswith("x86_64")
+    assert "tensorflow-cpu" in {pin.name for pin in tensorflow.wanted.pins}
     with pytest.raises(MetalfleetError, match="tensorflow has no lock for macos-arm64-py3.14"):
         needs_of([default], shipped, "macos-arm64-py3.14", "12.0")
     assert needs_of([], locks, "macos-arm64-py3.12", "12.0") == []

@@ -16,6 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.supply import Supply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
@@ -65,6 +66,7 @@ class Host:
         self.commands = RecordingCommands()
         self.network = Network(wheels=str(self.wheels))
         self.machine = ""
+        self.is_delivered = False
         packages = (make_wheel(self.wheels, "alpha"), make_wheel(self.wheels, "beta", "2.0"))
         self.declaration = Declaration("tf", Places(folder / "root", folder / "links"), lock_of(*packages), free_mb=1)
 
@@ -81,8 +83,12 @@ class Host:
 
     @property
     def tools(self) -> Tools:
-        uv = Uv(self.places, self.network, self.commands)
-        return Tools({"venv": Venv(uv)}, uv.store, self.commands, self.probe, self.machine)
+        kinds = {"venv": Venv(Uv(self.places.uv, self.supply, self.commands))}
+        return Tools(kinds, self.supply, self.commands, self.probe, self.machine)
+
+    @property
+    def supply(self) -> Supply:
+        return Supply(self.places, self.network, self.commands, is_delivered=self.is_delivered)
 
     def report(self, *, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
         document = Document(self.places, (replace(self.declaration, **changed),))

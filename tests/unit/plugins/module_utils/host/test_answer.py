@@ -24,6 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.docume
     platform_to_be,
     read_document,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.supply import Supply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
@@ -69,8 +70,9 @@ class Host:
 
     @property
     def tools(self) -> Tools:
-        uv = Uv(self.places, Network(wheels=str(self.folder / "wheels")), Commands())
-        return Tools({"venv": Venv(uv)}, uv.store, uv.commands, self.probe, "")
+        commands = Commands()
+        supply = Supply(self.places, Network(wheels=str(self.folder / "wheels")), commands)
+        return Tools({"venv": Venv(Uv(self.places.uv, supply, commands))}, supply, commands, self.probe, "")
 
     def probe(self, environment: Path, _demand: Demand, *, level: str, **_: Any) -> dict[str, Any]:
         self.probed.append((environment.name, level))
@@ -321,12 +323,6 @@ class TestDocument:
     def test_names_that_are_one_place_are_refused(self, names: tuple[str, str], words: str) -> None:
         with pytest.raises(MetalfleetError, match=words):
             read_document(self.options(*({"name": name, "state": "absent"} for name in names)), PLATFORM)
-
-    def test_conda_packages_are_refused_where_nothing_is_to_be_downloaded(self) -> None:
-        options = self.options({"name": "lab", "kind": "conda"})
-        assert read_document({**options, "delivery": "controller"}, PLATFORM).environments[0].brings_python
-        with pytest.raises(MetalfleetError, match="lab is of conda packages, which hosts download themselves"):
-            read_document({**options, "delivery": "store"}, PLATFORM)
 
     @pytest.mark.parametrize("option", ["root", "links"])
     @pytest.mark.parametrize("path", ["/Users/a/Documents/x", "/Users/a/Mobile Documents/x", "/x y", "x", "~/.."])

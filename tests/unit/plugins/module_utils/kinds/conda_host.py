@@ -58,8 +58,9 @@ class CondaHost(Host):
     @property
     def tools(self) -> Tools:
         """With the one kind."""
-        uv = Uv(self.places, self.network, self.commands)
-        return Tools({"conda": Conda(uv, self.places, ENGINE)}, uv.store, self.commands, self.probe, self.machine)
+        uv = Uv(self.places.uv, self.supply, self.commands)
+        kinds = {"conda": Conda(uv, self.places.python, ENGINE)}
+        return Tools(kinds, self.supply, self.commands, self.probe, self.machine)
 
     def says(self, program: str) -> str:
         """What a program prints that the environment's Python runs."""

@@ -24,6 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _kind
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import Fetched, fetch
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     Stock,
     WheelStore,
@@ -53,8 +54,7 @@ class Host:
     platform: Platform
 
     def fetch(self, lock: str, network: Network) -> Fetched:
-        pins = parse_lock(lock).pins_for(self.platform.markers)
-        return fetch(self.store, pins, self.platform, network, Commands())
+        return fetch(self.store, wheels_wanted(lock, self.platform), network, Commands())
 
     def look(self, lock: str) -> Stock:
         return self.store.look(parse_lock(lock).pins_for(self.platform.markers), self.platform)
