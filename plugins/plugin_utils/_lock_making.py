@@ -132,7 +132,7 @@ def held_back(
         return
     for name, newest in newest_of.items():
         version = resolved.versions.get(name, newest)
-        if version not in (newest, kept.get(name)):
+        if name not in OWN_NAMES and version not in (newest, kept.get(name)):
             yield (
                 f"{name} is locked at {version}, because the newest version, {newest}, does not go with "
                 f"{framework_of(order)} or with another package. To see why not, declare {name}=={newest}"

@@ -219,9 +219,10 @@ def conda_request(environment: Mapping[str, Any], wish: Wish) -> CondaRequest | 
         )
     python = next((each for each in packages if conda_name(each) == "python"), None)
     if python:
+        minor = re.search(r"3\.\d+", python)
         raise MetalfleetError(
             f"The environment {name} names its Python in conda.packages ({python})",
-            remedy='Leave it out, and declare python: "3.11", or another minor version.',
+            remedy=f'Leave it out there, and declare python: "{minor[0] if minor else "3.12"}".',
         )
     return CondaRequest(tuple(sorted(packages)), tuple(map(str, channels_of(environment))))
 

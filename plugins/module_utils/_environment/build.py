@@ -156,12 +156,12 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
             shared[path] = [claim.owner for claim in claimed]
     if damaged:
         raise MetalfleetError(
-            f"Freshly installed files of {', '.join(sorted(set(damaged.values())))} are not what their wheels say",
+            f"Freshly installed files of {', '.join(sorted(set(damaged.values())))} are not what their packages say",
             evidence=f"They are {', '.join(sorted(damaged)[:5])}.",
-            remedy="If the disk is in order, remove these packages from the lock: their wheels contradict themselves.",
+            remedy="If the disk is in order, remove these packages from the lock: they contradict themselves.",
         )
     decisive = {path: digest for path, digest in digests.items() if is_decisive(path)}
-    return Checked(tree, by_owner(digests, owned), shared, decisive)
+    return Checked(tree, by_owner(found, owned), shared, decisive)
 
 
 def refuse_unknown(paths: Iterable[str], known: Collection[str]) -> None:
@@ -169,7 +169,7 @@ def refuse_unknown(paths: Iterable[str], known: Collection[str]) -> None:
     unknown = sorted(path for path in paths if path not in known)
     if unknown:
         raise MetalfleetError(
-            "The new generation has files that no wheel of the lock brings",
+            "The new generation has files that no package of the lock brings",
             evidence=f"They are {', '.join(unknown[:5])}.",
             remedy="Run again; if it happens again, report it with the lock.",
         )
@@ -183,13 +183,13 @@ def refuse_one_path_in_two_spellings(claims: Mapping[str, list[Claim]]) -> None:
         if other != path:
             owners = sorted({claims[other][0].owner, claims[path][0].owner})
             raise MetalfleetError(
-                f"The wheels of {' and '.join(owners)} bring {other} and {path}, which are one file on most Macs",
+                f"The packages {' and '.join(owners)} bring {other} and {path}, which are one file on most Macs",
                 remedy="Remove one of them from the lock.",
             )
 
 
 def by_owner(digests: Mapping[str, str], owners: Mapping[str, str]) -> manifest.Owned:
-    """The digests of all files, those of each package together; what is no package's is that of ""."""
+    """The digests of all files and links, those of each package together; what is no package's is that of ""."""
     owned: manifest.Owned = {}
     for path, digest in digests.items():
         owned.setdefault(owners.get(path, ""), {})[path] = digest
@@ -200,9 +200,9 @@ def refuse_conflict(path: str, claims: list[Claim], *, is_bare: bool) -> None:
     """No package may replace a file of the environment itself, nor one of another package that could do harm."""
     differing = [claim for claim in claims if claim.sha256 != claims[0].sha256]
     if is_bare or (differing and not is_harmless(path)):
-        whose = "the environment itself has" if is_bare else f"the wheel of {differing[0].owner} has, too"
+        whose = "the environment itself has" if is_bare else f"the package {differing[0].owner} has, too"
         raise MetalfleetError(
-            f"The wheel of {claims[0].owner} brings the file {path}, which {whose}",
+            f"The package {claims[0].owner} brings the file {path}, which {whose}",
             remedy="Remove one of them from the lock.",
         )
 
@@ -227,7 +227,7 @@ def refuse_startup_files(claims: Iterable[Claim], allowed: Iterable[str]) -> Non
     for claim in claims:
         if runs_at_startup(claim.path) and claim.owner not in allowed:
             raise MetalfleetError(
-                f"The wheel of {claim.owner} brings the file {Path(claim.path).name}, which would run whenever Python "
+                f"The package {claim.owner} brings the file {Path(claim.path).name}, which would run whenever Python "
                 "starts",
                 remedy=f"If that is wanted, add {claim.owner} to startup_files_of.",
             )

@@ -27,7 +27,10 @@ BUILDING = "metalfleet-building"
 SCHEMA = 3
 
 Owned = dict[str, dict[str, str]]
-"""Package to its files, by path in the generation, with their SHA-256; what is no package's is that of ""."""
+"""Package to its files and links, by path in the generation, with their SHA-256, or `link to` and the target.
+
+What is no package's is that of "".
+"""
 
 
 @dataclass(frozen=True)
@@ -142,16 +145,14 @@ def read(generation: Path) -> Manifest | None:
     return manifest if is_ours else None
 
 
-def read_digests(generation: Path, manifest: Manifest) -> dict[str, str]:
-    """SHA-256 of every file by its path; nothing, if what says so is not as it was written."""
+def read_owned(generation: Path, manifest: Manifest) -> Owned:
+    """Whose its files are, with their digests; nothing, if what says so is not as it was written."""
     try:
         owned_json = read_regular(generation / FILES)
-        if _digest(owned_json) != manifest.files_sha256:
-            return {}
         owned: Owned = json.loads(owned_json)
     except (OSError, ValueError):
         return {}
-    return {path: digest for digests in owned.values() for path, digest in digests.items()}
+    return owned if _digest(owned_json) == manifest.files_sha256 else {}
 
 
 def _as_json(data: object) -> bytes:

@@ -50,6 +50,8 @@ class Difference:
     architectures: tuple[str, ...] = ()
     detail: str = ""
     """What differs, where the kind does not say it."""
+    owner: str = ""
+    """The package that had brought a file which is missing, as far as that is known."""
 
     @property
     def text(self) -> str:
@@ -243,8 +245,9 @@ def identify_like(python: Path, known: Interpreter | None) -> Interpreter | None
 def look_at(folder: Path, built: Manifest, package_of: PackageOf, *, everything: bool) -> Look:
     """Compare a complete generation with its manifest."""
     interpreter = folder / "bin" / "python"
+    differences = find_differences(folder, built, package_of, everything=everything)
     return Look(
-        differences=tuple(find_differences(folder, built, package_of, everything=everything)),
+        differences=tuple(with_owners(list(differences), folder, built)),
         interpreter=identify_like(interpreter, built.interpreter),
         interpreter_architectures=architectures_of(interpreter),
     )
@@ -270,6 +273,15 @@ def find_differences(folder: Path, built: Manifest, package_of: PackageOf, *, ev
     yield from compare_digests(folder, built, {path for path in suspects if not is_below(path, closed)}, package_of)
 
 
+def with_owners(differences: list[Difference], folder: Path, built: Manifest) -> Iterator[Difference]:
+    """The same; missing files with the packages that had brought them."""
+    is_asked = any(each.kind == "missing" for each in differences)
+    owned = manifest.read_owned(folder, built) if is_asked else {}
+    owners = {path: owner for owner, digests in owned.items() for path in digests}
+    for each in differences:
+        yield replace(each, owner=owners.get(each.path, "")) if each.kind == "missing" else each
+
+
 def is_below(path: str, folders: Iterable[str]) -> bool:
     """Whether a path lies in one of the folders, and is none of them."""
     return any(path.startswith(f"{folder}/" if folder else "") and path != folder for folder in folders)
@@ -293,8 +305,8 @@ def compare_stamps(here: files.Stamp | None, then: files.Stamp | None) -> tuple[
 
 def compare_digests(folder: Path, built: Manifest, suspects: set[str], package_of: PackageOf) -> Iterator[Difference]:
     """Those of the suspects whose content is another."""
-    others = manifest.read_digests(folder, built) if suspects - built.decisive.keys() else {}
-    expected = {**others, **built.decisive}
+    owned = manifest.read_owned(folder, built) if suspects - built.decisive.keys() else {}
+    expected = {path: digest for digests in owned.values() for path, digest in digests.items()} | built.decisive
     for path, digest in files.hash_all(folder, sorted(suspects)).items():
         if not digest:
             yield describe(folder, path, "permissions", "it cannot be read", package_of)

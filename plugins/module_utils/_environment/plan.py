@@ -6,14 +6,22 @@ All policy is here: which generation is wanted, what is drift, what is repaired 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
+    SUBDIRS,
+    pinned_versions,
+    remedy_for,
+    said_of_intel,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import kernel, safety
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
+    CONDA,
+    Declaration,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import (
     Interpreter,
     Manifest,
@@ -30,7 +38,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     runs_at_startup,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, target_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
     Machine,
     refuse_unfit,
@@ -333,25 +341,20 @@ def interpreter_drift(
 
 def file_drift(built: Manifest, look: Look, machine: str) -> Iterator[tuple[str, str]]:
     """Say of each differing file what it means; files of one kind are one reason, packages are named."""
-    gone, there, versions = package_drift(built, look)
-    if gone:
-        yield "package-missing", enumerate_some(gone)
-    if versions:
-        yield "package-version", enumerate_some(versions)
-    if there:
-        yield "package-extra", enumerate_some(there)
+    packages = package_drift(built, look)
+    yield from ((reason, enumerate_some([*texts.values()])) for reason, texts in packages.items() if texts)
     by_reason: dict[str, list[str]] = {}
     for difference in look.differences:
         reason = reason_of(difference, machine)
-        if not (reason in ("file-missing", "package-extra") and (gone or there or versions)):
+        if not is_said_of_package(difference, reason, packages):
             by_reason.setdefault(reason, []).append(difference.text)
     for reason, found in by_reason.items():
         yield reason, enumerate_some(found)
 
 
-def package_drift(built: Manifest, look: Look) -> tuple[list[str], list[str], list[str]]:
-    """Packages that are missing, extra, and there in another version than was built."""
-    found = dict(built.packages)
+def package_drift(built: Manifest, look: Look) -> dict[str, dict[str, str]]:
+    """Packages that are missing, there in another version than was built, and extra: by reason, by name, for people."""
+    then, found = built.packages, dict(built.packages)
     for kind in ("missing", "extra"):
         for difference in look.differences:
             if difference.package and difference.kind == kind:
@@ -360,15 +363,22 @@ def package_drift(built: Manifest, look: Look) -> tuple[list[str], list[str], li
                     found[name] = version
                 else:
                     found.pop(name, None)
-    then = built.packages
-    missing = [f"{name}=={version}" for name, version in then.items() if name not in found]
-    extra = [f"{name}=={version}" for name, version in found.items() if name not in then]
-    other = [
-        f"{name}: {then[name]} was built, {version} is there"
-        for name, version in found.items()
-        if then.get(name, version) != version
-    ]
-    return missing, extra, other
+    return {
+        "package-missing": {name: f"{name}=={version}" for name, version in then.items() if name not in found},
+        "package-version": {
+            name: f"{name}: {then[name]} was built, {version} is there"
+            for name, version in found.items()
+            if then.get(name, version) != version
+        },
+        "package-extra": {name: f"{name}=={version}" for name, version in found.items() if name not in then},
+    }
+
+
+def is_said_of_package(difference: Difference, reason: str, packages: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether what is said of packages says this, too: whose a missing file was is known, of a new one it is not."""
+    if reason == "file-missing":
+        return difference.owner in {**packages["package-missing"], **packages["package-version"]}
+    return reason == "package-extra" and bool(packages["package-version"] or packages["package-extra"])
 
 
 def reason_of(difference: Difference, machine: str) -> str:
@@ -481,10 +491,13 @@ def refuse_missing_driver(declaration: Declaration) -> None:
 
 def refuse_missing_lock(declaration: Declaration) -> None:
     """An environment cannot be built for a platform that its locks were not made for."""
+    there, target = declaration.lock_platforms, target_of(platform_name())
     raise MetalfleetError(
         f"There is no lock for {platform_name()} for the environment {declaration.name}",
-        evidence=f"There are locks for: {', '.join(declaration.lock_platforms) or 'none'}.",
-        remedy="Declare a lock of your own (lock), or a Python that has one (native_python_version).",
+        evidence=f"There are locks for: {', '.join(there) or 'none'}. {said_of_intel(there)}",
+        remedy=remedy_for(SUBDIRS.get(target, target))
+        if declaration.kind == CONDA
+        else "Declare a lock of your own (lock), or a Python that has one (native_python_version).",
     )
 
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible import constants
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import Observation
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import make_plan
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 
 from tests.conda import Channel, Package
@@ -66,7 +69,7 @@ def locks_for(folder: Path, environment: dict[str, Any], platform: str = MAC, **
 
 
 def text_of(locks: Locks) -> str:
-    [text] = locks.texts.values()
+    [text] = (text for text in locks.texts.values() if text != locks.conda_engine)
     return text
 
 
@@ -115,7 +118,7 @@ def test_what_is_locked_is_kept_until_an_upgrade_is_asked_for(
         (["tool=9"], {}, "No channel has a package"),
         (["tool >>3"], {}, "is not written as conda writes it"),
         (["newest"], {}, "needs macOS 14, and the lock is for macOS 12.1 and newer.*tensorflow_oldest_macos"),
-        (["python=3.11"], {}, "names its Python in conda.packages"),
+        (["python=3.12"], {}, 'names its Python in conda.packages.*declare python: "3.12"'),
         (["tensorflow"], {}, "is to use the GPU.*CPU alone"),
         (["tensorflow"], {"gpu": "required"}, "gpu: required.*CPU alone.*declare tensorflow:.*gpu: none"),
         (["tensorflow=2.19"], {"tensorflow": "2.18.1"}, "would have TensorFlow twice"),
@@ -225,6 +228,18 @@ def test_locks_of_other_tools_are_read(tmp_path: Path, name: str, text: str) -> 
     )
 
 
+def test_a_lock_for_intel_and_linux_says_what_a_mac_lacks(tmp_path: Path) -> None:
+    (tmp_path / "lock.yml").write_text(CONDA_LOCK.replace("osx-arm64", "osx-64"))
+    environment = {"name": "lab", "kind": "conda", "lock": str(tmp_path / "lock.yml"), "gpu_check": "none"}
+    [sent] = locks_for(tmp_path, environment).with_digests([environment])
+    options = {"root": "/opt/x", "links": "/opt/y", "environments": [sent]}
+    [declared] = read_document(options, MAC).environments
+    with pytest.raises(
+        MetalfleetError, match=r"linux-x86_64-py3\.12, osx-64\. osx-64 is an Intel Mac.*Make the lock for"
+    ):
+        make_plan(declared, Observation())
+
+
 def test_a_lock_decides_the_python(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text(f"@EXPLICIT\n{CONDA_FORGE}/osx-arm64/python-3.12.1-0.conda#{DIGEST}\n")
     declared = {"name": "lab", "kind": "conda", "lock": str(tmp_path / "lock"), "python": "3.11"}
@@ -236,7 +251,9 @@ def test_a_lock_decides_the_python(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("nonsense: [", "cannot be read"),
-        (f"@EXPLICIT\n{CONDA_FORGE}/osx-64/python-3.12.1-0.conda#{DIGEST}\n", "It is that of an Intel Mac"),
+        (f"@EXPLICIT\n{CONDA_FORGE}/osx-64/python-3.12.1-0.conda#{DIGEST}\n", "is for osx-64 alone.*an Intel Mac"),
+        (CONDA_LOCK.replace("osx-arm64", "osx-64").replace("linux-64", "win-64"), "osx-64.*alone.*an Intel Mac"),
+        (CONDA_LOCK.replace("3.12.1", "3.11.9", 2), "has several Pythons.*3.1. for linux-64, 3.1. for osx-arm64"),
         (f"@EXPLICIT\n{CONDA_FORGE}/osx-arm64/python-3.12.1-0.conda\n", "no SHA-256 of python-3.12.1"),
         (CONDA_LOCK.replace(f"sha256: {DIGEST}", "md5: " + "b" * 32), "no SHA-256"),
     ],

@@ -258,6 +258,12 @@ def test_a_package_of_which_the_newest_version_does_not_go_with_the_rest_is_said
     assert made(wheels, packages=["backs_off<2"]).remarks == ()
 
 
+def test_tensorflow_is_not_said_not_to_go_with_tensorflow(wheels: Path) -> None:
+    locked = made(wheels, LINUX, tensorflow="2.18.0", packages=["tensorflow[and-cuda]"])
+    assert versions_of(locked.text)["tensorflow"] == "2.18.0"
+    assert locked.remarks == ()
+
+
 @pytest.mark.usefixtures("nothing_configured")
 def test_what_was_locked_stays_also_where_the_first_of_two_indexes_has_it_for_others_only(
     wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -66,7 +66,7 @@ def test_what_no_lock_may_hold_is_refused(text: str, words: str) -> None:
 
 
 def test_a_lock_of_an_intel_mac_is_refused_with_its_reason() -> None:
-    with pytest.raises(MetalfleetError, match="osx-64, and this host is osx-arm64. It is that of an Intel Mac"):
+    with pytest.raises(MetalfleetError, match="osx-64, and this host is osx-arm64. osx-64 is an Intel Mac"):
         refuse_other_platform(parse_conda_lock(LOCK.replace("osx-arm64", "osx-64")), "osx-arm64")
 
 

@@ -507,7 +507,7 @@ class TestBuild:
 
     def test_a_wheel_that_brings_a_startup_file_is_refused(self, host: Host) -> None:
         evil = make_wheel(host.wheels, "evil", files={"evil.pth": b"import os\n"})
-        with pytest.raises(RefusedError, match=r"The wheel of evil brings the file evil\.pth"):
+        with pytest.raises(RefusedError, match=r"The package evil brings the file evil\.pth"):
             host.converge(lock=lock_of(evil))
         assert host.imports() == "1.0 2.0\n"
         assert host.converge(lock=lock_of(evil), startup_files_of=("evil",))["reasons"] == ["lock-changed"]
@@ -535,7 +535,7 @@ class TestBuild:
     def test_what_two_wheels_bring_that_may_do_harm_is_refused(self, host: Host, name: str) -> None:
         one = make_wheel(host.wheels, "one", files={name: b"1"})
         two = make_wheel(host.wheels, "two", files={name: b"2"})
-        with pytest.raises(RefusedError, match=r"The wheel of (one|two) brings the file .*still in use"):
+        with pytest.raises(RefusedError, match=r"The package (one|two) brings the file .*still in use"):
             host.converge(lock=lock_of(one, two))
 
     def test_an_interpreter_that_hangs_ends_the_build(

@@ -59,7 +59,7 @@ class TestHostileWheels:
 
     def test_a_record_that_lies(self, host: Host) -> None:
         evil = rewritten(make_wheel(host.wheels, "evil"), more={"evil/__init__.py": b"VERSION = 'other'\n"})
-        refused(host, evil, words="are not what their wheels say|no wheel")
+        refused(host, evil, words="are not what their packages say|no package")
 
     def test_a_wheel_without_a_record(self, host: Host) -> None:
         evil = make_wheel(host.wheels, "evil")
@@ -88,7 +88,7 @@ class TestHostileWheels:
 
     def test_another_packages_file(self, host: Host) -> None:
         evil = make_wheel(host.wheels, "evil", files={"evil.py": b"", "alpha/__init__.py": b"VERSION = '6'\n"})
-        refused(host, evil, words=r"The wheel of (evil|alpha) brings the file .*alpha/__init__\.py, which the wheel of")
+        refused(host, evil, words=r"The package (evil|alpha) brings the file .*alpha/__init__\.py, which the package")
 
     def test_the_environments_own_file(self, host: Host) -> None:
         evil = make_wheel(host.wheels, "evil", files={"evil.py": b"", "metalfleet.pth": b"import evil\n"})
@@ -101,7 +101,7 @@ class TestHostileWheels:
     def test_a_name_that_is_anothers_on_a_mac(self, host: Host, one: str, other: str) -> None:
         evil = make_wheel(host.wheels, "evil", files={one: b"VERSION = '6'\n"})
         worse = make_wheel(host.wheels, "worse", files={other: b"VERSION = '7'\n"})
-        refused(host, evil, worse, words=r"The wheels of evil and worse bring .*which are one file on most Macs")
+        refused(host, evil, worse, words=r"The packages evil and worse bring .*which are one file on most Macs")
 
     def test_another_packages_compiled_python_is_never_run(self, host: Host) -> None:
         source = host.folder / "evil.py"

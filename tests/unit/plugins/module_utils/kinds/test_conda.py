@@ -222,6 +222,14 @@ def test_nothing_that_is_not_used_stays(host: CondaHost) -> None:
     assert host.generations() == ["2"]
 
 
+def test_a_package_whose_record_is_gone_hides_no_file_that_another_one_lacks(in_order: CondaHost) -> None:
+    next(in_order.link.glob("conda-meta/tool-*.json")).unlink()
+    (in_order.packages / "pure/__init__.py").unlink()
+    repaired = in_order.converge()
+    assert repaired["reasons"] == ["package-missing", "file-missing"]
+    assert [action["evidence"].rpartition("/")[2] for action in repaired["plan"]][:2] == ["tool==1.0", "__init__.py"]
+
+
 def test_killed_at_any_moment(host: CondaHost) -> None:
     """The active environment can always be used, the next run ends well, and nothing half-done stays."""
     start = time.monotonic()
