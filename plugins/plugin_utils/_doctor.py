@@ -89,7 +89,8 @@ def tell_environment(environment: Mapping[str, Any]) -> Iterator[str]:
     if environment["probe"]:
         yield from (f"{INDENT}{line}" for line in tell_probe(environment["probe"]))
     elif environment["state"] == "present":
-        yield f"{INDENT}There is nothing to probe."
+        is_there = "absent" not in environment["reasons"]
+        yield f"{INDENT}{'It holds no framework that could be probed' if is_there else 'There is nothing to probe'}."
 
 
 def tell_probe(probe: Mapping[str, Any]) -> Iterator[str]:

@@ -41,6 +41,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.suppl
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import FULL
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import has_framework
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
@@ -138,10 +139,15 @@ def probed(finding: Finding, tools: Tools) -> Finding:
 
 
 def doctored(finding: Finding, tools: Tools) -> Finding:
-    """The finding with the deepest probe of what is active, whatever is declared of probes, and has drifted."""
-    if finding.declaration.state == "absent" or finding.seen.active is None:
+    """The finding with the deepest probe of what is active, whatever is declared of probes, and has drifted.
+
+    What is never probed need not hold a framework.
+    """
+    declared, seen = finding.declaration, finding.seen
+    if declared.state == "absent" or seen.active is None:
         return finding
-    return with_probe(finding, FULL, tools)
+    is_there = has_framework(declared.demand.framework, seen.generations[seen.active].packages)
+    return with_probe(finding, FULL, tools) if is_there or declared.gpu_check != "none" else finding
 
 
 def with_probe(finding: Finding, level: str, tools: Tools) -> Finding:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 TENSORFLOW, LITERT = "tensorflow", "litert"
 """The frameworks that an environment can be for."""
+_PACKAGES = {
+    TENSORFLOW: re.compile(r"tensorflow(-macos|-cpu|-gpu|-base|-intel)?|tf-nightly.*"),
+    LITERT: re.compile("ai-edge-litert.*"),
+}
 
 GPU_REQUIRED, GPU_PREFERRED, GPU_NONE = "required", "preferred", "none"
 
@@ -57,6 +61,11 @@ _KINDS = {"Paravirtual": GPU_PARAVIRTUAL, "Software": GPU_SOFTWARE, "adapterType
 
 FIRST_STAGE, FIRST_VERDICT = "start", "import-failed"
 """Where a process is that has told nothing yet, and what it is if it never does."""
+
+
+def has_framework(framework: str, packages: Iterable[str]) -> bool:
+    """Whether a framework is among packages, by their normalised names."""
+    return any(_PACKAGES[framework].fullmatch(name) for name in packages)
 
 
 @dataclass(frozen=True)

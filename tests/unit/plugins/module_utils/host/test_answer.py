@@ -125,6 +125,16 @@ class TestAsking:
         assert said["text"][0].endswith("Run setup.yml to repair it.")
         assert host.probed == []
 
+    def test_the_doctor_probes_what_is_never_probed_if_it_holds_the_framework(self, host: Host) -> None:
+        host.declare("tf", gpu_check="none")
+        said = ask(replace(host.document, doctor=True), host.tools)
+        assert (said["ok"], said["environments"][0]["verdict"], host.probed) == (True, None, [])
+
+        host.declare("tf", lock=lock_of(make_wheel(host.folder / "wheels", "tensorflow")), gpu_check="none")
+        host.converge()
+        assert ask(replace(host.document, doctor=True), host.tools)["environments"][0]["verdict"] == "gpu-ok"
+        assert host.probed == [("tf", "full")]
+
     def test_nothing_is_probed_where_the_user_leaves_it_out(self, host: Host) -> None:
         host.declare("tf", gpu_check="none")
         said = host.ask()
