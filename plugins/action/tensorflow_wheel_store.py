@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
     read_network,
     refuse_double_names,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import STOCKING
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     find_file,
@@ -34,7 +39,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact
@@ -106,7 +111,16 @@ def find_needs(options: Mapping[str, Any], locks: Locks) -> list[Need]:
     for platform in options["platforms"] or [usual, *sorted(locks.platforms - {usual})]:
         locks.complete(platform)
         needs += needs_of(locks.with_digests(options["environments"]), locks, platform, macos)
-    return needs
+    return [*needs, *needs_of_controller(locks)]
+
+
+def needs_of_controller(locks: Locks) -> Iterator[Need]:
+    """What reads and makes locks of conda packages, where any are declared: a site without a network has it then."""
+    if locks.conda:
+        python = Path(sys.executable)
+        yield Need(
+            "the controller", platform_name(), wheels_wanted(locks.conda_engine, platform_of(python, Commands()))
+        )
 
 
 def fill(store: ControllerStore, needs: list[Need], artifacts: list[Artifact], mirror: str) -> None:

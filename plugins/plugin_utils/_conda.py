@@ -8,13 +8,12 @@ has a say.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
+import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,37 +25,40 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
     without_credentials,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.process import run_program
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import (
+    DISK_IS_FULL,
+    mask,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import digest_of, normalized
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils import _conda_program as program
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import cache_folder
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import (
+    LONGEST_WORDS,
     Known,
     Solved,
     meaning_of,
     shortened,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import CONDA_ENGINE
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import (
-    Resolver,
-    Target,
-    conda_engine,
-    find_uv,
-    in_one_line,
-)
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Target, in_one_line
+
+PYTHON = Path(sys.executable)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import ControllerStore
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import CondaRequest, Order
 
 
 class Engine:
-    """py-rattler in a process of its own. `resolver` knows where wheels come from."""
+    """py-rattler in a process of its own, with an environment's variables; `store` has its wheel, or fetches it."""
 
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
+    def __init__(self, variables: Mapping[str, str], store: ControllerStore) -> None:
+        self._variables, self._store = variables or os.environ, store
 
     def solve(self, request: CondaRequest, order: Order, target: Target, kept: Mapping[str, str]) -> Solved:
         """Solve what an order requests of conda packages. Raises MetalfleetError."""
@@ -73,6 +75,7 @@ class Engine:
             found = self._ask(question)
         except EngineFailed as failure:
             raise explain(order, str(failure)) from failure
+        refuse_without_hash(found)
         lines = sorted(f"{without_credentials(each['url'])}#sha256:{each['sha256']}" for each in found)
         of_python = {each["name"]: each["version"] for each in found if each["is_for_python"]}
         return Solved(tuple(lines), of_python)
@@ -90,47 +93,73 @@ class Engine:
         return {subdir: as_lock(packages) for subdir, packages in found.items()}
 
     def _ask(self, question: Mapping[str, Any]) -> Any:
-        order = {**question, "engine": str(self._bring())}
-        python, variables = Path(sys.executable), self._resolver.settings or os.environ
+        with writable_cache():
+            order = {**question, "engine": str(self._bring())}
         with tempfile.TemporaryDirectory() as home:
             try:
-                answer = run_program(Commands(), python, program, order, variables=variables, home=Path(home))
+                answer = run_program(Commands(), PYTHON, program, order, variables=self._variables, home=Path(home))
             except CommandFailed as failure:
                 raise EngineFailed(failure.reason) from failure
         if "failed" in answer:
+            refuse_full_disk(answer["failed"])
             raise EngineFailed(mask(answer["failed"]))
         return answer["answer"]
 
     def _bring(self) -> Path:
         """The folder that py-rattler is in. It is complete, or not there at all."""
-        lock = CONDA_ENGINE.read_bytes()
-        folder = cache_folder() / f"py-rattler-{hashlib.sha256(lock).hexdigest()[:16]}"
+        lock = CONDA_ENGINE.read_text("utf-8")
+        folder = cache_folder() / f"py-rattler-{digest_of(lock)[:16]}"
         if folder.is_dir():
             return folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(dir=folder.parent))
-        options = ("--quiet", "--no-deps", "--require-hashes", "--target", str(new), "--python", sys.executable)
-        command = [find_uv(), "pip", "install", *self._resolver.options, *options, "-r", str(CONDA_ENGINE)]
-        process = subprocess.run(
-            command, env=self._resolver.settings or None, capture_output=True, text=True, check=False
-        )
-        try:
-            if process.returncode:
-                raise MetalfleetError(
-                    f"{conda_engine().requirement}, with which conda packages are solved on the controller, cannot be "
-                    "installed",
-                    evidence=f"uv says: {in_one_line(mask(process.stderr))}",
-                    remedy="Correct tensorflow_index_url, or what pip and uv are configured with here.",
-                )
+        [wheel] = self._store.provide(wheels_wanted(lock, platform_of(PYTHON, Commands())))
+        with tempfile.TemporaryDirectory(dir=folder.parent) as new, zipfile.ZipFile(wheel.path) as archive:
+            archive.extractall(new)
             if not folder.is_dir():
-                new.rename(folder)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+                Path(new).rename(folder)
+                Path(new).mkdir()  # which is removed
         return folder
+
+
+def refuse_without_hash(found: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse what a channel tells no digest of. Raises MetalfleetError."""
+    for each in found:
+        if not each["sha256"]:
+            raise MetalfleetError(
+                f"The channel of {each['name']} {each['version']} tells no SHA-256 of it, so that nobody could tell "
+                "whether a file is that package",
+                evidence=f"It is {without_credentials(each['url'])}.",
+                remedy="Make the channel anew with `conda index`, or name another one that has the package.",
+            )
 
 
 class EngineFailed(Exception):
     """py-rattler could not do what was asked; the text is what it said."""
+
+
+@contextmanager
+def writable_cache() -> Iterator[None]:
+    """Our cache folder is there, and what keeps us from writing to it is told. Raises MetalfleetError."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        refuse_full_disk(str(error))
+        raise MetalfleetError(
+            f"The controller's cache folder {folder} cannot be written to",
+            evidence=f"{error.filename or folder}: {error.strerror}.",
+            remedy="Make it writable for you, or let XDG_CACHE_HOME name another place.",
+        ) from error
+
+
+def refuse_full_disk(said: str) -> None:
+    """Raise MetalfleetError if that is what a program, or the system, speaks of."""
+    if re.search(DISK_IS_FULL, said):
+        raise MetalfleetError(
+            "The disk of the controller is full, so that no conda packages can be solved",
+            evidence=f"What was said: {in_one_line(mask(said))[-LONGEST_WORDS:]}",
+            remedy=f"Free space on the volumes of {cache_folder()} and {tempfile.gettempdir()}, and run again.",
+        )
 
 
 def place_of(channel: str, environment: str) -> str:
@@ -162,6 +191,17 @@ def explain(order: Order, said: str) -> MetalfleetError:
 
 
 KNOWN = (
+    Known(
+        r"failed to parse repodata|failed to extract repodata|failed to parse digest",
+        "The list of packages of a channel (repodata.json) is damaged, so that nothing can be solved {where}",
+        "Make it anew where the channel is made, with `conda index`; or clear what a proxy on the way to it has kept.",
+    ),
+    Known(
+        r"could not find subdir '(?P<subdir>[^']*)' in channel",
+        "A channel has no folder {subdir}, so that nothing can be solved {where}",
+        "Correct conda.channels, or make the channel anew with `conda index`: it has a folder for each platform, and "
+        "noarch, each with a repodata.json.",
+    ),
     Known(
         r"__osx >=(?P<macos>[\d.]+)",
         "A conda package {where} needs macOS {macos}, and the lock is for macOS {oldest} and newer",

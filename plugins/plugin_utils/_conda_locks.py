@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import ControllerStore
 
 
-def own_locks(name: str, path: Path, text: str, network: Network) -> dict[str, str]:
+def own_locks(name: str, path: Path, text: str, network: Network, store: ControllerStore) -> dict[str, str]:
     """The locks that a user's own file for an environment comes to, by conda's name of the platform.
 
     Raises MetalfleetError where none of them is for a host that we know.
     """
-    found = {parse_conda_lock(text).subdir: text} if is_conda_lock(text) else _converted(path, text, network)
+    found = {parse_conda_lock(text).subdir: text} if is_conda_lock(text) else _converted(path, text, network, store)
     if not found.keys() & {*SUBDIRS.values()}:
         raise MetalfleetError(
             f"The lock of the environment {name} is for {', '.join(found) or 'no platform'} alone",
@@ -54,14 +55,14 @@ def only_python(path: Path, pythons: Mapping[str, str]) -> str:
     return first
 
 
-def _converted(path: Path, text: str, network: Network) -> dict[str, str]:
+def _converted(path: Path, text: str, network: Network, store: ControllerStore) -> dict[str, str]:
     """Those that one of conda-lock or pixi comes to; it is read once in a run."""
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import Engine  # noqa: PLC0415
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for  # noqa: PLC0415
 
     def read() -> dict[str, str]:
         with resolver_for(network) as resolver:
-            return Engine(resolver).read(path)
+            return Engine(resolver.settings, store).read(path)
 
     return once(["converted", str(path), text], read)
 

@@ -84,7 +84,7 @@ class EnvironmentsAction(FleetAction):
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Send the document, and return the report."""
         fails = options.pop("on_failure") == "fail"
-        self._store = folder_of_wheels(options.pop("wheel_store"), task_vars)
+        self._store = folder_of_wheels(options["wheel_store"], task_vars)
         self._refuse_two_roots(options, task_vars)
         options = with_certificates(options, list(folders_of_users(task_vars)))
         locks = locks_of(options, task_vars)
@@ -199,7 +199,7 @@ class EnvironmentsAction(FleetAction):
 
     def _document(self, options: Mapping[str, Any], locks: Locks) -> dict[str, Any]:
         """All that is declared for the host, with what only the controller knows."""
-        declared = {name: value for name, value in options.items() if name not in (*LOCKS, *REPORTS)}
+        declared = {name: value for name, value in options.items() if name not in (*LOCKS, *REPORTS, "wheel_store")}
         document = {**declared, "python": wanted_python(options["python"])}
         return self._with_digests(document, locks)
 
@@ -277,6 +277,8 @@ def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
         options["allow_untested"],
         options.get("locked", False),
         options["python"]["version"],
+        folder_of_wheels(options.get("wheel_store") or "", task_vars),
+        options.get("delivery") == "store",
     )
     folders = list(folders_of_users(task_vars))
     locks = Locks(lambda lock: find_file(lock, "lock", folders), making)

@@ -48,7 +48,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda_locks
     refuse_cpu_only,
     refuse_other_python,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import read_text
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import folder_of_wheels, read_text
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
     LockFile,
     WheelFiles,
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
+    from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import ControllerStore
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making import Made
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Resolver, Source
 
@@ -101,6 +102,19 @@ class Making:
     """Whether only what is in the folder may be used."""
     python: str = ""
     """The minor version of the Python that hosts have for all environments that do not need another."""
+    wheel_store: Path = field(default_factory=lambda: folder_of_wheels("", {}))
+    """The controller's, which has what locks of conda packages are made with."""
+    is_offline: bool = False
+    """Whether nothing may be fetched that it has not got."""
+
+    @property
+    def store(self) -> ControllerStore:
+        """That wheel store, as far as it is needed here."""
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import (  # noqa: PLC0415
+            ControllerStore,
+        )
+
+        return ControllerStore(self.wheel_store, None if self.is_offline else self.network)
 
 
 @dataclass(frozen=True)
@@ -282,7 +296,7 @@ class Locks:
         if not lock:  # it is to be removed
             return {}
         path = self._find(lock)
-        texts = own_locks(name, path, read_text(path, "lock"), self._making.network)
+        texts = own_locks(name, path, read_text(path, "lock"), self._making.network, self._making.store)
         ours = {subdir: text for subdir, text in texts.items() if subdir in SUBDIRS.values()}
         for text in ours.values():
             parse_file(path, text)
@@ -399,7 +413,7 @@ class Locks:
 
         def make() -> dict[str, Any]:
             with resolver_for(network) as resolver:
-                build, solve = self._builder(resolver), Engine(resolver).solve
+                build, solve = self._builder(resolver), Engine(resolver.settings, self._making.store).solve
                 made = make_lock(order, resolver, build, before, upgrade=upgrade, solve=solve)
             wheels = [{**asdict(each), "content": in_base64(each.content)} for each in made.built]
             return {"text": made.text, "remarks": made.remarks, "built": wheels}

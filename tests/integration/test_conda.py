@@ -6,6 +6,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,15 +23,21 @@ import pytest
 from tests.ansible_runner import playbook
 from tests.conda import Channel, Package, of_prefix, of_wheel
 from tests.conftest import CACHE, LOCKS
-from tests.integration.hosts import LINKS, ROOT, SETUP, on, said
+from tests.index import Index
+from tests.integration.hosts import FETCH, LINKS, ROOT, SETUP, on, on_fleet, said
+from tests.integration.processes import BUILDERS, KILLS, SEED, disturbed, durations
 from tests.metal import use
 from tests.simulated_mac import pythons
+from tests.wheels import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.integration.conftest import NewMac
+    from tests.integration.environments import SmallWheels
     from tests.simulated_mac.fleet import Fleet
+
+HOSTS = 2
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -90,6 +99,89 @@ def test_tensorflow_comes_with_the_gpu_on_top_of_conda_packages(
     assert "file-damaged" in repair.output
     assert on(host, SETUP, "--check", **variables).recap[host.name]["changed"] == 0
     assert host.shim_calls() == []
+
+
+def test_conda_packages_come_by_way_of_the_controller(
+    mac: NewMac, managed_python_template: str, channel: tuple[Channel, str], small_wheels: SmallWheels, tmp_path: Path
+) -> None:
+    """From a channel that is a folder there, then from a store alone, without a network and without the channel."""
+    host, store = mac(f"m1-fresh@{managed_python_template}"), tmp_path / "store"
+    lock, folder = tmp_path / "lab.txt", tmp_path / "channel"
+    shutil.copytree(channel[0].folder, folder)
+    lines = [line.replace(channel[0].url, folder.as_uri()) for line in channel[0].lines]
+    lock.write_text("\n".join(["@EXPLICIT", *lines, "@WHEELS", lock_of(small_wheels.beta)]))
+    variables: dict[str, Any] = {
+        "tensorflow_environments": [{"name": "lab", "kind": "conda", "lock": str(lock), "gpu_check": "none"}],
+        "tensorflow_delivery": "controller",
+        "tensorflow_wheel_store": str(store),
+    }
+
+    refused = on(host, SETUP, check=False, **{**variables, "tensorflow_delivery": "index"})
+    assert "its channel is a folder that is not on the machine that fetches it" in refused.output
+    assert f"has no {folder}" in refused.output
+    said(host, f"rm -r {ROOT}/wheels")
+
+    with Index(small_wheels.folder, digests=True) as index:
+        variables["tensorflow_extra_index_urls"] = [index.url]
+        runs = [on(host, SETUP, *mode, **variables) for mode in (("--check",), (), (), ("--check",))]
+    assert [run.recap[host.name]["changed"] for run in runs] == [1, 1, 0, 0], [run.output for run in runs]
+    names = sorted(path.name.partition("-")[0] for path in store.glob("*/*"))
+    assert names == ["beta", "py_rattler", "python", "tool"]
+    assert said(host, f"{LINKS}/lab/bin/tool") == "tool\n"
+    to_fetch = on(host, FETCH, "--check", **variables).output
+    assert re.search(r"\buv [\d.]+, py-rattler [\d.]+, \d+/cpython-\S+ would be fetched", to_fetch)
+    assert "tool 1.0" not in to_fetch
+
+    folder.rename(tmp_path / "away")
+    offline = {**variables, "tensorflow_delivery": "store", "tensorflow_index_url": "http://127.0.0.1:1/simple"}
+    said(host, f"rm {LINKS}/lab/bin/tool {ROOT}/wheels/*/tool-*")
+    repaired = on(host, SETUP, **offline)
+    assert repaired.recap[host.name]["changed"] == 1, repaired.output
+    assert said(host, f"{LINKS}/lab/bin/tool") == "tool\n"
+
+    [tool] = store.glob("*/tool-*")
+    tool.write_bytes(b"damaged")
+    said(host, f"rm {LINKS}/lab/bin/tool {ROOT}/wheels/*/tool-*")
+    lacking = on(host, SETUP, check=False, **offline)
+    assert f"The wheel store {store} lacks tool 1.0 (damaged). Nothing is fetched" in lacking.output
+
+
+def test_killed_at_any_moment(
+    fleet: Fleet, mac: NewMac, managed_python_template: str, channel: tuple[Channel, str], tmp_path: Path
+) -> None:
+    """What is active can always be used, the next run ends well, and nothing half-done stays."""
+    macs, moments = [mac(f"m1-fresh@{managed_python_template}") for _ in range(HOSTS)], random.Random(SEED)
+    lock, limit = tmp_path / "lab.txt", ["--limit", ",".join(each.name for each in macs)]
+    declared: dict[str, Any] = {
+        "tensorflow_environments": [{"name": "lab", "kind": "conda", "lock": str(lock), "gpu_check": "none"}],
+        "tensorflow_free_mb": 100,
+    }
+
+    def declare(number: int) -> None:
+        tool = Package("tool", build=str(number), subdir="osx-arm64", files={"share/tool.txt": str(number).encode()})
+        lines = [line for line in channel[0].lines if "/tool-" not in line]
+        text = "\n".join(["@EXPLICIT", *lines, channel[0].add(tool), ""])
+        lock.write_text(text.replace(channel[0].url, channel[1]))
+
+    def tools() -> set[str]:
+        return {said(each, f"cat {LINKS}/lab/share/tool.txt; {LINKS}/lab/bin/python -c pass") for each in macs}
+
+    declare(0)
+    duration = max(durations(macs, lambda: on_fleet(fleet, SETUP, *limit, **declared)))
+    for number in range(1, KILLS // 10 + 1):
+        declare(number)
+        plans = [(moments.uniform(0, duration), moments.choice(list(BUILDERS))) for _ in macs]
+        print(f"seed {SEED}, round {number}:", *(f"{who} after {moment:.3f} s;" for moment, who in plans))  # noqa: T201
+        with disturbed(macs, plans):
+            on_fleet(fleet, SETUP, *limit, check=False, **declared)
+        assert tools() <= {str(number - 1), str(number)}
+        on_fleet(fleet, SETUP, *limit, **declared)
+        assert tools() == {str(number)}
+    last = on_fleet(fleet, SETUP, "--check", *limit, **declared)
+    for each in macs:
+        assert last.recap[each.name]["changed"] == 0
+        assert said(each, f"ls -d {ROOT}/environments/lab/[0-9]* | wc -l").strip() in {"1", "2"}
+        assert said(each, f"ls -d {ROOT}/wheels/*.part {ROOT}/environments/lab/*/.rattler 2>/dev/null || true") == ""
 
 
 @pytest.mark.skipif(not os.environ.get("TEST_ALL"), reason="a channel of real size takes minutes: make test-all")

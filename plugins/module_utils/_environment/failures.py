@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 MAX_EVIDENCE = 2000  # characters
 
+DISK_IS_FULL = r"[Nn]o space left on device|[Dd]isk quota exceeded|(Errno|os error) (28|69|122)\b"
+"""How programs tell of it."""
+
 #: What the words of uv or of the system mean: pattern, cause, remedy. The first that fits is the answer.
 KNOWN = (
     (
@@ -23,7 +26,7 @@ KNOWN = (
         "Run again; if the Mac was short of memory, end other programs first.",
     ),
     (
-        r"No space left on device|Errno 28|Disk quota exceeded|Errno (69|122)",
+        DISK_IS_FULL,
         "the disk is full",
         "Free some space on the volume of {root} and run again.",
     ),

@@ -26,6 +26,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
     wheels_in,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.process import run_program
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import DISK_IS_FULL
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.files import COMPILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import free_mb
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
@@ -61,8 +62,6 @@ RECORDS = "conda-meta"
 """In a generation: a record of each conda package."""
 ENGINE = ".rattler"
 """In a generation while it is built: py-rattler, its home, and what it unpacks."""
-DISK_IS_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b|[Nn]o space left|quota exceeded")
-"""How py-rattler tells of it, where it does."""
 OLDEST_PYTHON = (3, 10)
 """The oldest that py-rattler runs on."""
 _RECORD = re.compile(rf"{RECORDS}/(?P<name>[^/]+)-(?P<version>[^-/]+)-[^-/]+\.json")
@@ -191,7 +190,7 @@ def refuse_unfit(lock: str) -> str:
 def is_disk_full(said: str, folder: Path) -> bool:
     """Whether that is why py-rattler failed: it often tells only what came of it, such as that an archive ends."""
     free = free_mb(folder)
-    return bool(DISK_IS_FULL.search(said)) or (free is not None and free < 1)
+    return bool(re.search(DISK_IS_FULL, said)) or (free is not None and free < 1)
 
 
 def refuse_old_python() -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +15,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import make_plan
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import refuse_full_disk
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 
 from tests.conda import Channel, Package
 from tests.index import Index
+from tests.unit.plugins.module_utils.kinds.conda_host import engine_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,6 +140,24 @@ def test_what_cannot_be_had_is_explained(
     assert refusal.value.problem.remedy
 
 
+SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no JSON": (lambda mac: (mac / "repodata.json").write_text("<html>"), "repodata.json. is damaged.*conda index"),
+    "no digest": (
+        lambda mac: (mac / "repodata.json").write_text((mac / "repodata.json").read_text().replace("sha256", "md4")),
+        "The channel of python 3.12.1 tells no SHA-256",
+    ),
+    "no noarch": (lambda mac: shutil.rmtree(mac.parent / "noarch"), "has no folder noarch"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_damaged_channel_is_told_as_that(tmp_path: Path, channel: Channel, name: str) -> None:
+    spoil, words = SPOILED[name]
+    spoil(channel.folder / "osx-arm64")
+    with pytest.raises(MetalfleetError, match=words):
+        locks_for(tmp_path, lab(channel=channel.url))
+
+
 def test_tensorflow_of_conda_is_for_the_cpu_of_a_mac_and_for_linux(tmp_path: Path, channel: Channel) -> None:
     on_cpu = locks_for(tmp_path / "mac", lab("tensorflow", channel=channel.url, gpu="none"))
     on_linux = locks_for(tmp_path / "linux", lab("tensorflow", channel=channel.url), "linux-x86_64-py3.12")
@@ -226,6 +248,36 @@ def test_locks_of_other_tools_are_read(tmp_path: Path, name: str, text: str) -> 
         f"@EXPLICIT\n{CONDA_FORGE}/osx-arm64/python-3.12.1-0.conda#sha256:{DIGEST}\n"
         f"@WHEELS\nsix==1.16.0 --hash=sha256:{DIGEST}\n"
     )
+
+
+def test_the_engine_comes_from_the_wheel_store_or_its_lack_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_of_ansible: Callable[[str], None]
+) -> None:
+    wheel, store = engine_wheel(), tmp_path / "store"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "conda-lock.yml").write_text(CONDA_LOCK)
+    environment = {"name": "lab", "kind": "conda", "lock": str(tmp_path / "conda-lock.yml"), "gpu_check": "none"}
+    offline: dict[str, Any] = {"wheel_store": store, "is_offline": True}
+
+    with pytest.raises(MetalfleetError, match=r"store lacks py-rattler .*_delivery is store\. Run fetch\.yml"):
+        locks_for(tmp_path, environment, **offline)
+
+    home = store / hashlib.sha256(wheel.read_bytes()).hexdigest()
+    home.mkdir(parents=True)
+    shutil.copy(wheel, home)
+    run_of_ansible("ansible-local-1")
+    assert MAC in locks_for(tmp_path, environment, **offline).with_digests([environment])[0]["lock_digests"]
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    run_of_ansible("ansible-local-3")
+    with pytest.raises(MetalfleetError, match=r"cache folder /dev/null/metalfleet cannot be written to"):
+        locks_for(tmp_path, environment, **offline)
+
+
+def test_a_full_disk_is_told_as_that() -> None:
+    refuse_full_disk("No channel has it")
+    with pytest.raises(MetalfleetError, match=r"disk of the controller is full.*os error 28.*Free space"):
+        refuse_full_disk("failed to write repodata: No space left on device (os error 28)")
 
 
 def test_a_lock_for_intel_and_linux_says_what_a_mac_lacks(tmp_path: Path) -> None:
