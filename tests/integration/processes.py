@@ -6,12 +6,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.simulated_mac.fleet import Mac
 
@@ -63,12 +66,72 @@ def kill_controllers() -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def is_module(command: str) -> bool:
+    """Whether a command line is that of our module, or of what it runs by its own Python."""
+    return "metalfleet/bin/python3" in command
+
+
+def is_engine(command: str) -> bool:
+    """Whether it is that of what installs packages: uv, or the program that py-rattler runs in."""
+    return "metalfleet/bin/uv" in command or (is_module(command) and " -B -c " in command)
+
+
 VICTIMS: dict[str, Callable[[Mac], None]] = {
     "everything": lambda mac: kill(mac, lambda _: True),
     "connection": cut_connections,
     "controller": lambda _: kill_controllers(),
 }
 """What can be killed of any run."""
+BUILDERS: dict[str, Callable[[Mac], None]] = {
+    **VICTIMS,
+    "module": lambda mac: kill(mac, lambda command: is_module(command) and not is_engine(command)),
+    "engine": lambda mac: kill(mac, is_engine),
+}
+"""What can be killed of one that builds environments."""
+
+
+@contextmanager
+def disturbed(macs: Sequence[Mac], plans: Sequence[tuple[float, str]]) -> Iterator[None]:
+    """Kill one of BUILDERS for each host, some seconds after its module started, if the run lasts so long.
+
+    Afterwards nothing is left that would go on installing on its own.
+    """
+    has_ended = threading.Event()
+
+    def kill_after(mac: Mac, seconds: float, who: str) -> None:
+        while not running(mac, is_module) and not has_ended.is_set():
+            time.sleep(BETWEEN_LOOKS)
+        has_ended.wait(seconds)
+        BUILDERS[who](mac)
+
+    with ThreadPoolExecutor(len(macs)) as pool:
+        killed = [pool.submit(kill_after, mac, *plan) for mac, plan in zip(macs, plans, strict=True)]
+        try:
+            yield
+        finally:
+            has_ended.set()
+        for each in killed:
+            each.result()
+    deadline = time.monotonic() + PATIENCE
+    while left := [mac.name for mac in macs if running(mac, is_engine)]:
+        assert time.monotonic() < deadline, f"something goes on installing on {', '.join(left)}"
+        time.sleep(BETWEEN_LOOKS)
+
+
+def durations(macs: Sequence[Mac], run: Callable[[], object]) -> list[float]:
+    """Seconds that the module takes on each host in an undisturbed run, from its start to its end."""
+
+    def duration(mac: Mac) -> float:
+        wait_for(mac, is_module)
+        start = time.monotonic()
+        while running(mac, is_module):
+            time.sleep(BETWEEN_LOOKS)
+        return time.monotonic() - start
+
+    with ThreadPoolExecutor(len(macs)) as pool:
+        watched = [pool.submit(duration, mac) for mac in macs]
+        run()
+        return [each.result() for each in watched]
 
 
 def descendants(pid: int) -> Iterator[int]:

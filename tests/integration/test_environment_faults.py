@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from tests.index import Fault, Index
-from tests.integration import processes
 from tests.integration.conftest import NewEnvironments
 from tests.integration.environments import (
     Outcome,
@@ -30,7 +27,17 @@ from tests.integration.environments import (
     run_playbook,
 )
 from tests.integration.hosts import HOME, LINKS, ROOT, listing
-from tests.integration.processes import BETWEEN_LOOKS, KILLS, SEED, kill, running, wait_for
+from tests.integration.processes import (
+    BUILDERS,
+    KILLS,
+    SEED,
+    disturbed,
+    durations,
+    is_engine,
+    is_module,
+    kill,
+    wait_for,
+)
 from tests.simulated_mac import engine
 from tests.simulated_mac.fleet import Mac
 from tests.simulated_mac.store import SIM
@@ -95,16 +102,18 @@ def test_killed_at_any_moment(environments: NewEnvironments, small_wheels: Small
     """
     hosts = environments(f"killed-{number}" for number in range(HOSTS))
     moments = random.Random(SEED)
-    duration = duration_of_builds(hosts, small_wheels)
+    macs = [host.mac for host in hosts.values()]
+    declare(hosts, small_wheels, "undisturbed")
+    duration = max(durations(macs, lambda: run_module(hosts)))
     print(f"seed {SEED}; an undisturbed build takes up to {duration:.2f} s")  # noqa: T201
     for number, (name, scene) in zip(range(ROUNDS), itertools.cycle(SCENES.items())):
         if scene.builds:
             declare(hosts, small_wheels, f"round-{number}")
         for host in hosts.values():
             host.sh(scene.prepared_by)
-        plans = [(moments.uniform(0, duration), moments.choice(list(VICTIMS))) for _ in hosts]
+        plans = [(moments.uniform(0, duration), moments.choice(list(BUILDERS))) for _ in hosts]
         print(f"round {number}, {name}:", *(f"{who} after {moment:.3f} s;" for moment, who in plans))  # noqa: T201
-        with disturbed(hosts, plans):
+        with disturbed(macs, plans):
             run_playbook(in_state(hosts, scene.state).values())
         if scene.state == "absent":
             assert failures(run_module(in_state(hosts, "absent"))) == {}
@@ -125,23 +134,6 @@ def failures(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
     return {name: outcome.message for name, outcome in outcomes.items() if outcome.failed}
 
 
-def duration_of_builds(hosts: Mapping[str, SmallEnvironment], wheels: SmallWheels) -> float:
-    """Seconds that an undisturbed build takes at most, from the module's start to its end."""
-
-    def duration(mac: Mac) -> float:
-        wait_for(mac, is_module)
-        start = time.monotonic()
-        while running(mac, is_module):
-            time.sleep(BETWEEN_LOOKS)
-        return time.monotonic() - start
-
-    declare(hosts, wheels, "undisturbed")
-    with ThreadPoolExecutor(len(hosts)) as pool:
-        watched = [pool.submit(duration, host.mac) for host in hosts.values()]
-        run_module(hosts)
-        return max(each.result() for each in watched)
-
-
 def declare(hosts: Mapping[str, SmallEnvironment], wheels: SmallWheels, name: str) -> None:
     """A lock of another name, with the same wheels."""
     lock = wheels.write_lock(name, wheels.alpha, wheels.beta)
@@ -158,42 +150,6 @@ def in_state(hosts: Mapping[str, SmallEnvironment], state: str) -> dict[str, Sma
 
 
 @contextmanager
-def disturbed(hosts: Mapping[str, SmallEnvironment], plans: Sequence[tuple[float, str]]) -> Iterator[None]:
-    """Kill a victim for each host, some seconds after its module started, if the run lasts so long."""
-    has_ended = threading.Event()
-
-    def kill_after(mac: Mac, seconds: float, who: str) -> None:
-        while not running(mac, is_module) and not has_ended.is_set():
-            time.sleep(BETWEEN_LOOKS)
-        has_ended.wait(seconds)
-        VICTIMS[who](mac)
-
-    with ThreadPoolExecutor(len(hosts)) as pool:
-        killed = [pool.submit(kill_after, host.mac, *plan) for host, plan in zip(hosts.values(), plans, strict=True)]
-        try:
-            yield
-        finally:
-            has_ended.set()
-        for each in killed:
-            each.result()
-
-
-def is_module(command: str) -> bool:
-    return "metalfleet/bin/python3" in command
-
-
-def is_uv(command: str) -> bool:
-    return "metalfleet/bin/uv" in command and " sync " in command
-
-
-VICTIMS: dict[str, Callable[[Mac], None]] = {
-    **processes.VICTIMS,
-    "module": lambda mac: kill(mac, is_module),
-    "uv": lambda mac: kill(mac, is_uv),
-}
-
-
-@contextmanager
 def meanwhile(act: Callable[[], object]) -> Iterator[None]:
     """Do something while the body runs; it must have ended well."""
     with ThreadPoolExecutor(1) as pool:
@@ -204,8 +160,8 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
 
 def test_uv_is_killed(wanted: SmallEnvironment) -> None:
     def kill_uv() -> None:
-        wait_for(wanted.mac, is_uv)
-        kill(wanted.mac, is_uv)
+        wait_for(wanted.mac, is_engine)
+        kill(wanted.mac, is_engine)
 
     with meanwhile(kill_uv):
         message = wanted.run().message
@@ -217,7 +173,7 @@ def test_uv_is_killed(wanted: SmallEnvironment) -> None:
 
 def test_the_module_is_killed_and_uv_lives_on(wanted: SmallEnvironment) -> None:
     def kill_module() -> None:
-        wait_for(wanted.mac, is_uv)
+        wait_for(wanted.mac, is_engine)
         kill(wanted.mac, is_module)
 
     with meanwhile(kill_module):
