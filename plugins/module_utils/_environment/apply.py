@@ -104,7 +104,7 @@ def switch(link: Path, generation: Path, places: Places) -> None:
     if new.is_symlink():  # of a run that was killed
         new.unlink()
     elif new.exists():
-        safety.set_aside(new, places)
+        safety.set_aside(new, places.set_aside)
     new.symlink_to(generation)
     new.replace(link)
 
@@ -142,7 +142,7 @@ def remove_generation(generation: Path, places: Places) -> list[str]:
 
 def set_aside(path: Path, places: Places) -> list[str]:
     """Set something aside; returns what a person is told of it."""
-    return [f"{path} was moved to {safety.set_aside(path, places)}. Remove it there if nobody needs it."]
+    return [f"{path} was moved to {safety.set_aside(path, places.set_aside)}. Remove it there if nobody needs it."]
 
 
 STEPS: dict[str, Callable[[Declaration, str, Commands], list[str] | None]] = {

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 VENV, CONDA = "venv", "conda"
 """The kinds."""
+WITH_PYTHON = frozenset({CONDA})
+"""Those whose generations have a Python of their own; all others are made with the managed one."""
 SAME_NAMES = (
     *("name", "kind", "state", "generation", "lock_digest", "lock_platforms"),
     *("on_drift", "integrity", "keep", "rebuild", "jupyter_kernel", "gpu_check", "free_mb"),
@@ -91,7 +93,7 @@ class Declaration:
     @property
     def brings_python(self) -> bool:
         """Whether its generations have a Python of their own; else they are made with the managed one."""
-        return self.kind == CONDA
+        return self.kind in WITH_PYTHON
 
     @property
     def needs_driver(self) -> bool:

@@ -35,28 +35,19 @@ def kernel_text(name: str, link: Path) -> str:
     return json.dumps(specification, indent=1) + "\n"
 
 
-def read_kernel(name: str) -> str | None:
-    """The specification that is there; None if there is none."""
-    try:
-        return read_regular(kernel_path(name)).decode(errors="replace")
-    except OSError:
-        return None
-
-
-def find_obstacle(name: str) -> Problem | None:
-    """Why the specification could not be read, or be written; None if nothing is in the way."""
+def look_at_kernel(name: str) -> tuple[str | None, Problem | None]:
+    """The specification that is there, if any, and what keeps this user from reading or writing it, if anything."""
     path = kernel_path(name)
     there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    folder, text = path.parent if there == path else there, None
     try:
-        if there == path:
-            read_regular(path)
-        is_open = (there.parent if there == path else there).is_dir()
+        text = read_regular(path).decode(errors="replace") if there == path else None
+        is_open = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
     except OSError:
         is_open = False
-    folder = path.parent if there == path else there
-    if is_open and os.access(folder, os.W_OK | os.X_OK):
-        return None
-    return Problem(
+    if is_open:
+        return text, None
+    return text, Problem(
         f"The Jupyter kernel {name} cannot be written by user {os.geteuid()}: {there} is in the way, or closed to it",
         remedy=f"Make {folder} this user's own (chown), or leave jupyter_kernel out.",
     )

@@ -133,6 +133,7 @@ def observe(
     `python` is None where generations bring their own. With `everything` all files of its active generation are hashed.
     """
     home = places.generations(name)
+    kernel_text, kernel_obstacle = kernel.look_at_kernel(name)
     complete, incomplete = list_generations(home)
     unfinished = [entry for entry in incomplete if is_unfinished(home / entry)]
     others = [entry for entry in incomplete if entry not in unfinished]
@@ -162,8 +163,8 @@ def observe(
             startup_files=startup_files if is_ours else (),
             startup_files_of_others=() if is_ours or is_replaced else startup_files,
             stray_plugins=tuple(plugins_of_the_user(minor)) if minor else (),
-            kernel=kernel.read_kernel(name),
-            kernel_obstacle=kernel.find_obstacle(name),
+            kernel=kernel_text,
+            kernel_obstacle=kernel_obstacle,
             obstacles=tuple(safety.find_obstacles(places, home)),
             free_mb=safety.free_mb(home),
         ),

@@ -17,7 +17,7 @@ def rescue(generation: Path, places: Places) -> list[str]:
     strays = [difference.path for difference in differences if difference.kind in ("extra", "changed")]
     if not strays:
         return []
-    kept = safety.free_name(places, f"{generation.parent.name}-{generation.name}")
+    kept = safety.free_name(places.set_aside, f"{generation.parent.name}-{generation.name}")
     for path in strays:
         (kept / path).parent.mkdir(parents=True, exist_ok=True)
         (generation / path).rename(kept / path)

@@ -208,9 +208,9 @@ def list_with_lsof(commands: Commands) -> str:
 # ---------------------------------------------------------------------------------------------- set aside and removed
 
 
-def set_aside(path: Path, places: Places) -> Path:
+def set_aside(path: Path, folder: Path) -> Path:
     """Move what is in the way to a free name in our folder for that; nothing of a user's is ever deleted."""
-    kept = free_name(places, path.name)
+    kept = free_name(folder, path.name)
     kept.parent.mkdir(parents=True, exist_ok=True)
     if is_folder(path):
         _let_me_change(path)
@@ -218,10 +218,10 @@ def set_aside(path: Path, places: Places) -> Path:
     return kept
 
 
-def free_name(places: Places, name: str) -> Path:
+def free_name(folder: Path, name: str) -> Path:
     """Where something of a name can be set aside; nothing is made there."""
     number = 1
-    while os.path.lexists(kept := places.set_aside / f"{number}-{name}"):
+    while os.path.lexists(kept := folder / f"{number}-{name}"):
         number += 1
     return kept
 

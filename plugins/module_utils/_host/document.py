@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    CONDA,
     FREE_MB_WITH_CUDA,
+    WITH_PYTHON,
     Declaration,
     declare,
     lock_platform,
@@ -211,7 +211,7 @@ def refuse_double_names(names: list[str]) -> None:
 def choose_python(environment: Mapping[str, Any], platform: str) -> dict[str, Any]:
     """The minor version of an environment's Python, if that is another than the one that is to run our modules."""
     python = str(environment.get("python") or "")
-    return {"python": "" if environment.get("kind") == CONDA or python == python_of(platform) else python}
+    return {"python": "" if environment.get("kind") in WITH_PYTHON or python == python_of(platform) else python}
 
 
 def choose_lock(

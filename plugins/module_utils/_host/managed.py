@@ -59,7 +59,7 @@ def remove_surplus(places: Places, surplus: Iterable[str]) -> list[str]:
         if not folder.is_dir() or folder.is_symlink():
             folder.unlink()
             return
-        kept = free_name(places, folder.name)
+        kept = free_name(places.set_aside, folder.name)
         if rescue(folder, kept):
             warnings.append(f"{folder} was removed. What others had put there was moved to {kept}.")
         remove_tree(folder)

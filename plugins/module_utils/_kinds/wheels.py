@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
     is_folder,
@@ -134,12 +135,7 @@ class WheelStore:
         if not is_folder(path):
             path.unlink(missing_ok=True)
             return []
-        self.set_aside.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while os.path.lexists(target := self.set_aside / f"{path.name}.{number}"):
-            number += 1
-        path.rename(target)
-        return [f"{path} is no wheel. It was moved to {target}."]
+        return [f"{path} is no wheel. It was moved to {set_aside(path, self.set_aside)}."]
 
     def stored(self, pin: Pin, platform: Platform | None) -> Stored | None:
         """The whole wheel of a pin, if it is there."""

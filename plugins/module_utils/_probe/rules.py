@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import diagnosis
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis, Failure, Rule
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow_numbers import NO_KERNEL
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
     LITERT,
     TENSORFLOW,
@@ -956,8 +957,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         verdicts=("gpu-unusable",),
-        pattern=r"Could not satisfy (?:explicit )?device specification|no supported kernel for GPU"
-        r"|No OpKernel was registered|No registered '\w+' OpKernel",
+        pattern=NO_KERNEL,
         cause="The GPU is listed, but the plug-in has no code for a basic operation on it.{since}",
         remedy="{other_pair}",
         source="tensorflow/tensorflow#53026",
@@ -1042,7 +1042,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=("training-failed", "keras-failed"),
         when=(_with_plugin,),
-        pattern=r"^.*(?:No registered '\w+' OpKernel|Could not satisfy (?:explicit )?device specification).*",
+        pattern=rf"^.*{NO_KERNEL}.*",
         cause="The plug-in {plugin} has no code for an operation that training needs.{since}",
         remedy="{other_pair}",
     ),

@@ -28,10 +28,11 @@ Sums of the lengths here are off by some 1e-5 when they are rounded in the worst
 1e-6 with a GPU's fast mathematics. A kernel that is wrong is off by a tenth or more.
 """
 
-_HAS_NO_KERNEL = re.compile(
-    r"Could not satisfy (?:explicit )?device specification|no supported kernel|No OpKernel was registered"
-    r"|No registered '\w+' OpKernel"
+NO_KERNEL = (
+    r"(?:Could not satisfy (?:explicit )?device specification|no supported kernel|No OpKernel was registered"
+    r"|No registered '\w+' OpKernel)"
 )
+"""How TensorFlow says that a device has no code for an operation."""
 
 
 def check_close(tensorflow: Any, device: str, verdict: str) -> None:
@@ -83,7 +84,7 @@ def check_operations(tensorflow: Any, device: str, verdict: str) -> dict[str, An
 
 def has_no_kernel(tensorflow: Any, error: Exception) -> bool:
     """Whether an operation failed because the device has no code for it, or for it with these arguments."""
-    return isinstance(error, tensorflow.errors.UnimplementedError) or bool(_HAS_NO_KERNEL.search(str(error)))
+    return isinstance(error, tensorflow.errors.UnimplementedError) or bool(re.search(NO_KERNEL, str(error)))
 
 
 def error_of(tensorflow: Any, device: str, case: Case) -> float:
