@@ -82,10 +82,9 @@ def refuse_other_python(name: str, declared: str, locked: str) -> None:
         )
 
 
-def refuse_cpu_only(name: str, gpu: str, lock: str) -> None:
-    """Refuse conda's own TensorFlow in the lock of an environment on a Mac, unless `gpu` says that the CPU will do."""
-    names = {archive.name for archive in parse_conda_lock(lock).archives}
-    if names & CONDA_TENSORFLOW and gpu != "none":
+def refuse_cpu_only(name: str, gpu: str, packages: Iterable[str]) -> None:
+    """Refuse conda's own TensorFlow in an environment on a Mac, unless `gpu` says that the CPU will do."""
+    if CONDA_TENSORFLOW & {*packages} and gpu != "none":
         raise MetalfleetError(
             f"The environment {name} is to use the GPU (gpu: {gpu or 'required, where nothing is said'}), and has the "
             "TensorFlow of conda-forge, which computes on a Mac's CPU alone",

@@ -67,6 +67,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests im
     OWN_NAMES,
     Order,
     Request,
+    conda_name,
     read_request,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import of_this_run, once
@@ -241,6 +242,7 @@ class Locks:
         """
         if not platform:
             return False
+        self._refuse_cpu_only(platform)  # before anything is solved, if it can be seen by then
         wanted = [(name, lock_platform(self._environments[name], platform)) for name in self._requests]
         for name, of_it in wanted:
             self._refuse_another_declaration(self._order(name, of_it))
@@ -314,8 +316,10 @@ class Locks:
         """Refuse environments of conda packages that are to use a Mac's GPU, and cannot."""
         for name, environment in self._conda.items() if platform.startswith("macos") else ():
             its_platform = lock_platform({**environment, **self._implied[name]}, platform)
-            if its_platform in self._digests[name]:
-                refuse_cpu_only(name, environment.get("gpu") or "", self.texts[self._digests[name][its_platform]])
+            request, digest = self._requests.get(name), self._digests[name].get(its_platform)
+            declared = map(conda_name, request.conda.packages) if request and request.conda else ()
+            locked = (archive.name for archive in parse_conda_lock(self.texts[digest]).archives) if digest else ()
+            refuse_cpu_only(name, environment.get("gpu") or "", [*declared, *locked])
 
     def _shipped(self, framework: str) -> Digests:
         """The collection's own locks."""

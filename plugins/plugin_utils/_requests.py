@@ -178,13 +178,15 @@ def refuse_cuda_on_mac(order: Order) -> None:
     for requirement in map(Requirement, order.request.packages):
         is_cuda = OF_CUDA.fullmatch(normalized(requirement.name)) or "and-cuda" in requirement.extras
         if is_cuda and (requirement.marker is None or requirement.marker.evaluate(MAC)):
+            others = (
+                f" For a package that only Linux hosts are to have, write {requirement.name}; sys_platform == 'linux'."
+            )
             raise MetalfleetError(
                 f"{requirement} in packages of the environment {order.environment} is for NVIDIA GPUs, which no Mac "
                 "with Apple Silicon has: its GPU is used by Apple's plug-in, tensorflow-metal",
                 evidence=f"The lock is for {order.platform}.",
                 remedy="Leave it out: a Mac gets TensorFlow with the plug-in, and a Linux host with an NVIDIA GPU gets "
-                "it with CUDA and cuDNN, without a word. For a package that only Linux hosts are to have, write "
-                f"{requirement.name}; sys_platform == 'linux'.",
+                f"it with CUDA and cuDNN, without a word.{others * (normalized(requirement.name) not in OWN_NAMES)}",
             )
 
 

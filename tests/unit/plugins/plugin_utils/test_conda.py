@@ -124,6 +124,7 @@ def test_what_is_locked_is_kept_until_an_upgrade_is_asked_for(
         (["newest"], {}, "needs macOS 14, and the lock is for macOS 12.1 and newer.*tensorflow_oldest_macos"),
         (["python=3.12"], {}, 'names its Python in conda.packages.*declare python: "3.12"'),
         (["tensorflow"], {}, "is to use the GPU.*CPU alone"),
+        (["conda-forge::tensorflow-base >=2.20"], {}, "is to use the GPU.*CPU alone"),
         (["tensorflow"], {"gpu": "required"}, "gpu: required.*CPU alone.*declare tensorflow:.*gpu: none"),
         (["tensorflow=2.19"], {"tensorflow": "2.18.1"}, "would have TensorFlow twice"),
         (["six"], {"packages": ["six==1.17.0"]}, "cannot live together.*six 1.16.0 is what comes from conda"),
