@@ -17,6 +17,8 @@ ANSIBLE_ENV = env PATH="$$PWD/$(BIN):$$PATH" ANSIBLE_HOME="$$PWD/.cache/ansible"
 .PHONY: help
 help:
 	@echo 'make setup      set this machine up: TensorFlow environments as inventory/local declares them'
+	@echo 'make hosted     set this machine up, damage and repair it, and keep what there was to see in evidence/;'
+	@echo '                hosted-fresh does it on a Mac by setup.sh, without its developer tools'
 	@echo 'make demo       bring three simulated Macs up and set them up over SSH'
 	@echo 'make demo-down  stop the simulated Macs'
 	@echo 'make test       all checks and tests'
@@ -58,6 +60,16 @@ demo-down: controller
 	@$(FLEET) down
 	@echo 'The simulated Macs are down. Their files stay, some 9 GB; to remove them: $(FLEET) clean'
 
+# What hosted runners do on a real Mac. The second hides the developer tools, so that make is a shim meanwhile: nothing
+# below it may call make.
+.PHONY: hosted
+hosted:
+	.ci/keeps-in-order make setup
+
+.PHONY: hosted-fresh
+hosted-fresh:
+	.ci/as-fresh .ci/keeps-in-order sh setup.sh
+
 # --- Development -----------------------------------------------------------------------------------------------------
 
 .PHONY: system-packages
@@ -77,7 +89,7 @@ test: system-packages check release-check # the cheap before the dear
 .PHONY: test-all
 test-all: test torture matrix
 	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
-		tests/integration/test_nvidia.py tests/integration/test_conda.py
+		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py
 
 KILLS = 200
 SEED =
@@ -92,6 +104,7 @@ check: development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(PLUGINS) tests tools inventory molecule
 	$(BIN)/mypy --python-version 3.10 $(PLUGINS)/modules $(PLUGINS)/module_utils
+	$(BIN)/shellcheck --external-sources setup.sh .ci/* tools/*.sh tests/simulated_mac/*.sh
 	$(BIN)/yamllint --strict .
 	$(ANSIBLE_ENV) ansible-lint --strict --offline
 	$(BIN)/antsibull-changelog lint
@@ -109,6 +122,7 @@ published: development
 	$(BIN)/ansible-galaxy collection build --output-path $(PUBLISHED)
 	ANSIBLE_COLLECTIONS_PATH=$(PUBLISHED) $(BIN)/ansible-galaxy collection install --offline \
 		--collections-path $(PUBLISHED) $(PUBLISHED)/*.tar.gz
+	$(BIN)/python -m tools.release $(PUBLISHED)/*.tar.gz
 
 # From here on it is used as others use it. galaxy-importer has no inventory where it runs ansible-lint; the playbooks
 # want one with a group.
@@ -153,5 +167,5 @@ pairing: development
 .PHONY: clean
 clean:
 	if [ -x $(BIN)/python ]; then $(FLEET) clean; fi
-	rm -rf .venv .cache .ansible .hypothesis inventory/metalfleet
+	rm -rf .venv .cache .ansible .hypothesis inventory/metalfleet evidence
 	find . -name __pycache__ -prune -exec rm -rf {} +

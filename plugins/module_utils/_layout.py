@@ -16,7 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.nvidi
 DEFAULT_ROOT = "~/.local/share/metalfleet"
 DEFAULT_LINKS = "~/.virtualenvs"
 
-OUR_FOLDERS = frozenset({"bin", "environments", "python", "set-aside", "uv", "wheels"})
+OUR_FOLDERS = frozenset({"bin", "controller", "environments", "python", "set-aside", "uv", "wheels"})
 """Names in the root folder."""
 
 READ_OTHERWISE = re.compile(r"""[\x00-\x1f\x7f!$*?\[\]:;"'`\\|&<>]""")

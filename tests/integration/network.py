@@ -27,7 +27,10 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, handler: Callable[..., http.server.BaseHTTPRequestHandler], user: str, password: str) -> None:
         super().__init__((HOST, 0), handler)
-        self.authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        known = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.authorization = f"Basic {known}" if user else None
+        self.elsewhere: dict[str, str] = {}
+        """Of a proxy: hosts and ports, and where it connects to in their place."""
         self.requests: list[str] = []
         self.while_serving: Callable[[], None] = lambda: None
 
@@ -56,7 +59,7 @@ class _Files(http.server.SimpleHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        if self.headers.get("Authorization") != self.server.authorization:
+        if self.server.authorization not in (None, self.headers.get("Authorization")):
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="files"')
             self.send_header("Content-Length", "0")
@@ -71,7 +74,7 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 
 
 def https_server(folder: Path, authority: Authority, user: str, password: str) -> Server:
-    """Serves a folder to whoever has the password."""
+    """Serves a folder to whoever has the password; to everybody if there is no user."""
     server = Server(functools.partial(_Files, directory=str(folder)), user, password)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.certificate, authority.key)
@@ -83,14 +86,14 @@ class _Tunnel(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_CONNECT(self) -> None:
-        if self.headers.get("Proxy-Authorization") != self.server.authorization:
+        if self.server.authorization not in (None, self.headers.get("Proxy-Authorization")):
             self.send_response(407)
             self.send_header("Proxy-Authenticate", 'Basic realm="proxy"')
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
         self.server.requests.append(self.path)
-        host, _, port = self.path.partition(":")
+        host, _, port = self.server.elsewhere.get(self.path, self.path).partition(":")
         with socket.create_connection((host, int(port))) as other:
             self.send_response(200)
             self.end_headers()
@@ -110,14 +113,14 @@ class _Tunnel(http.server.BaseHTTPRequestHandler):
 
 
 def proxy_server(user: str, password: str) -> Server:
-    """Lets those who have the password CONNECT to anywhere."""
+    """Lets those who have the password CONNECT to anywhere; everybody if there is no user."""
     return Server(_Tunnel, user, password)
 
 
 class Authority:
-    """A certificate authority that nobody knows yet, and a certificate by it for this machine."""
+    """A certificate authority that nobody knows yet, and a certificate by it for this machine and further names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *names: str) -> None:
         self.ca, self.certificate, self.key = (folder / name for name in ("ca.pem", "server.pem", "server.key"))
         self._openssl(
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Example CA",
@@ -126,7 +129,8 @@ class Authority:
         self._openssl(
             "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={HOST}", "-keyout", self.key, "-out", folder / "csr",
         )  # fmt: skip
-        (folder / "extensions").write_text(f"subjectAltName=IP:{HOST}\n")
+        for_names = "".join(f",DNS:{name}" for name in names)
+        (folder / "extensions").write_text(f"subjectAltName=IP:{HOST}{for_names}\n")
         self._openssl(
             "x509", "-req", "-in", folder / "csr", "-CA", self.ca, "-CAkey", folder / "ca.key", "-CAcreateserial",
             "-days", "2", "-extfile", folder / "extensions", "-out", self.certificate,

@@ -6,10 +6,13 @@ Not among the tests that run by default: `make release-check` and `make matrix` 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -76,6 +79,24 @@ def test_everything_is_documented(folder: Path, kind: str, names: list[str]) -> 
 def test_every_playbook_is_found_by_its_name(folder: Path, playbook: str) -> None:
     said = run(folder, "ansible-playbook", "--syntax-check", f"{COLLECTION}.{playbook}")
     assert f"playbook: {PUBLISHED}/ansible_collections/" in said
+
+
+def test_the_script_beside_the_release_knows_its_address_and_hash() -> None:
+    [release] = PUBLISHED.glob("*.tar.gz")
+    lines = (PUBLISHED / "setup.sh").read_text().splitlines()
+    assert f"RELEASE_SHA256={hashlib.sha256(release.read_bytes()).hexdigest()}" in lines
+    [url] = [line for line in lines if line.startswith("RELEASE_URL=")]
+    assert url.startswith("RELEASE_URL=https://")
+    assert url.endswith(f"/{release.name}")
+
+
+def test_the_release_has_what_setup_sh_uses() -> None:
+    [release] = PUBLISHED.glob("*.tar.gz")
+    copied = re.search(r"^ +set -- (plugins .*)$", (PUBLISHED / "setup.sh").read_text(), re.MULTILINE)
+    assert copied
+    with tarfile.open(release) as tar:
+        packed = set(tar.getnames())
+    assert set(copied[1].split()) <= packed
 
 
 def test_an_environment_is_made_kept_and_removed(folder: Path) -> None:

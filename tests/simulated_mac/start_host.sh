@@ -27,6 +27,7 @@ mount -t proc proc proc
 mount --bind /dev/null proc/cmdline
 mount -t tmpfs -o mode=755 tmpfs dev
 mkdir -m 755 dev/pts
+mkdir -m 1777 dev/shm # a Mac's kernel keeps named semaphores by itself; Linux wants this folder for them
 for device in null zero full random urandom tty; do
     touch "dev/$device"
     mount --bind "/dev/$device" "dev/$device"

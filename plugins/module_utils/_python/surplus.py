@@ -22,7 +22,7 @@ MANIFEST = "metalfleet-manifest.json"
 
 
 def surplus(root: Path, minors: Iterable[str] = ()) -> list[Path]:
-    """What below a root nothing uses: folders of a Python or a uv which neither a link nor a generation leads to.
+    """What below a root nothing uses: folders of a Python or a uv to which no link, generation or controller leads.
 
     Links to additional Pythons are, too, but for those of the `minors` that environments ask for. Nothing is surplus
     while nothing is linked: then it is not known what is in use.
@@ -45,8 +45,10 @@ def surplus(root: Path, minors: Iterable[str] = ()) -> list[Path]:
 def _interpreters(root: Path, closed: list[Path]) -> Iterator[str]:
     """What the generations of every environment, also unfinished ones, lead to, and what their manifests name.
 
-    `closed` gets what could not be looked into.
+    The same of the controllers that setup.sh made. `closed` gets what could not be looked into.
     """
+    for controller in matching(root, "controller/release-*", lambda path, _: closed.append(path)):
+        yield str(controller / "environment/bin/python")
     for generation in matching(root, "environments/*/*", lambda path, _: closed.append(path)):
         yield str(generation / "bin" / "python")
         with suppress(OSError, ValueError, LookupError, TypeError):

@@ -6,7 +6,7 @@
 # stream of them. So nothing that it is given shows in a process list, and the user's login shell, of whatever family,
 # has nothing to misread.
 
-BAD_HASH=20 NOT_STORED=21 NOT_FETCHED=22 DOES_NOT_RUN=23 NO_UV=24 KILLED=25 BUSY=26 NO_LOCKS=27 WEB_PAGE=28
+BAD_HASH=20 NOT_STORED=21 NOT_FETCHED=22 DOES_NOT_RUN=23 NO_PACKAGE=24 KILLED=25 BUSY=26 NO_LOCKS=27 WEB_PAGE=28
 NOT_UNPACKED=29 NO_BREW=30 BAD_SIGNATURE=31 NOT_INSTALLED=32 TIMED_OUT=33 NOT_RECEIVED=34
 
 ENDED_BY_US=142 # as the shell tells SIGALRM
@@ -22,6 +22,10 @@ print("python", kind, "%d.%d.%d" % sys.version_info[:3], pip, os.uname()[4], sys
 begin() {
     IFS= read -r assignments || exit 1
     eval "$assignments"
+    leave_habits
+}
+
+leave_habits() {
     user_path=$PATH
     PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH LC_ALL=C SYSTEM_VERSION_COMPAT=0
     export PATH LC_ALL SYSTEM_VERSION_COMPAT
@@ -177,6 +181,14 @@ damage() {
 
 # ------------------------------------------------------------------------------------------- for scripts that install
 
+# Of earlier runs that were killed: what they made is named after their process.
+remove_leftovers() {
+    for leftover in "$root"/python/.new.* "$root"/uv/.new.* "$root"/bin/.new.* "$root"/controller/.new.*; do
+        process=${leftover##*/.new.}
+        kill -0 "${process%%.*}" 2>/dev/null || rm -rf "$leftover"
+    done
+}
+
 # Take the files from standard input into $work, which ends with the script.
 receive_files() {
     trap 'rm -rf "$work"' EXIT
@@ -226,4 +238,25 @@ or_exit() {
         $ENDED_BY_US) exit $TIMED_OUT ;;
         *) exit "$2" ;;
     esac
+}
+
+# Make $python of the archive, with what lies in $work: finish.py and intact.py.
+unpack() {
+    fetch
+    within 900 tar --no-same-owner -xzf "$work/artifact" -C "$work"
+    or_exit $? $NOT_UNPACKED
+    new=$work/python/bin/${python##*/}
+    must_run "$new"
+    start "$new" -I -B "$work/finish.py" place "$work/python" "$python" || exit $?
+}
+
+must_run() {
+    verdict=$(judge "$1")
+    case $verdict in
+        ok*) return ;;
+        status-137) exit $KILLED ;;
+        status-*) within $SECONDS_TO_ANSWER start "$1" -I -B -c "$ASK" >/dev/null ;; # once more, for what it says
+    esac
+    echo "$1: $verdict" >&2
+    exit $DOES_NOT_RUN
 }

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What install.sh lets an interpreter do: put itself in its place, and then install uv and switch the links.
+"""What install.sh and setup.sh let an interpreter do: put itself in its place, and then install what goes with it.
 
     finish.py place NEW PYTHON    move the unpacked folder NEW to where PYTHON belongs, unless that is whole already
-    finish.py link                the rest, as the environment says; files beside this one are what install.sh received
+    finish.py link                install uv and switch the links, as the environment says; files beside this one are
+                                  what install.sh received
+    finish.py controller NEW HOME [WHEELS]    add Ansible to the folder NEW, which has the collection, and move it to HOME
 
 One run at a time; each change is one rename, so an interrupted run leaves what was there or what shall be there.
 """
@@ -33,6 +35,7 @@ RECORD = "metalfleet-files.txt"
 PIP_INSTALL = [sys.executable, "-I", "-m", "pip", "install", "-vv", "--disable-pip-version-check", "--no-cache-dir"]
 PINNED_WHEEL_ONLY = ["--no-deps", "--no-compile", "--require-hashes", "--only-binary", ":all:"]
 SECONDS_FOR_PIP, SECONDS_FOR_OTHERS, SECONDS_FOR_A_TURN = 900, 60, 900
+ANSIBLE_VERSION = ("-I", "-m", "ansible", "playbook", "--version")
 STARTER = """\
 #!/bin/sh
 # {python}
@@ -101,6 +104,29 @@ def link() -> None:
             switch(root / "bin" / entry, Path(python))
 
 
+def controller(new: Path, home: Path, wheels: str) -> None:
+    """Make a controller of a folder with the collection: an environment with Ansible, from a folder of wheels if given.
+
+    What is at `home` is kept if it works, else it goes to beside `new`, to be removed.
+    """
+    environment, root = new / "environment", home.parents[1]
+    subprocess.run(
+        [sys.executable, "-I", "-m", "venv", "--without-pip", str(environment)],
+        check=True,
+        capture_output=True,
+        timeout=SECONDS_FOR_OTHERS,
+    )
+    listed = str(new / "ansible_collections/metalfleet/tensorflow/requirements/controller.txt")
+    sent = ["--no-index", "--find-links", wheels] if wheels else []
+    run_pip([*PINNED_WHEEL_ONLY, "--prefix", str(environment), "--requirement", listed, *sent])
+    with sole_writer(root / "python"):
+        if said(home / "environment/bin/python", *ANSIBLE_VERSION):
+            return  # another run was faster
+        if os.path.lexists(home):
+            home.rename(new.with_name("replaced"))
+        new.rename(home)
+
+
 def install_uv(folder: Path, version: str) -> Path:
     """Install uv, checked by hash, into a folder of its own; returns the program's path."""
     home = folder / version
@@ -114,7 +140,7 @@ def install_uv(folder: Path, version: str) -> Path:
         where = ["--target", str(new), "--requirement", str(FILES / "requirements.txt"), *sent]
         run_pip([*PINNED_WHEEL_ONLY, *where])
         if said(new / "bin" / "uv", "--version").split()[:2] != ["uv", version]:
-            raise EndError("NO_UV", f"what was installed does not start as uv {version}")
+            raise EndError("NO_PACKAGE", f"what was installed does not start as uv {version}")
         intact("record", new)
         move_away(home, work / "replaced")
         new.rename(home)
@@ -168,7 +194,7 @@ def run_pip(arguments: list[str]) -> None:
         raise EndError("TIMED_OUT", f"pip did not end within {SECONDS_FOR_PIP} s") from error
     if done.returncode:
         words = cause_in(done.stdout) or f"pip ended with status {done.returncode}"
-        raise EndError("NO_UV", f"{SAYS_NO_INDEX}\n{words}" if "PIP_NO_INDEX" in environment else words)
+        raise EndError("NO_PACKAGE", f"{SAYS_NO_INDEX}\n{words}" if "PIP_NO_INDEX" in environment else words)
 
 
 def cause_in(said: str) -> str:
@@ -293,6 +319,8 @@ def main() -> int:
     try:
         if sys.argv[1] == "place":
             place(Path(sys.argv[2]), Path(sys.argv[3]))
+        elif sys.argv[1] == "controller":
+            controller(Path(sys.argv[2]), Path(sys.argv[3]), "".join(sys.argv[4:]))
         else:
             link()
     except EndError as end:

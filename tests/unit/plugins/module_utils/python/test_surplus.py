@@ -49,6 +49,13 @@ def test_an_additional_python_stays_as_long_as_an_environment_asks_for_it(root: 
     assert names(root) == ["bin/python3.10", "python/cpython-3.10.1+1", "python/cpython-3.12.1+1", "uv/0.1.0"]
 
 
+def test_a_python_stays_as_long_as_the_controller_of_setup_sh_runs_by_it(root: Path) -> None:
+    environment = root / "controller/release-0123/environment/bin"
+    environment.mkdir(parents=True)
+    (environment / "python").symlink_to(root / "python/cpython-3.12.1+1/bin/python3.12")
+    assert names(root) == ["python/cpython-3.10.1+1", "uv/0.1.0"]
+
+
 def test_what_we_have_not_installed_is_nobodys_business(root: Path) -> None:
     (root / "python/cpython-3.10.1+1" / intact.RECORD).unlink()
     assert names(root) == ["python/cpython-3.12.1+1", "uv/0.1.0"]
