@@ -195,8 +195,8 @@ class Fleet:
     def up(self, hosts: Mapping[str, str]) -> dict[str, Mac]:
         """Make the hosts that are new, start those that are down, and wait until all answer.
 
-        ``hosts`` maps names to profiles, or to PROFILE@TEMPLATE to begin with a template's files. A host that exists
-        keeps its files; another profile for it is an error.
+        ``hosts`` maps names to profiles, or to PROFILE@TEMPLATE to begin with a template's files. A profile of your own
+        is the path of its file. A host that exists keeps its files; another profile for it is an error.
         """
         self.store.ready()
         macs = {name: self[name] for name in hosts}
@@ -241,6 +241,8 @@ class Fleet:
 
     def _make(self, name: str, profile: str, template: str) -> None:
         mac = self[name]
+        if profile.endswith(".yml"):
+            profile = str(Path(profile).absolute())  # whoever starts it again may be in another folder
         if (mac.folder / "state.json").exists():
             if mac.state.profile != profile:
                 raise FleetError(f"{name} is an {mac.state.profile}; delete it before it becomes an {profile}")

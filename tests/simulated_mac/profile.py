@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a simulated Mac is: a small data file (NAME.yml anywhere below profiles/) that states a machine's values.
+"""What a simulated Mac is: a small data file (NAME.yml anywhere below profiles/, or yours) that states its values.
 
 A value that is left out or null is not known: sysctl has no value for it, and a program that has nothing else to tell
 exits 70. So a profile of a Mac of which only a part was recorded invents nothing. What a Mac's programs make of the
@@ -105,11 +105,14 @@ class Profile:
 
     @classmethod
     def load(cls, name: str) -> Profile:
-        """The profile of that name. Raises ``ProfileError`` for one that does not exist or has a wrong key."""
+        """The profile of that name, or in that file, which ends with .yml.
+
+        Raises ``ProfileError`` for one that does not exist or has a wrong key.
+        """
         import yaml  # here, because whoever only asks which hosts are up may have no PyYAML
 
-        path = next(FOLDER.rglob(f"{name}.yml"), None)
-        if path is None:
+        path = Path(name) if name.endswith(".yml") else next(FOLDER.rglob(f"{name}.yml"), None)
+        if path is None or not path.is_file():
             raise ProfileError(f"no profile {name}; there are: {', '.join(cls.names())}")
         values: dict[str, Any] = yaml.safe_load(path.read_text())
         try:
