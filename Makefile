@@ -23,7 +23,7 @@ help:
 	@echo 'make demo-down  stop the simulated Macs'
 	@echo 'make test       all checks and tests'
 	@echo 'make test-all   the same, with ten times as many kills, the environments of whole teams, ten other TensorFlows,'
-	@echo '                conda packages of real size, and the matrix'
+	@echo '                conda packages of real size, the matrix, and more scenarios of Molecule'
 	@echo 'make torture    kills alone: KILLS=200, SEED=1 for others'
 	@echo 'make check      the checks that run nothing: style, types, lint, ansible-test sanity on the built collection'
 	@echo 'make release-check  install the built collection into an empty folder, and use it from there'
@@ -84,12 +84,13 @@ development:
 test: system-packages check release-check # the cheap before the dear
 	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder # mostly they wait for hosts
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
-	$(ANSIBLE_ENV) molecule test --all
+	$(ANSIBLE_ENV) molecule test --scenario-name default --scenario-name localhost
 
 .PHONY: test-all
 test-all: test torture matrix
 	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
 		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py
+	$(ANSIBLE_ENV) molecule test $(addprefix --scenario-name ,conda drift litert rollback upgrade)
 
 KILLS = 200
 SEED =

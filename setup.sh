@@ -236,7 +236,9 @@ write_settings() {
 }
 
 keep_or_copy() {
-    [ -e "$2" ] || cp "$1" "$2" || not_written
+    if [ ! -e "$2" ]; then
+        { cp "$1" "$work/setting" && mv "$work/setting" "$2"; } || not_written
+    fi
 }
 
 # In one step, so that there is always a whole one.

@@ -188,6 +188,18 @@ def of_prefix(prefix: Path, version: str, subdir: str, extra: Mapping[str, bytes
     )
 
 
+def of_mac(archive: Path, folder: Path) -> Channel:
+    """A channel in a new folder, for Macs: the Python of a standalone archive, and a package with a program."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="tar")
+    version = archive.name.removeprefix("cpython-").partition("+")[0]
+    channel = Channel(folder / "channel")
+    channel.add(of_prefix(folder / "python", version, "osx-arm64"))
+    program = {"bin/tool": b"#!/bin/sh\necho tool\n"}
+    channel.add(Package("tool", subdir="osx-arm64", files=program, programs=frozenset(program)))
+    return channel
+
+
 def of_wheel(wheel: Path, python: str, subdir: str, depends: Sequence[str] = ()) -> Package:
     """A conda package with what a wheel holds; `python` is the minor version of those that are not pure."""
     name, version, *tags = wheel.name.removesuffix(".whl").split("-")

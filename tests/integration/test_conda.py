@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.ansible_runner import playbook
-from tests.conda import Channel, Package, of_prefix, of_wheel
+from tests.conda import Channel, of_mac, of_prefix, of_wheel
 from tests.conftest import CACHE, LOCKS
 from tests.index import Index
 from tests.integration.hosts import FETCH, LINKS, ROOT, SETUP, on, on_fleet, said
@@ -53,17 +52,7 @@ def channel(
 ) -> Iterator[tuple[Channel, str]]:
     """A channel with a Mac's Python and two packages, and where it is served."""
     folder = tmp_path_factory.mktemp("conda")
-    archive = next(fleet.store.archives.glob("*/*.tar.gz"))
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="tar")
-    version = archive.name.removeprefix("cpython-").partition("+")[0]
-    channel = Channel(folder / "channel")
-    channel.add(of_prefix(folder / "python", version, "osx-arm64"))
-    channel.add(
-        Package(
-            "tool", subdir="osx-arm64", files={"bin/tool": b"#!/bin/sh\necho tool\n"}, programs=frozenset({"bin/tool"})
-        )
-    )
+    channel = of_mac(next(fleet.store.archives.glob("*/*.tar.gz")), folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(channel.folder)))
     threading.Thread(target=server.serve_forever, args=(0.05,)).start()
     yield channel, f"http://127.0.0.1:{server.server_port}"

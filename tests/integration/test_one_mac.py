@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_pythons
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Standalone
 
+from tests import metal
 from tests.ansible_runner import CHECKOUT, parse_recap
 from tests.integration.hosts import LINKS, ROOT, listing, on_fleet, said, send
 from tests.integration.network import Authority, https_server, proxy_server, running
@@ -282,6 +283,33 @@ def test_a_mac_without_a_network_is_set_up_from_a_folder(
     assert "cpu-ok, LiteRT 2.3.0" in " ".join(first.split())
     assert recap(first)["changed"] == 2
     assert_order(host)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("TEST_ALL" not in os.environ, reason="installs TensorFlow twice: make test-all does it")
+def test_what_hosted_runners_do_with_the_developer_tools_hidden(mac: NewMac, stick: Path) -> None:
+    """`make hosted-fresh`, on a simulated Mac: it damages and repairs, and leaves what there was to see."""
+    host = mac("m4-homebrew")
+    metal.use(host, "ok")
+    send(host, stick, "stick")
+    ours = ".collections/ansible_collections/metalfleet"
+    said(host, f"mkdir -p checkout/{ours} && tar -xzf stick/{RELEASE} -C checkout && cp -R stick/pythons checkout")
+    said(host, f"ln -s ../../.. checkout/{ours}/tensorflow")
+    for folder in (".ci", "tools"):
+        send(host, CHECKOUT / folder, f"checkout/{folder}")
+
+    result = host.run("cd checkout && .ci/as-fresh .ci/keeps-in-order sh setup.sh")
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert said(host, "git --version").startswith("git version")  # the tools are back
+    assert host.shim_calls() == []
+    runs = {"first.txt", "again.txt", "repair.txt", "after-repair.txt"}
+    assert set(said(host, "ls checkout/evidence").split()) == runs | {"machine.json", "reports"}
+    machine = json.loads(said(host, "cat checkout/evidence/machine.json"))
+    assert machine["facts"]["chip"]["name"] == "Apple M4"
+    assert machine["facts"]["command_line_tools"]["present"] is False
+    assert {answer["argv"][0] for answer in machine["answers"]} >= {"/usr/sbin/sysctl", "/usr/sbin/system_profiler"}
+    assert '"verdict": "gpu-ok"' in said(host, "cat checkout/evidence/reports/localhost.json")
 
 
 @pytest.mark.slow

@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import pytest
 import testinfra.host
-
-from tests.simulated_mac.fleet import Fleet
 
 testinfra_hosts = ["ansible://macs"]
 
@@ -46,12 +43,6 @@ def answer(host: testinfra.host.Host, python: str, program: str, *arguments: str
     return json.loads(host.check_output(f"%s -I -c %s{words}", python, program, *arguments).splitlines()[-1])
 
 
-def test_the_stable_path_leads_to_a_complete_generation(host: testinfra.host.Host, environment: str) -> None:
-    link = host.file(environment)
-    assert link.is_symlink
-    assert host.file(f"{link.linked_to}/metalfleet-manifest.json").is_file
-
-
 def test_python_is_native(host: testinfra.host.Host, environment: str) -> None:
     interpreter = host.check_output("readlink -f %s", f"{environment}/bin/python")
     assert host.check_output("od -A n -N 8 -t x4 %s", interpreter).split() == [MACH_O_64_BIT, ARM64]
@@ -73,9 +64,3 @@ def test_files_are_those_of_the_real_wheel(host: testinfra.host.Host, environmen
     assert wheel["files"], "its RECORD lists nothing"
     assert wheel["differing"] == []
     assert all(tag.endswith("_arm64") for tag in wheel["tags"])
-
-
-def test_no_shim_was_executed(host: testinfra.host.Host) -> None:
-    mac = Fleet(os.environ["SIMULATED_MAC_FLEET"])[host.check_output("hostname")]
-    assert mac.calls(), "nothing was logged"
-    assert mac.shim_calls() == []
