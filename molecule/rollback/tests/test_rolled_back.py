@@ -13,4 +13,4 @@ def test_the_first_generation_is_active(host: testinfra.host.Host) -> None:
 
 
 def test_both_generations_are_there(host: testinfra.host.Host) -> None:
-    assert host.check_output("ls ~/.local/share/metalfleet/environments/edge").split() == ["1", "2"]
+    assert host.check_output("cd ~/.local/share/metalfleet/environments/edge && ls -d [0-9]*").split() == ["1", "2"]

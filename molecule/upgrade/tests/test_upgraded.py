@@ -15,6 +15,9 @@ def test_tensorflow_is_that_of_the_default_pair(host: testinfra.host.Host) -> No
 
 
 def test_the_older_generation_is_kept(host: testinfra.host.Host) -> None:
-    assert host.check_output("ls ~/.local/share/metalfleet/environments/tensorflow").split() == ["1", "2"]
+    assert host.check_output("cd ~/.local/share/metalfleet/environments/tensorflow && ls -d [0-9]*").split() == [
+        "1",
+        "2",
+    ]
     wheels = "~/.local/share/metalfleet/environments/tensorflow/1/lib/python3.*/site-packages"
     assert host.check_output(f"ls -d {wheels}/tensorflow-2.18.0.dist-info")
