@@ -38,7 +38,7 @@ USAGE
 root=$HOME/.local/share/metalfleet
 controller=$root/controller
 settings=$HOME/.config/metalfleet
-NEEDED_MB=600
+NEEDED_MB=400
 TRIPLE=aarch64-apple-darwin
 
 say() {

@@ -20,11 +20,11 @@ import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_pythons
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Standalone
 
-from tests import metal
 from tests.ansible_runner import CHECKOUT, parse_recap
 from tests.integration.hosts import LINKS, ROOT, listing, on_fleet, said, send
 from tests.integration.network import Authority, https_server, proxy_server, running
 from tests.integration.processes import KILLS, SEED
+from tests.simulated_mac.profile import FOLDER
 from tools.release import script_for
 
 if TYPE_CHECKING:
@@ -286,11 +286,13 @@ def test_a_mac_without_a_network_is_set_up_from_a_folder(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("TEST_ALL" not in os.environ, reason="installs TensorFlow twice: make test-all does it")
-def test_what_hosted_runners_do_with_the_developer_tools_hidden(mac: NewMac, stick: Path) -> None:
+@pytest.mark.skipif("TEST_ALL" not in os.environ, reason="builds an environment twice: make test-all does it")
+def test_what_hosted_runners_do_with_the_developer_tools_hidden(mac: NewMac, stick: Path, tmp_path: Path) -> None:
     """`make hosted-fresh`, on a simulated Mac: it damages and repairs, and leaves what there was to see."""
-    host = mac("m4-homebrew")
-    metal.use(host, "ok")
+    profile = tmp_path / "with-tools.yml"
+    profile.write_text((FOLDER / "m5-fresh.yml").read_text() + "command_line_tools: 16.2.0.0.1.1733547573\n")
+    host = mac(str(profile), "with-tools")
+    declare(host, EDGE.replace("edge", "tensorflow"))
     send(host, stick, "stick")
     ours = ".collections/ansible_collections/metalfleet"
     said(host, f"mkdir -p checkout/{ours} && tar -xzf stick/{RELEASE} -C checkout && cp -R stick/pythons checkout")
@@ -301,15 +303,15 @@ def test_what_hosted_runners_do_with_the_developer_tools_hidden(mac: NewMac, sti
     result = host.run("cd checkout && .ci/as-fresh .ci/keeps-in-order sh setup.sh")
 
     assert result.returncode == 0, result.stdout + result.stderr
-    assert said(host, "git --version").startswith("git version")  # the tools are back
     assert host.shim_calls() == []
+    assert said(host, "ls /Library/Developer/CommandLineTools/usr/bin/git")  # the tools are back
     runs = {"first.txt", "again.txt", "repair.txt", "after-repair.txt"}
     assert set(said(host, "ls checkout/evidence").split()) == runs | {"machine.json", "reports"}
     machine = json.loads(said(host, "cat checkout/evidence/machine.json"))
-    assert machine["facts"]["chip"]["name"] == "Apple M4"
+    assert machine["facts"]["chip"]["name"] == "Apple M5"
     assert machine["facts"]["command_line_tools"]["present"] is False
     assert {answer["argv"][0] for answer in machine["answers"]} >= {"/usr/sbin/sysctl", "/usr/sbin/system_profiler"}
-    assert '"verdict": "gpu-ok"' in said(host, "cat checkout/evidence/reports/localhost.json")
+    assert "cpu-ok" in said(host, "cat checkout/evidence/reports/*.json")
 
 
 @pytest.mark.slow

@@ -4,7 +4,8 @@
     finish.py place NEW PYTHON    move the unpacked folder NEW to where PYTHON belongs, unless that is whole already
     finish.py link                install uv and switch the links, as the environment says; files beside this one are
                                   what install.sh received
-    finish.py controller NEW HOME [WHEELS]    add Ansible to the folder NEW, which has the collection, and move it to HOME
+    finish.py controller NEW HOME [WHEELS]    add Ansible to the folder NEW, which has the collection, and move it to
+                                  HOME, unless that works already
 
 One run at a time; each change is one rename, so an interrupted run leaves what was there or what shall be there.
 """
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -110,12 +112,7 @@ def controller(new: Path, home: Path, wheels: str) -> None:
     What is at `home` is kept if it works, else it goes to beside `new`, to be removed.
     """
     environment, root = new / "environment", home.parents[1]
-    subprocess.run(
-        [sys.executable, "-I", "-m", "venv", "--without-pip", str(environment)],
-        check=True,
-        capture_output=True,
-        timeout=SECONDS_FOR_OTHERS,
-    )
+    venv.create(environment, symlinks=True)
     listed = str(new / "ansible_collections/metalfleet/tensorflow/requirements/controller.txt")
     sent = ["--no-index", "--find-links", wheels] if wheels else []
     run_pip([*PINNED_WHEEL_ONLY, "--prefix", str(environment), "--requirement", listed, *sent])
