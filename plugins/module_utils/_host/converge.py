@@ -22,6 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer
     study,
     tools_for,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.awake import stay_awake
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.delivery import find_lacks
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.managed import look_at_python, remove_surplus
@@ -76,6 +77,7 @@ def carry_out(
     try:
         refuse_another_python(document)
         with one_writer(document.places):
+            stay_awake()
             # Another writer may have been at work until now.
             done = [repaired(again(finding, tools), tools) for finding in findings]
             surplus = look_at_python(document, tools.commands).surplus

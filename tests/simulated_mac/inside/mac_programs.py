@@ -15,9 +15,11 @@ import json
 import os
 import plistlib
 import re
+import select
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -354,9 +356,22 @@ def launchctl(profile: Profile, args: list[str]) -> Answer:
     ).returncode
 
 
+def caffeinate(profile: Profile, args: list[str]) -> Answer:
+    """``-i -w PID``: lasts as long as that process does."""
+    parsed = options(args, "iw:")
+    if not parsed or parsed[1] or parsed[0].keys() != {"i", "w"}:
+        return None
+    with suppress(ProcessLookupError):
+        awaited = select.poll()
+        awaited.register(os.pidfd_open(int(parsed[0]["w"])), select.POLLIN)
+        awaited.poll()
+    return 0
+
+
 SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
     "/opt/homebrew/bin/brew": brew,
     "/bin/launchctl": launchctl,
+    "/usr/bin/caffeinate": caffeinate,
     "/usr/bin/codesign": codesign,
     "/usr/bin/dscl": dscl,
     "/usr/bin/sw_vers": sw_vers,
