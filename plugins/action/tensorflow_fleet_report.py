@@ -13,13 +13,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller 
     folder_beside_inventory,
     put_file,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import host_of, worst_first
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import Host, host_of, worst_first
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import Ledger
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.render import render
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
@@ -35,7 +35,10 @@ class ActionModule(FleetAction):
         ledger = Ledger(folder_beside_inventory("reports", "tensorflow_reports", options["reports"], task_vars))
         names, now = list(task_vars["ansible_play_hosts_all"]), time.time()
         hosts = worst_first([host_of(name, ledger.read(name)) for name in names])
-        files = {folder / path: content for path, content in render(hosts, options["report_formats"], now).items()}
+        files = {
+            folder / path: content
+            for path, content in render(hosts, options["report_formats"], last_moment(hosts, now)).items()
+        }
         is_new = [path for path, content in files.items() if not has(path, content)]
         if not self._task.check_mode:
             write({path: files[path] for path in is_new})
@@ -48,6 +51,11 @@ class ActionModule(FleetAction):
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
         """No user of a host is concerned."""
+
+
+def last_moment(hosts: Iterable[Host], now: float) -> float:
+    """The moment of which a report tells: that of the last run. Where nothing is new it is the same, byte by byte."""
+    return max((moment for host in hosts for moment in (host.seen, host.tried) if moment is not None), default=now)
 
 
 def has(path: Path, content: bytes) -> bool:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import is_drift
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -84,7 +86,7 @@ def tell_environment(environment: Mapping[str, Any]) -> Iterator[str]:
     """One environment: whether it has drifted, and what its probe found."""
     yield f"Environment {environment['text']}"
     yield f"{INDENT}It is {environment['path']}."
-    for action in environment["plan"]:
+    for action in (each for each in environment["plan"] if is_drift(each["do"], each["reason"])):
         yield f"{INDENT}Drift: {action['reason']}: {action['evidence']}."
     if environment["probe"]:
         yield from (f"{INDENT}{line}" for line in tell_probe(environment["probe"]))

@@ -19,7 +19,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import Problem, as_sentence
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document, read_document
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import DECLARED, what_was_done
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import (
+    DECLARED,
+    is_drift,
+    what_was_done,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.surplus import REASON as SURPLUS
 
@@ -262,7 +266,8 @@ def say_what_is_to_do(finding: Finding) -> str:
 
 def say_reasons(actions: Iterable[Action]) -> str:
     """Each reason with what shows it."""
-    return "; ".join(dict.fromkeys(f"{action.reason}: {action.evidence}" for action in actions))
+    told = (action for action in actions if is_drift(action.do, action.reason))
+    return "; ".join(dict.fromkeys(f"{action.reason}: {action.evidence}" for action in told))
 
 
 def say_of_present(finding: Finding) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 OK, SET_UP, REPAIRED, CHANGED, DRIFTED, FAILED = "ok", "set up", "repaired", "changed", "drifted", "failed"
 """States that a report can tell of a host; FAILED is what another run of setup.yml does not put right by itself."""
 
-DECLARED = {"lock-changed", "surplus-generation", "kernel-changed", "asked"}
+SURPLUS_GENERATION = "surplus-generation"
+DECLARED = {"lock-changed", SURPLUS_GENERATION, "kernel-changed", "asked"}
 """Reasons that come of a change of the declaration, as a rule."""
 
 
@@ -86,6 +87,11 @@ def is_broken(environment: Mapping[str, Any]) -> bool:
     """Whether an environment cannot be had as declared, or does not compute as demanded."""
     probe = environment.get("probe")
     return bool(environment.get("problem")) or (isinstance(probe, Mapping) and probe.get("ok") is not True)
+
+
+def is_drift(do: str, reason: str) -> bool:
+    """Whether an action of a plan tells of a difference; it does not where a new generation will leave one too many."""
+    return do != "remove-generation" or reason == SURPLUS_GENERATION
 
 
 CHANGED_AS_DECLARED = "changed as declared"

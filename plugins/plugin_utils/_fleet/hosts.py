@@ -16,6 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status
     SET_UP,
     EnvironmentStatus,
     Status,
+    is_drift,
     state_of,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import UNREACHABLE, moment_of
@@ -101,6 +102,13 @@ class Host:
         return tuple(dict.fromkeys(each.verdict for each in self.environments if each.verdict))
 
     @property
+    def worst(self) -> str:
+        """The paragraph that `text` begins with, if it is on an environment; else all of it."""
+        return next(
+            (each.text for each in self.environments if each.text and self.text.startswith(each.text)), self.text
+        )
+
+    @property
     def speed(self) -> float | None:
         """That of its fastest environment."""
         return max((each.speed for each in self.environments if each.speed), default=None)
@@ -149,7 +157,7 @@ def environment_of(told: Mapping[str, Any], entry: Mapping[str, Any]) -> Environ
     explained = problem or mapping(probe.get("diagnosis"))
     name = text(told.get("name"))
     measured = mapping(mapping(mapping(entry.get("speed")).get(name)).get("rates"))
-    plan = mappings(told.get("plan"))
+    plan = (each for each in mappings(told.get("plan")) if is_drift(text(each.get("do")), text(each.get("reason"))))
     return Environment(
         name=name,
         verdict=text(told.get("verdict")),

@@ -35,6 +35,8 @@ class Run:
         self._entries: dict[str, Entry] = {}
         self._missed: dict[str, str] = {}
         """What the connections to hosts said that were lost by a task which keeps no reports."""
+        self._is_ours = False
+        """Whether any of those tasks is ours."""
         self._folder: Path | None = None
         """Where the actions keep their reports."""
 
@@ -45,16 +47,16 @@ class Run:
             self._folder = path.parent
             self._entries[host] = Ledger(path.parent).read(host)
             self._missed.pop(host, None)
-        elif action.startswith(OURS):
-            self._add_unkept(host, action, result, now)
         elif result.get("unreachable"):
             self._missed[host] = said_in(result)
+            self._is_ours |= action.startswith(OURS)
+        elif action.startswith(OURS):
+            self._missed.pop(host, None)
+            self._add_unkept(host, action, result, now)
 
     def _add_unkept(self, host: str, action: str, result: Mapping[str, Any], now: float) -> None:
         """A task of ours that has put nothing into the ledger: it keeps no reports, cannot write, or only foresees."""
-        if result.get("unreachable"):
-            self._try(host, UNREACHABLE, said_in(result), now)
-        elif action in REPORTING and "environments" in result:
+        if action in REPORTING and "environments" in result:
             if host not in self._entries or not self._folder:
                 self._entries[host] = with_report({}, result, now)
         elif result.get("failed") and (action in REPORTING or host in self._entries):
@@ -71,11 +73,12 @@ class Run:
 
     def end(self, now: float) -> list[str]:
         """What is said when all is over; nothing where no task of ours ran."""
-        if not self._entries:
+        if not self._entries and not self._is_ours:
             return []
         for host, message in self._missed.items():
             self._try(host, UNREACHABLE, message, now)
-        return lines([host_of(name, entry) for name, entry in self._entries.items()], now)
+        hosts = [host_of(name, entry) for name, entry in self._entries.items()]
+        return lines(hosts, now, remembers=self._folder is not None)
 
 
 def said_in(result: Mapping[str, Any]) -> str:

@@ -640,6 +640,7 @@ class TestKeeping:
             ("remove-generation", "1"),
         ]
         assert foreseen["reasons"] == ["lock-changed"]
+        assert "beyond keep" not in foreseen["text"]
 
     def test_a_lower_keep_is_applied(self, host: Host) -> None:
         """As is what a run has left that was killed after the switch."""

@@ -15,7 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import with_attempt, with_report
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.speeds import kinds_of
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import lines
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import LONGEST, lines
 
 from tests.reports import (
     BROKEN,
@@ -113,16 +113,40 @@ def test_what_is_the_same_of_many_is_said_once() -> None:
     typo = with_attempt({}, "failed", "The declaration is not valid", NOW)
     assert lines(fleet(**{f"m{number}": typo for number in range(6)}), NOW) == [
         "m0, m1, m2 and 3 others: failed: The declaration is not valid",
-        "6 Macs: 6 failed",
+        "6 hosts: 6 failed",
     ]
 
 
 def test_one_host_and_none_and_a_linux_host() -> None:
     assert lines([], NOW) == []
-    assert lines(fleet(ada=UNSEEN), NOW) == ["ada: never seen: No route to host", "1 Mac: 1 never seen"]
+    assert lines(fleet(ada=UNSEEN), NOW) == ["ada: never seen: No route to host", "1 host: 1 never seen"]
     linux = report(apple_silicon={"system": "Linux"})
     assert lines(fleet(a=entry_of(linux), b=entry_of(report())), NOW) == ["2 hosts: 2 ok"]
     assert lines(fleet(a=UNSEEN, b=asleep(report(), 9)), NOW)[-1] == "2 Macs: 2 not seen, some of them never"
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_long_line_still_has_the_remedy(others: int) -> None:
+    told = f"tensorflow: cannot be built. {'It says so. ' * 99}{'Declare another version. ' * 9}Run setup.yml again."
+    alike = [environment(f"another-{number}", ok=False) for number in range(others)]
+    broken = report(environment(ok=False, text=told), *alike)
+    [said, _] = lines(fleet(ada=entry_of(broken)), NOW)
+    assert len(said) <= LONGEST + 50
+    assert said.startswith("ada: drifted: tensorflow: cannot be built. It says so.")
+    assert said.endswith("Declare another version. Run setup.yml again.")
+    assert "[...]" in said
+
+
+def test_what_a_new_generation_leaves_is_no_drift() -> None:
+    drifted = environment("tensorflow", "file-damaged", ok=False)
+    removal = {"do": "remove-generation", "evidence": "generation 1 is beyond keep: 2", "target": "1"}
+    plan = [*drifted["plan"], {**removal, "reason": "file-damaged"}]
+    [told] = host_of("ada", entry_of(report({**drifted, "plan": plan}))).environments
+    assert told.evidence == ("file-damaged: file-damaged it is",)
+    [told] = host_of(
+        "ada", entry_of(report({**drifted, "plan": [{**removal, "reason": "surplus-generation"}]}))
+    ).environments
+    assert told.evidence == ("surplus-generation: generation 1 is beyond keep: 2",)
 
 
 def test_a_terminal_is_told_nothing_that_it_would_obey() -> None:

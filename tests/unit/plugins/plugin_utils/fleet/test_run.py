@@ -74,9 +74,28 @@ def test_without_a_ledger_the_run_is_told_all_the_same() -> None:
     run.add("hidden", ASK, {"censored": "the output has been hidden"}, NOW)
     assert run.end(NOW) == [
         "bob: failed: No.",
-        "eve: never seen: Connection timed out",
-        "3 Macs: 1 ok, 1 failed, 1 never seen",
+        "eve: did not answer: Connection timed out",
+        "3 Macs: 1 ok, 1 failed, 1 did not answer",
     ]
+
+
+REMOVE = "metalfleet.tensorflow.python_environment"
+
+
+def test_hosts_that_a_run_without_reports_did_not_reach_are_told() -> None:
+    run = Run()
+    for host in ("away", "late"):
+        run.add(host, REMOVE, LOST, NOW)
+    run.add("late", REMOVE, {"changed": True}, NOW)
+    assert run.end(NOW) == ["away: did not answer: Connection timed out", "1 host: 1 did not answer"]
+
+
+def test_a_host_that_comes_back_for_the_second_play_is_seen(ledger: Ledger) -> None:
+    run = Run()
+    lost = ledger.add_attempt("ada", "unreachable", "Connection timed out", NOW)
+    run.add("ada", ASK, {**LOST, "ledger": str(lost)}, NOW)
+    asked(run, ledger, "ada", report())
+    assert run.end(NOW) == ["1 Mac: 1 ok"]
 
 
 def test_what_check_mode_foresees_is_not_told_as_found(ledger: Ledger) -> None:
