@@ -2,8 +2,9 @@
 # PRIVATE: for this collection only, may change in any release.
 """The ledger: the controller's memory of every host, one file each, see docs/ledger.schema.json.
 
-An entry has the last report and its time, the last attempt to get one, the last repair, and the speed that was measured
-last. Whoever adds to it reads it, changes it and puts it back under a lock, so that several controllers lose nothing.
+An entry has the last report and its time, the last attempt to get one, the last repair, and the speed and the verdicts
+that were found last. Whoever adds to it reads it, changes it and puts it back under a lock, so that several controllers
+lose nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import REPAIRED, state_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import put_file
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import mapping, mappings, text
 
@@ -128,13 +130,14 @@ def with_report(entry: Entry, report: Mapping[str, Any], now: float) -> Entry:
         return entry
     facts = report.get("apple_silicon") or mapping(entry.get("report")).get("apple_silicon")
     known = {**report, "apple_silicon": facts} if facts else dict(report)
-    is_repair = report.get("ok") is True and report.get("changed") is True
+    is_repair = state_of(report) == REPAIRED
     return {
         **with_attempt(entry, ANSWERED, "", now),
         "seen": written(now),
         "report": known,
         "repair": {"time": written(now), "reasons": report.get("reasons")} if is_repair else entry.get("repair"),
         "speed": {**mapping(entry.get("speed")), **_measured(report, now)},
+        "verdicts": {**mapping(entry.get("verdicts")), **_judged(report, now)},
     }
 
 
@@ -142,7 +145,7 @@ def with_attempt(entry: Entry, outcome: str, message: str, now: float) -> Entry:
     """An entry after somebody has tried."""
     if _is_later(mapping(entry.get("attempt")).get("time"), now):
         return entry
-    nothing: Entry = {"seen": None, "report": None, "repair": None, "speed": {}}
+    nothing: Entry = {"seen": None, "report": None, "repair": None, "speed": {}, "verdicts": {}}
     return {**nothing, **entry, "attempt": {"time": written(now), "outcome": outcome, "message": message}}
 
 
@@ -153,6 +156,17 @@ def _measured(report: Mapping[str, Any], now: float) -> dict[str, Any]:
         rates = mapping(mapping(environment.get("probe")).get("speed"))
         if rates:
             found[str(environment.get("name"))] = {"time": written(now), "rates": rates}
+    return found
+
+
+def _judged(report: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """What was found of each environment that was probed; a new generation that was refused is not what is active."""
+    found = {}
+    for environment in mappings(report.get("environments")):
+        probe = mapping(environment.get("probe"))
+        if probe and not environment.get("problem"):
+            judged = {"verdict": text(probe.get("verdict")), "ok": probe.get("ok") is True}
+            found[str(environment.get("name"))] = {"time": written(now), **judged}
     return found
 
 

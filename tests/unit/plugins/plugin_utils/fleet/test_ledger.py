@@ -91,6 +91,22 @@ def test_facts_speed_and_repair_outlast_reports_without_them(ledger: Ledger) -> 
     assert entry["speed"]["tensorflow"] == {"time": written(NOW), "rates": {"gpu": {"matmul": 3000.0, "conv2d": None}}}
 
 
+def test_only_drift_is_repaired(ledger: Ledger) -> None:
+    for number, reason in enumerate(("absent", "lock-changed", "asked")):
+        ledger.add_report("ada", report(environment("tensorflow", reason), changed=True), NOW + number)
+    assert ledger.read("ada")["repair"] is None
+
+
+def test_verdicts_outlast_reports_without_a_probe_and_with_a_refused_one(ledger: Ledger) -> None:
+    refused = environment(ok=False, probe=probe("gpu-missing"), problem={"cause": "", "evidence": "", "remedy": ""})
+    ledger.add_report("ada", report(environment()), NOW)
+    ledger.add_report("ada", DRIFTED, NOW + 60)
+    ledger.add_report("ada", report(refused), NOW + 120)
+    assert ledger.read("ada")["verdicts"] == {"tensorflow": {"time": written(NOW), "verdict": "gpu-ok", "ok": True}}
+    ledger.add_report("ada", BROKEN, NOW + 180)
+    assert ledger.read("ada")["verdicts"]["tensorflow"]["ok"] is False
+
+
 def test_what_comes_late_does_not_replace_what_is_newer(ledger: Ledger) -> None:
     ledger.add_report("ada", report(), NOW)
     ledger.add_report("ada", DRIFTED, NOW - 60)
