@@ -111,6 +111,9 @@ DECLARATION: Spec = {
 }
 """What a host must have: the role's variables `tensorflow_*`, and options of the modules that work on all of it."""
 
+RUNNING: Spec = {"unreachable": {"type": "str", "choices": ["report", "fail"], "default": "report"}}
+"""How the role goes on with a run over many hosts; no module takes it."""
+
 NATIVE_PYTHON: Spec = {
     "source": {"type": "str", "choices": SOURCES, "default": "standalone"},
     "version": {"type": "str", "default": "3.12"},
@@ -221,14 +224,16 @@ PROBE: Spec = {
 """What tensorflow_gpu_info takes."""
 
 PLAYBOOK_VARIABLES = (
-    *("tensorflow_hosts", "tensorflow_name", "tensorflow_generation", "tensorflow_platforms", "tensorflow_upgrade"),
+    *("tensorflow_hosts", "tensorflow_canary", "tensorflow_name", "tensorflow_generation"),
+    *("tensorflow_platforms", "tensorflow_upgrade"),
     *("tensorflow_report_folder", "tensorflow_report_formats", "tensorflow_wheel_store_keep"),
 )
 """What playbooks take beside the roles' variables."""
 REGISTERED = ("tensorflow_report",)
 """What our roles leave in a host's variables."""
 OF_ONE_RUN = (
-    *("tensorflow_hosts", "tensorflow_name", "tensorflow_generation", "tensorflow_upgrade", "tensorflow_rebuild"),
+    *("tensorflow_hosts", "tensorflow_canary", "tensorflow_name", "tensorflow_generation"),
+    *("tensorflow_upgrade", "tensorflow_rebuild"),
 )
 """What is of one run by nature, given with -e."""
 
@@ -236,4 +241,4 @@ OF_ONE_RUN = (
 def variables() -> list[str]:
     """The names of all variables that a user may set for our playbooks and roles."""
     shared = [f"native_python_{name}" for name in ("root", *NETWORK, *NATIVE_PYTHON, *DELIVERY)]
-    return [*(f"tensorflow_{name}" for name in DECLARATION), *shared, *PLAYBOOK_VARIABLES]
+    return [*(f"tensorflow_{name}" for name in (*DECLARATION, *RUNNING)), *shared, *PLAYBOOK_VARIABLES]

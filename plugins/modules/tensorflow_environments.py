@@ -93,6 +93,14 @@ apple_silicon:
   description: The facts of the host, as M(metalfleet.tensorflow.apple_silicon_facts) returns them.
   returned: if the host could answer
   type: dict
+worse:
+  description:
+    - The names of the environments that are worse than before, by the last verdicts that the ledger has. Where it has
+      none, only a failure counts. With C(tensorflow_canary) the run stops where there is any.
+  returned: if the host could be looked at
+  type: list
+  elements: str
+  sample: []
 ledger:
   description: The file on the controller that keeps this report. What check mode foresees is not kept.
   returned: if it could be written

@@ -20,7 +20,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import OF_ONE_RUN, REGISTERED, variables
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
+    OF_ONE_RUN,
+    REGISTERED,
+    RUNNING,
+    variables,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._misfits import find_misfits
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._spelling import find_slip
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import (
@@ -110,6 +115,7 @@ class FleetAction(ActionBase):
         try:
             self._refuse_slips(known)
             self._refuse_lasting(known)
+            self._refuse_unknown_choice(known)
             self._refuse_shim()
             options = self._checked_options()
             self._refuse_home_of_root(options)
@@ -155,6 +161,15 @@ class FleetAction(ActionBase):
                 f"{lasting[0]} is set in the inventory, but it is meant for one run",
                 remedy=f"Remove it there, and give it with -e {lasting[0]}=... to the run that needs it.",
             )
+
+    def _refuse_unknown_choice(self, task_vars: Mapping[str, Any]) -> None:
+        """The role's own variables are no module's options."""
+        for name, option in RUNNING.items():
+            given = self._templar.template(task_vars.get(f"tensorflow_{name}", option["default"]))
+            if given not in option["choices"]:
+                raise MetalfleetError(
+                    f"tensorflow_{name} is {given!r}", remedy=f"Set it to one of: {', '.join(option['choices'])}."
+                )
 
     def _refuse_shim(self) -> None:
         """An interpreter that was given with -e outranks what we say, for Ansible's own modules too."""

@@ -33,6 +33,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller 
     folders_of_users,
     read_text,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.canaries import worsened
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import UNREACHABLE, Ledger
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
@@ -62,20 +63,28 @@ class EnvironmentsAction(FleetAction):
             result = super().run(tmp, known)
         except AnsibleConnectionFailure as failure:
             result = {"unreachable": True, "changed": False, "msg": str(failure)}
-        is_foreseen = self.sends_locks and self._task.check_mode and "environments" in result
-        if is_foreseen or self._task.no_log:
-            return result
+        host = str(self._task.delegate_to or known["inventory_hostname"])
+        before: Mapping[str, Any] = {}
         try:
-            return {**result, "ledger": str(self._keep(result, known))}
+            ledger = self._ledger(known)
+            before = ledger.read(host)
+            is_foreseen = self.sends_locks and self._task.check_mode and "environments" in result
+            if not is_foreseen and not self._task.no_log:
+                result["ledger"] = str(self._keep(result, ledger, host))
         except MetalfleetError as refusal:
-            return {**result, "warnings": [*(result.get("warnings") or []), str(refusal)]}
+            result["warnings"] = [*(result.get("warnings") or []), str(refusal)]
+        if self.sends_locks and "environments" in result:
+            result["worse"] = worsened(before, result, self._task.args.get("environments"))
+        return result
 
-    def _keep(self, result: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Path:
+    def _ledger(self, task_vars: Mapping[str, Any]) -> Ledger:
+        """The ledger of this run. Raises MetalfleetError."""
+        given = str(self._task.args.get("reports") or "")
+        return Ledger(folder_beside_inventory("reports", "tensorflow_reports", given, task_vars))
+
+    def _keep(self, result: Mapping[str, Any], ledger: Ledger, host: str) -> Path:
         """Put a result into the ledger, and say where it is. Raises MetalfleetError."""
-        given = self._task.args
-        folder = folder_beside_inventory("reports", "tensorflow_reports", str(given.get("reports") or ""), task_vars)
-        ledger, secrets = Ledger(folder), [str(given.get("password") or "")]
-        host, now = str(self._task.delegate_to or task_vars["inventory_hostname"]), time.time()
+        secrets, now = [str(self._task.args.get("password") or "")], time.time()
         if "environments" in result:
             return ledger.add_report(host, result, now, secrets)
         outcome = UNREACHABLE if result.get("unreachable") else FAILED

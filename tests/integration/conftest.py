@@ -14,6 +14,7 @@ import pytest
 from tests import metal
 from tests.ansible_runner import CHECKOUT
 from tests.integration.environments import SmallEnvironment, SmallWheels
+from tests.integration.fleets import Site
 from tests.integration.hosts import HOME, PLAYBOOKS, SETUP, changes, listing, on, send
 from tests.integration.native_python.shared import UV, UV_VERSION
 from tests.simulated_mac.fleet import Fleet, Mac, temporary_fleet
@@ -139,6 +140,12 @@ def environments(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -
 def environment(environments: NewEnvironments) -> SmallEnvironment:
     """One small environment in order, on a Mac of its own."""
     return environments(["small"])["small"]
+
+
+@pytest.fixture
+def site(fleet: Fleet, tmp_path: Path, small_wheels: SmallWheels) -> Site:
+    """A user's folder that declares the small environment."""
+    return Site(fleet, tmp_path, small_wheels)
 
 
 @pytest.fixture(scope="session")

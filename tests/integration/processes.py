@@ -57,6 +57,27 @@ def cut_connections(mac: Mac) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+@contextmanager
+def meanwhile(act: Callable[[], object]) -> Iterator[None]:
+    """Do something while the body runs; it must have ended well."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(act)
+        yield
+        future.result()
+
+
+def freeze(mac: Mac) -> None:
+    """Let a host do nothing any more, as one that fell asleep."""
+    for pid in (mac.pid, *descendants(mac.pid)):
+        os.kill(pid, signal.SIGSTOP)
+
+
+def thaw(mac: Mac) -> None:
+    """Wake it."""
+    for pid in (mac.pid, *descendants(mac.pid)):
+        os.kill(pid, signal.SIGCONT)
+
+
 def kill_controllers() -> None:
     """Kill every run of Ansible that this test has started, with SIGKILL."""
     # Listed first: whoever is killed has no children any more.

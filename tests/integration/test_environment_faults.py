@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ from tests.integration.processes import (
     is_engine,
     is_module,
     kill,
+    meanwhile,
     wait_for,
 )
 from tests.simulated_mac import engine
@@ -147,15 +148,6 @@ def in_state(hosts: Mapping[str, SmallEnvironment], state: str) -> dict[str, Sma
     for name, host in hosts.items():
         declared[name].options = {**host.options, "state": state}
     return declared
-
-
-@contextmanager
-def meanwhile(act: Callable[[], object]) -> Iterator[None]:
-    """Do something while the body runs; it must have ended well."""
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(act)
-        yield
-        future.result()
 
 
 def test_uv_is_killed(wanted: SmallEnvironment) -> None:

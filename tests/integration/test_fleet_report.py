@@ -5,57 +5,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from tests.ansible_runner import CHECKOUT, Result, playbook
+from tests.ansible_runner import playbook
 from tests.integration.conftest import NewMac
-from tests.integration.environments import PLACES, SmallWheels
-from tests.integration.hosts import HOME, SETUP, on_fleet, said
+from tests.integration.environments import PLACES
+from tests.integration.fleets import AUDIT, NOT_THERE, REPORT, Site, told
+from tests.integration.hosts import SETUP, on_fleet, said
 from tests.reports import assert_entry_is_valid, assert_fleet_is_valid
-from tests.simulated_mac.fleet import Fleet
-
-AUDIT, REPORT = CHECKOUT / "playbooks/audit.yml", CHECKOUT / "playbooks/report.yml"
-NOT_THERE = "ada"
-"""A host of the inventory on whose port nobody listens."""
-
-
-def told(result: Result) -> list[str]:
-    """What the callback said at the end."""
-    _, _, said_at_the_end = result.stdout.partition("\nFLEET ***")
-    return said_at_the_end.strip().splitlines()[1:]
-
-
-class Site:
-    """A user's folder with the declaration, and playbooks run for it."""
-
-    def __init__(self, fleet: Fleet, folder: Path, wheels: SmallWheels) -> None:
-        self.fleet, self.folder = fleet, folder
-        environment = {"name": "tf", "lock": wheels.lock, "gpu_check": "none"}
-        self.variables: dict[str, Any] = {
-            "tensorflow_environments": [environment],
-            "tensorflow_wheels": f"{HOME}/wheels",
-            "tensorflow_free_mb": 10,
-            "tensorflow_reports": str(folder / "reports"),
-            "tensorflow_report_folder": str(folder / "report"),
-        }
-        self.hosts: dict[str, Any] = {NOT_THERE: {"ansible_host": "127.0.0.1", "ansible_port": 1}}
-
-    def run(self, name: Path, *arguments: str) -> Result:
-        """Run a playbook for the simulated Macs and the hosts that are not there."""
-        inventory = self.folder / "hosts.json"
-        inventory.write_text(json.dumps({"macs": {"hosts": self.hosts}}))
-        return on_fleet(self.fleet, name, "-i", inventory, *arguments, check=False, **self.variables)
-
-    def entry(self, host: str) -> dict[str, Any]:
-        """What the ledger has of a host."""
-        return dict(json.loads((self.folder / f"reports/{host}.json").read_text()))
-
-
-@pytest.fixture
-def site(fleet: Fleet, tmp_path: Path, small_wheels: SmallWheels) -> Site:
-    return Site(fleet, tmp_path, small_wheels)
 
 
 def test_a_fleet_is_told_of_and_remembered(site: Site, mac: NewMac, small_template: str) -> None:
@@ -100,6 +56,7 @@ def test_a_fleet_is_told_of_and_remembered(site: Site, mac: NewMac, small_templa
     assert (foreseen.rc, (site.folder / "report").exists()) == (0, False)
     result = site.run(REPORT)
     assert result.rc == 0, result.output
+    assert [sum(counts["changed"] for counts in run.recap.values()) for run in (result, site.run(REPORT))] == [1, 0]
     assert sum(counts["unreachable"] for counts in result.recap.values()) == 0
     fleet_told = json.loads((site.folder / "report/fleet.json").read_text())
     assert_fleet_is_valid(fleet_told)
@@ -137,7 +94,7 @@ def test_what_is_refused_is_kept_next_to_the_inventory_without_secrets(tmp_path:
         )
     )
     result = playbook("-i", tmp_path / "hosts.json", AUDIT, check=False)
-    assert told(result)[-1] == "1 Mac: 1 failed"
+    assert told(result)[-1] == "1 host: 1 failed"
     kept = (tmp_path / "metalfleet/reports/localhost.json").read_text()
     assert_entry_is_valid(json.loads(kept))
     assert "The file of-***.txt, which lock names, is not there" in kept

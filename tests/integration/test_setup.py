@@ -67,8 +67,10 @@ def test_drift_is_mended_and_proven_again(ready: Mac) -> None:
 @pytest.mark.parametrize(("variant", "verdict"), [("zero_devices", "gpu-missing"), ("wrong", "gpu-wrong-results")])
 def test_a_gpu_that_does_not_do_its_work_fails_the_last_task(ready: Mac, variant: str, verdict: str) -> None:
     metal.use(ready, variant)
-    result = on(ready, SETUP, check=False)
+    # It is so already, so that nothing keeps the run from going on behind a canary.
+    result = on(ready, SETUP, check=False, tensorflow_canary=1)
     assert result.rc != 0
+    assert result.recap[ready.name]["rescued"] == 1
     last_task = result.stdout.rpartition("\nTASK [")[2]
     assert "Assert that the GPU is visible, used, and right" in last_task
     assert f"tensorflow: {verdict}" in last_task
@@ -77,7 +79,10 @@ def test_a_gpu_that_does_not_do_its_work_fails_the_last_task(ready: Mac, variant
     assert changes(ready) == 0
 
 
-def test_a_new_environment_that_fails_its_probe_is_not_activated(ready: Mac, tmp_path: Path) -> None:
+def test_a_new_environment_that_fails_its_probe_is_not_activated_and_the_canary_saves_the_others(
+    ready: Mac, mac: NewMac, converged: str, tmp_path: Path
+) -> None:
+    other = mac(f"m1-fresh@{converged}", "other")
     lock = tmp_path / "lock.txt"
     shutil.copy(lock_for(ready), lock)
     with lock.open("a") as text:
@@ -85,9 +90,12 @@ def test_a_new_environment_that_fails_its_probe_is_not_activated(ready: Mac, tmp
     before = said(ready, f"readlink {TENSORFLOW}")
     metal.use(ready, "zero_devices")
     declared = [{"name": "tensorflow", "lock": str(lock)}]
-    result = on(ready, SETUP, check=False, tensorflow_environments=declared)
+    pair = ["--limit", f"{ready.name},{other.name}"]
+    result = on_fleet(ready.fleet, SETUP, *pair, check=False, tensorflow_environments=declared, tensorflow_canary=1)
     assert result.rc != 0
-    assert "did not pass its probe: gpu-missing" in result.stdout.rpartition("\nTASK [")[2]
+    assert "did not pass its probe: gpu-missing" in result.output
+    assert f"The canary {ready.name} is worse than before this run" in result.stdout.rpartition("\nTASK [")[2]
+    assert (list(result.recap), other.calls()) == ([ready.name], [])
     assert said(ready, f"readlink {TENSORFLOW}") == before
 
 

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,9 @@ MODULES = sorted(path.stem for path in CHECKOUT.glob("plugins/modules/[!_]*.py")
 PLAYBOOKS = sorted(path.stem for path in CHECKOUT.glob("playbooks/*.yml"))
 ROLES = sorted(path.parents[1].name for path in CHECKOUT.glob("roles/*/tasks/main.yml"))
 LICENSE_LINE = "SPDX-License-Identifier: GPL-3.0-or-later"
+
+OF_PLAYS = {"tensorflow_hosts", "tensorflow_canary"}
+"""Variables that are no role's: Ansible reads a play's hosts before any role."""
 
 Spec = dict[str, Any]
 
@@ -77,7 +81,7 @@ def role_options(role: str, options: Mapping[str, Any]) -> Spec:
 @pytest.mark.parametrize(
     ("role", "declared"),
     [
-        ("tensorflow", _options.DECLARATION),
+        ("tensorflow", {**_options.DECLARATION, **_options.RUNNING}),
         (
             "native_python",
             {"root": _options.PLACES["root"], **_options.NETWORK, **_options.NATIVE_PYTHON, **_options.DELIVERY},
@@ -92,15 +96,32 @@ def test_a_roles_spec_says_what_the_options_say(role: str, declared: Spec) -> No
 def test_every_variable_of_a_role_is_one_that_slips_are_compared_with() -> None:
     specs = [load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"] for role in ROLES]
     named = {name for spec in specs for entry in spec.values() for name in entry["options"]}
-    assert named | {"tensorflow_hosts"} == set(_options.variables())
+    assert named | OF_PLAYS == set(_options.variables())
+
+
+PLAYS = {
+    **{name: ["everyone"] for name in ("fetch", "lock", "report")},
+    **{name: ["everyone", "unanswered"] for name in ("audit", "doctor", "remove", "rollback")},
+    "setup": ["canaries", "others", "unanswered"],
+}
+"""The hosts of each playbook's plays; those that talk to hosts ask once more."""
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_a_playbook_works_on_one_group_and_gathers_nothing(playbook: str) -> None:
-    [play] = load(f"playbooks/{playbook}.yml")
-    assert play["hosts"] == load("playbooks/setup.yml")[0]["hosts"]
-    assert play["gather_facts"] is False
-    assert all(task["ansible.builtin.import_role"]["rolespec_validate"] is False for task in play["tasks"])
+    plays = load(f"playbooks/{playbook}.yml")
+    assert [play["hosts"] for play in plays] == [
+        f"{{{{ query('metalfleet.tensorflow.fleet', '{hosts}') }}}}" for hosts in PLAYS[playbook]
+    ]
+    assert all(play["gather_facts"] is False for play in plays)
+    tasks = [each for play in plays for task in play["tasks"] for each in task.get("block", [task])]
+    assert all(task["ansible.builtin.import_role"]["rolespec_validate"] is False for task in tasks)
+
+
+def test_hosts_that_do_not_answer_fail_no_play_but_the_last() -> None:
+    for playbook, plays in ((name, load(f"playbooks/{name}.yml")) for name in PLAYS):
+        goes_on = [play.get("vars", {}).get("__tensorflow_is_asked_again", False) for play in plays]
+        assert goes_on == [True] * (len(plays) - 1) + [False], playbook
 
 
 # --- Modules ---------------------------------------------------------------------------------------------------------
@@ -131,16 +152,17 @@ def test_ansible_doc_accepts_the_documentation(module: str) -> None:
     assert any(f"{COLLECTION}.{module}" in task for task in yaml.safe_load(page["examples"]))
 
 
-def test_ansible_doc_accepts_the_callback() -> None:
+@pytest.mark.parametrize(("kind", "name"), [("callback", "fleet_report"), ("lookup", "fleet")])
+def test_ansible_doc_accepts_other_plugins(kind: str, name: str) -> None:
     process = subprocess.run(
-        [Path(sys.executable).with_name("ansible-doc"), "--json", "--type", "callback", f"{COLLECTION}.fleet_report"],
+        [Path(sys.executable).with_name("ansible-doc"), "--json", "--type", kind, f"{COLLECTION}.{name}"],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert (process.returncode, process.stderr) == (0, "")
-    assert json.loads(process.stdout)[f"{COLLECTION}.fleet_report"]["doc"]["short_description"]
+    assert json.loads(process.stdout)[f"{COLLECTION}.{name}"]["doc"]["short_description"]
 
 
 def argument_spec(module: str) -> Spec:
@@ -267,6 +289,16 @@ def test_every_program_names_its_license() -> None:
 def test_no_file_names_a_path_of_the_machine_where_it_was_written(private: Path) -> None:
     mention = re.compile(rf"(?<![\w.~]){re.escape(str(private))}(?![\w-])".encode())
     assert [str(path.relative_to(CHECKOUT)) for path in our_files() if mention.search(path.read_bytes())] == []
+
+
+@pytest.mark.parametrize("config", ["ansible.cfg", "inventory/example/ansible.cfg"])
+def test_a_mac_that_falls_asleep_is_noticed_within_a_minute(config: str) -> None:
+    settings = ConfigParser()
+    settings.read(CHECKOUT / config)
+    options = dict(re.findall(r"-o (\w+)=(\w+)", settings["ssh_connection"]["ssh_args"]))
+    assert int(options["ServerAliveInterval"]) * int(options["ServerAliveCountMax"]) <= 60
+    # Keep-alives are the shared connection's. One that is dead must not be what the next run begins with.
+    assert (options["ControlMaster"], int(options["ControlPersist"].rstrip("s")) <= 60) == ("auto", True)
 
 
 # --- Versions --------------------------------------------------------------------------------------------------------
