@@ -6,7 +6,7 @@ All policy is here: which generation is wanted, what is drift, what is repaired 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -341,19 +341,27 @@ def interpreter_drift(
 
 def file_drift(built: Manifest, look: Look, machine: str) -> Iterator[tuple[str, str]]:
     """Say of each differing file what it means; files of one kind are one reason, packages are named."""
-    packages = package_drift(built, look)
-    yield from ((reason, enumerate_some([*texts.values()])) for reason, texts in packages.items() if texts)
+    gone, versions, there = package_drift(built, look)
+    if gone:
+        yield "package-missing", enumerate_some([*gone.values()])
+    if versions:
+        yield "package-version", enumerate_some([*versions.values()])
+    if there:
+        yield "package-extra", enumerate_some([*there.values()])
     by_reason: dict[str, list[str]] = {}
     for difference in look.differences:
         reason = reason_of(difference, machine)
-        if not is_said_of_package(difference, reason, packages):
+        # Whose a missing file was is known, of a new one it is not.
+        is_of_lost = reason == "file-missing" and difference.owner in {*gone, *versions}
+        is_of_new = reason == "package-extra" and bool(versions or there)
+        if not (is_of_lost or is_of_new):
             by_reason.setdefault(reason, []).append(difference.text)
     for reason, found in by_reason.items():
         yield reason, enumerate_some(found)
 
 
-def package_drift(built: Manifest, look: Look) -> dict[str, dict[str, str]]:
-    """Packages that are missing, there in another version than was built, and extra: by reason, by name, for people."""
+def package_drift(built: Manifest, look: Look) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Packages that are missing, there in another version than was built, and extra: by name, what is said of each."""
     then, found = built.packages, dict(built.packages)
     for kind in ("missing", "extra"):
         for difference in look.differences:
@@ -363,22 +371,13 @@ def package_drift(built: Manifest, look: Look) -> dict[str, dict[str, str]]:
                     found[name] = version
                 else:
                     found.pop(name, None)
-    return {
-        "package-missing": {name: f"{name}=={version}" for name, version in then.items() if name not in found},
-        "package-version": {
-            name: f"{name}: {then[name]} was built, {version} is there"
-            for name, version in found.items()
-            if then.get(name, version) != version
-        },
-        "package-extra": {name: f"{name}=={version}" for name, version in found.items() if name not in then},
+    missing = {name: f"{name}=={version}" for name, version in then.items() if name not in found}
+    versions = {
+        name: f"{name}: {then[name]} was built, {version} is there"
+        for name, version in found.items()
+        if then.get(name, version) != version
     }
-
-
-def is_said_of_package(difference: Difference, reason: str, packages: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether what is said of packages says this, too: whose a missing file was is known, of a new one it is not."""
-    if reason == "file-missing":
-        return difference.owner in {**packages["package-missing"], **packages["package-version"]}
-    return reason == "package-extra" and bool(packages["package-version"] or packages["package-extra"])
+    return missing, versions, {name: f"{name}=={version}" for name, version in found.items() if name not in then}
 
 
 def reason_of(difference: Difference, machine: str) -> str:
