@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import REPORTING
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     folder_beside_inventory,
@@ -32,7 +33,9 @@ class ActionModule(FleetAction):
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Write the files, unless in check mode."""
         folder = folder_beside_inventory("report", "tensorflow_report_folder", options["report_folder"], task_vars)
-        ledger = Ledger(folder_beside_inventory("reports", "tensorflow_reports", options["reports"], task_vars))
+        reports = folder_beside_inventory("reports", "tensorflow_reports", options["reports"], task_vars)
+        warnings: list[str] = []
+        ledger = Ledger(reports, warnings.append)
         names, now = list(task_vars["ansible_play_hosts_all"]), time.time()
         hosts = worst_first([host_of(name, ledger.read(name)) for name in names])
         files = {
@@ -43,6 +46,7 @@ class ActionModule(FleetAction):
         if not self._task.check_mode:
             write({path: files[path] for path in is_new})
         return {
+            **({"warnings": warnings} if warnings else {}),
             "changed": bool(is_new),
             "files": [str(path) for path in files],
             "text": lines(hosts, now),
@@ -61,7 +65,7 @@ def last_moment(hosts: Iterable[Host], now: float) -> float:
 def has(path: Path, content: bytes) -> bool:
     """Whether a file is as it should be."""
     try:
-        return path.read_bytes() == content
+        return head_of_file(path, len(content) + 1) == content
     except OSError:
         return False
 

@@ -8,12 +8,13 @@ The standard library's glob compiles a regular expression for each name, which t
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
 import unicodedata
 from pathlib import Path
-from typing import BinaryIO, Callable, Union
+from typing import IO, BinaryIO, Callable, Union
 
 CHUNK = 256 * 1024
 AnyPath = Union[str, "os.PathLike[str]"]
@@ -94,6 +95,18 @@ def is_folder(path: AnyPath) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
         return False
+
+
+def claim_for_writing(handle: IO[bytes]) -> bool:
+    """Whether this process alone may write to a file from now on; true also where a file system knows no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+            raise
+    return True
 
 
 def open_regular(path: AnyPath) -> BinaryIO:

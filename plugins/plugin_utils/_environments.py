@@ -65,22 +65,24 @@ class EnvironmentsAction(FleetAction):
             result = {"unreachable": True, "changed": False, "msg": str(failure)}
         host = str(self._task.delegate_to or known["inventory_hostname"])
         before: Mapping[str, Any] = {}
+        warnings: list[str] = [*(result.get("warnings") or [])]
         try:
-            ledger = self._ledger(known)
-            before = ledger.read(host)
+            folder = self._ledgers_folder(known)
+            before = Ledger(folder).read(host)
             is_foreseen = self.sends_locks and self._task.check_mode and "environments" in result
             if not is_foreseen and not self._task.no_log:
-                result["ledger"] = str(self._keep(result, ledger, host))
+                result["ledger"] = str(self._keep(result, Ledger(folder, warnings.append), host))
         except MetalfleetError as refusal:
-            result["warnings"] = [*(result.get("warnings") or []), str(refusal)]
+            warnings.append(str(refusal))
+        result |= {"warnings": warnings} if warnings else {}
         if self.sends_locks and "environments" in result:
             result["worse"] = worsened(before, result, self._task.args.get("environments"))
         return result
 
-    def _ledger(self, task_vars: Mapping[str, Any]) -> Ledger:
-        """The ledger of this run. Raises MetalfleetError."""
+    def _ledgers_folder(self, task_vars: Mapping[str, Any]) -> Path:
+        """Where the ledger of this run is. Raises MetalfleetError."""
         given = str(self._task.args.get("reports") or "")
-        return Ledger(folder_beside_inventory("reports", "tensorflow_reports", given, task_vars))
+        return folder_beside_inventory("reports", "tensorflow_reports", given, task_vars)
 
     def _keep(self, result: Mapping[str, Any], ledger: Ledger, host: str) -> Path:
         """Put a result into the ledger, and say where it is. Raises MetalfleetError."""

@@ -6,9 +6,22 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from tests.benchmarks import delivery, environments, facts, probe, report, steady_state, wheels
+from tests.benchmarks import delivery, environments, facts, probe, report, scale, steady_state, wheels
+
+BENCHMARKS: dict[str, Callable[[Sequence[int], int], None]] = {
+    "delivery": delivery.main,
+    "environments": lambda _, runs: environments.main(runs),
+    "facts": lambda _hosts, _runs: facts.main(),
+    "probe": lambda _, runs: probe.main(runs),
+    "report": lambda _, runs: report.main(runs),
+    "scale": scale.main,
+    "steady-state": steady_state.main,
+    "wheels": lambda _, runs: wheels.main(runs),
+}
+"""Each is told the numbers of hosts, and how often each side is measured."""
 
 
 def arguments() -> argparse.Namespace:
@@ -16,8 +29,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks", description="Measure this collection beside what a user would pick instead."
     )
-    everything = ["delivery", "environments", "facts", "probe", "report", "steady-state", "wheels"]
-    parser.add_argument("what", nargs="?", choices=everything, help="default: all")
+    parser.add_argument("what", nargs="?", choices=list(BENCHMARKS), help="default: all")
     parser.add_argument("--hosts", type=int, nargs="+", default=[1, 8], help="numbers of simulated Macs (1 8)")
     parser.add_argument("--runs", type=int, default=3, help="interleaved runs of each side (3)")
     return parser.parse_args()
@@ -30,20 +42,9 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, {platform.system()}, load {load}; ", end="")
     print(f"ansible-core {version('ansible-core')}, uv {version('uv')}, Python {platform.python_version()}")
     print("Hosts and controller share this machine. Sides take turns.")
-    if options.what in (None, "delivery"):
-        delivery.main(options.hosts, options.runs)
-    if options.what in (None, "environments"):
-        environments.main(options.runs)
-    if options.what in (None, "facts"):
-        facts.main()
-    if options.what in (None, "probe"):
-        probe.main(options.runs)
-    if options.what in (None, "report"):
-        report.main(options.runs)
-    if options.what in (None, "steady-state"):
-        steady_state.main(options.hosts, options.runs)
-    if options.what in (None, "wheels"):
-        wheels.main(options.runs)
+    for name, benchmark in BENCHMARKS.items():
+        if options.what in (None, name):
+            benchmark(options.hosts, options.runs)
 
 
 if __name__ == "__main__":

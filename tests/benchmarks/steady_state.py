@@ -30,6 +30,7 @@ from tests.simulated_mac.state import ssh_options
 
 CONVENTIONAL = Path(__file__).parent / "conventional"
 FLEET = "benchmarks"
+PING = "playbook with one ping"
 BIN = Path(sys.executable).parent
 FEW_HOSTS = 16
 """The alternatives are measured up to here: beyond, one of their runs takes minutes."""
@@ -105,7 +106,7 @@ def floors(fleet: Fleet) -> list[Contender]:
         return ["sh", "-c", "\n".join([*lines, "for pid in $pids; do wait $pid || exit; done"])]
 
     return [
-        Contender("playbook with one ping", playbook(CONVENTIONAL / "ping.yml", python), nothing_changed),
+        Contender(PING, playbook(CONVENTIONAL / "ping.yml", python), nothing_changed),
         Contender("playbook without a task", playbook(CONVENTIONAL / "nothing.yml"), nothing_changed),
         Contender("ssh host true", ssh, lambda output: not output),
     ]
@@ -151,14 +152,18 @@ def converged_fleet(count: int) -> Iterator[tuple[Fleet, list[str]]]:
         fleet.delete()
 
 
+def timed(group: Sequence[Contender], hosts: Sequence[str], runs: int) -> dict[str, list[Timing]]:
+    """What each contender takes, after a first run that fills the page cache."""
+    for contender in group:
+        contender.run(hosts)
+    return interleaved({contender.name: partial(contender.run, hosts) for contender in group}, runs)
+
+
 def compare(title: str, group: Sequence[Contender], hosts: Sequence[str], runs: int) -> None:
     """Measure each contender on these hosts and print the medians, and how often ours fits into them."""
-    for contender in group:
-        contender.run(hosts)  # fills the page cache
-    timings = interleaved({contender.name: partial(contender.run, hosts) for contender in group}, runs)
     figures = {
         name: tuple(median(getattr(each, field) for each in those) for field in ("wall", "cpu", "others"))
-        for name, those in timings.items()
+        for name, those in timed(group, hosts, runs).items()
     }
     our_wall, our_cpu, _ = figures[group[0].name]
     rows = [

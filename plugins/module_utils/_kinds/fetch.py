@@ -22,9 +22,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheel
     PART,
     Stored,
     WheelStore,
-    claim_for_writing,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import CHUNK, open_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import CHUNK, claim_for_writing, open_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels import index
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import Finder, Found, RemoteFile
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import Sources, sources_of

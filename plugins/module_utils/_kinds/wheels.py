@@ -11,8 +11,6 @@ A wheel gets into its folder whole, by one rename. uv installs from the folders 
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import re
 import sys
@@ -20,11 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
+    claim_for_writing,
     is_folder,
     open_regular,
     sha256_of,
@@ -190,18 +189,6 @@ def uv_arguments(wheels: Iterable[Stored], cache: Path) -> list[str]:
         *(f"--cache-dir={cache}", f"--link-mode={'clone' if sys.platform == 'darwin' else 'hardlink'}"),
         *(f"--find-links={wheel.path.parent}" for wheel in wheels),
     ]
-
-
-def claim_for_writing(handle: BinaryIO) -> bool:
-    """Whether this process alone may write to it from now on; true also where a file system knows no locks."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
-            raise
-    return True
 
 
 def _remove_ours(path: Path) -> None:

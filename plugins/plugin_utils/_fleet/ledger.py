@@ -5,27 +5,39 @@
 An entry has the last report and its time, the last attempt to get one, the last repair, and the speed and the verdicts
 that were found last. Whoever adds to it reads it, changes it and puts it back under a lock, so that several controllers
 lose nothing.
+Anybody may have put anything there, or hold the lock: no run waits for long or ends because of that.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
+import os
+import platform
 import re
+import stat
+import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import REPAIRED, state_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
+    claim_for_writing,
+    head_of_file,
+    is_nothing_there,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import put_file
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import mapping, mappings, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from io import FileIO
 
 Entry = dict[str, Any]
 
@@ -45,31 +57,51 @@ LARGEST_NUMBER = 2**63
 DEEPEST = 40
 """Levels of objects in objects. A real report has some ten."""
 
+SECONDS_TO_WAIT = 10.0
+"""For the lock. It is held for milliseconds, unless a controller stands still or somebody else has taken it."""
+_PAUSE = 0.02
+_LONGEST_NAME = 200
+
 MOST_APART = 3600
 """Seconds between the clocks of controllers, or that a run takes."""
 
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,99}")
 
 
+class Damaged(Exception):
+    """What is in the place of an entry is none; the text says why."""
+
+
 class Ledger:
     """The entries of a folder, which need not be there."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, warn: Callable[[str], None] = lambda _: None, *, wait: float = SECONDS_TO_WAIT
+    ) -> None:
+        """`warn` is told what a person should know of what was found there."""
+        self._folder, self._warn, self._wait = folder, warn, wait
 
     def path_of(self, host: str) -> Path:
         """Where a host's entry is."""
         return self._folder / f"{file_name(host)}.json"
 
     def read(self, host: str) -> Entry:
-        """The entry of a host; an empty one where there is none that can be read."""
-        entry = _read(self.path_of(host))
-        return entry if entry.get("host") == host else {}
+        """The entry of a host; an empty one where there is none, or none that can be used."""
+        try:
+            return entry_at(self.path_of(host))
+        except Damaged as damage:
+            self._warn(f"{say_damaged(host, self.path_of(host), damage)} The next run sets it aside.")
+        except MetalfleetError as refusal:
+            self._warn(str(refusal))
+        return {}
 
     def hosts(self) -> list[str]:
         """The names of all hosts that have an entry."""
-        entries = map(_read, self._folder.glob("*.json"))
-        return sorted(str(entry["host"]) for entry in entries if "host" in entry)
+        found = []
+        for path in self._folder.glob("*.json"):
+            with suppress(Damaged, MetalfleetError):
+                found += [entry["host"]] if (entry := entry_at(path)) else []
+        return sorted(found)
 
     def add_report(self, host: str, report: Mapping[str, Any], now: float, secrets: Iterable[str] = ()) -> Path:
         """Keep what a host answered. Raises MetalfleetError where that is not possible."""
@@ -85,34 +117,99 @@ class Ledger:
         path = self.path_of(host)
         try:
             with self._alone():
-                entry = {"schema": SCHEMA, "host": host, **change(self.read(host))}
+                entry = {"schema": SCHEMA, "host": host, **change(self._known(host))}
                 content = json.dumps(entry, indent=1).encode()
                 if len(content) > LARGEST:
                     raise MetalfleetError(f"The report of {host} has {len(content)} bytes and was not kept")
                 put_file(path, content)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise MetalfleetError(
                 f"Reports cannot be kept in {self._folder}",
-                evidence=f"{error.strerror or error}.",
+                evidence=f"{getattr(error, 'strerror', None) or error}.",
                 remedy="Set tensorflow_reports to a folder on the controller that can be written to.",
             ) from error
         return path
 
+    def _known(self, host: str) -> Entry:
+        """The entry of a host that is going to be changed. What is none is set aside."""
+        path = self.path_of(host)
+        try:
+            return cleaned(entry_at(path))  # type: ignore[no-any-return]
+        except Damaged as damage:
+            kept = set_aside(path, self._folder / "set-aside")
+            self._warn(
+                f"{say_damaged(host, path, damage)} It was moved to {kept}, and a new entry was begun. Remove it there "
+                "if nobody needs it."
+            )
+            return {}
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
+        """Hold the lock. Raises MetalfleetError where somebody else does, and OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with Path(self._folder, ".lock").open("a", encoding="utf-8") as guard:
-            with suppress(OSError):  # some shared disks have no locks; the file is still put there in one step
-                fcntl.flock(guard, fcntl.LOCK_EX)
-            yield
+        path = self._folder / ".lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "r+b", buffering=0) as guard:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, f"{path} is not a regular file")
+            self._wait_for(guard, path)
+            guard.write(f"process {os.getpid()} on {platform.node()}".encode())
+            try:
+                yield
+            finally:
+                guard.truncate(0)
+
+    def _wait_for(self, guard: FileIO, path: Path) -> None:
+        deadline = time.monotonic() + self._wait
+        while not claim_for_writing(guard):
+            if time.monotonic() > deadline:
+                holder = text((guard.read(_LONGEST_NAME) or b"").decode(errors="replace"))
+                raise MetalfleetError(
+                    "The report was not kept, for the ledger was in use all the time",
+                    evidence=f"{holder or 'Another program'} held the lock {path} for {self._wait:g} s, which "
+                    "controllers need for milliseconds.",
+                    remedy=f"End that process; on its machine this tells which it is: lsof {path}",
+                )
+            time.sleep(_PAUSE)
 
 
-def _read(path: Path) -> Entry:
-    with suppress(OSError, ValueError, RecursionError):
-        entry = json.loads(path.read_bytes())
-        if isinstance(entry, dict) and entry.get("schema") == SCHEMA:
-            return entry
-    return {}
+def entry_at(path: Path) -> Entry:
+    """The entry in a file; an empty one where there is none.
+
+    Raises Damaged for what is none, and MetalfleetError for what must stay as it is.
+    """
+    try:
+        content = head_of_file(path, LARGEST + 1)
+    except OSError as error:
+        if is_nothing_there(error):
+            return {}
+        if error.errno in (errno.EINVAL, errno.ENXIO):
+            raise Damaged("it is not a regular file") from error
+        raise MetalfleetError(
+            f"The ledger's entry {path} cannot be read",
+            evidence=f"{error.strerror}.",
+            remedy="Make it readable for the user that Ansible runs as, or remove it.",
+        ) from error
+    if len(content) > LARGEST:
+        raise Damaged(f"it has more than {LARGEST} bytes")
+    try:
+        entry = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Damaged("it is not JSON in UTF-8") from error
+    schema = entry.get("schema") if isinstance(entry, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise MetalfleetError(
+            f"The ledger's entry {path} is one of a newer release of this collection, which this one cannot add to",
+            remedy="Use that release on this controller, too, or set tensorflow_reports to a folder of its own.",
+        )
+    if schema != SCHEMA or not isinstance(entry.get("host"), str) or file_name(entry["host"]) != path.stem:
+        raise Damaged("it is not the entry of this host")
+    return dict(entry)
+
+
+def say_damaged(host: str, path: Path, damage: Damaged) -> str:
+    """What is said of something in the place of an entry."""
+    return f"What the ledger knew of {host} is lost: {path} cannot be used, for {damage}."
 
 
 def file_name(host: str) -> str:

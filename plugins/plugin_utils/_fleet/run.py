@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +64,12 @@ class Run:
     def _try(self, host: str, outcome: str, message: str, now: float) -> None:
         """Note that a task gave no report, which no action has kept."""
         if self._folder:
-            with suppress(MetalfleetError):  # the actions have warned of it
+            try:
                 Ledger(self._folder).add_attempt(host, outcome, message, now)
                 self._entries[host] = Ledger(self._folder).read(host)
                 return
+            except MetalfleetError:  # nobody waits for the lock again; the actions have warned of it
+                self._folder = None
         self._entries[host] = with_attempt(self._entries.get(host, {}), outcome, message, now)
 
     def end(self, now: float) -> list[str]:

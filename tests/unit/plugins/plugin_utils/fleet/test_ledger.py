@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
+import signal
+import socket
+from collections.abc import Callable
 from dataclasses import fields
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -53,8 +59,14 @@ EVIL_NAMES = [
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "metalfleet/reports")
+def said() -> list[str]:
+    """The warnings."""
+    return []
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, said: list[str]) -> Ledger:
+    return Ledger(tmp_path / "metalfleet/reports", said.append)
 
 
 def test_of_a_host_that_nobody_has_seen_nothing_is_known(ledger: Ledger) -> None:
@@ -133,16 +145,142 @@ def test_no_two_hosts_share_a_file_even_where_case_does_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "null", '{"schema": 99, "host": "ada"}', '{"schema": 1}', "[" * 9999]
+    "content",
+    [
+        *(b"", b"{", b"[]", b"null", b"[" * 9999, b"\xff\xfe", b'{"schema": 1}', b'{"schema": 0, "host": "ada"}'),
+        *(b'{"schema": 1, "host": "grace"}', b'{"schema": "1", "host": "ada"}', b'{"schema": 1, "host": ["ada"]}'),
+        b" " * (LARGEST + 1),
+    ],
+    ids=lambda content: repr(content[:40]),
 )
-def test_a_damaged_entry_is_begun_anew(ledger: Ledger, content: str) -> None:
+def test_a_damaged_entry_is_set_aside(ledger: Ledger, said: list[str], content: bytes) -> None:
     path = ledger.path_of("ada")
     path.parent.mkdir(parents=True)
-    path.write_text(content)
-    assert ledger.read("ada") == {}
-    ledger.hosts()
+    path.write_bytes(content)
+    assert (ledger.read("ada"), ledger.hosts()) == ({}, [])
+    assert "cannot be used" in said.pop()
     ledger.add_report("ada", report(), NOW)
     assert_entry_is_valid(ledger.read("ada"))
+    kept = path.with_name("set-aside") / "1-ada.json"
+    assert kept.read_bytes() == content
+    [warning] = said
+    assert f"What the ledger knew of ada is lost: {path} cannot be used, for it " in warning
+    assert f"It was moved to {kept}" in warning
+
+
+def listen(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+OBSTACLES: dict[str, Callable[[Path], object]] = {
+    "FIFO": os.mkfifo,
+    "folder": Path.mkdir,
+    "endless": lambda path: path.symlink_to("/dev/zero"),
+    "socket": listen,
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_what_is_no_file_holds_nobody_up(ledger: Ledger, said: list[str], obstacle: str) -> None:
+    path = ledger.path_of("ada")
+    path.parent.mkdir(parents=True)
+    OBSTACLES[obstacle](path)
+    assert (ledger.read("ada"), ledger.hosts()) == ({}, [])
+    ledger.add_report("ada", report(), NOW)
+    assert ledger.read("ada")["seen"] == written(NOW)
+    assert os.path.lexists(path.with_name("set-aside") / "1-ada.json")
+    assert "it is not a regular file" in said[-1]
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_a_lock_that_is_no_file_is_said(ledger: Ledger, obstacle: str) -> None:
+    lock = ledger.path_of("ada").with_name(".lock")
+    lock.parent.mkdir(parents=True)
+    OBSTACLES[obstacle](lock)
+    with pytest.raises(MetalfleetError, match="Reports cannot be kept"):
+        ledger.add_report("ada", report(), NOW)
+
+
+@pytest.mark.parametrize("target", ["nowhere", "ada.json"], ids=["missing", "itself"])
+def test_a_link_that_leads_nowhere_is_no_entry(ledger: Ledger, said: list[str], target: str) -> None:
+    path = ledger.path_of("ada")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(target)
+    ledger.add_report("ada", report(), NOW)
+    assert (ledger.read("ada")["seen"], said) == (written(NOW), [])
+
+
+def test_an_entry_of_a_newer_release_stays_as_it_is(ledger: Ledger, said: list[str]) -> None:
+    path = ledger.path_of("ada")
+    path.parent.mkdir(parents=True)
+    path.write_text('{"schema": 2, "host": "ada"}')
+    assert ledger.read("ada") == {}
+    assert "newer release" in said[0]
+    with pytest.raises(MetalfleetError, match="newer release"):
+        ledger.add_report("ada", report(), NOW)
+    assert path.read_text() == '{"schema": 2, "host": "ada"}'
+
+
+def test_an_entry_that_may_not_be_read_stays_as_it_is(
+    ledger: Ledger, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ledger.add_report("ada", report(), NOW)
+
+    def refuse(*_: object) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(f"{Ledger.__module__}.head_of_file", refuse)  # root may read everything
+    with pytest.raises(MetalfleetError, match=r"cannot be read.*Permission denied"):
+        ledger.add_report("ada", report(), NOW + 60)
+    assert ledger.read("ada") == {}
+    assert "Make it readable" in said[0]
+    monkeypatch.undo()
+    assert ledger.read("ada")["seen"] == written(NOW)
+    assert path.exists()
+
+
+def test_what_is_too_deep_in_an_entry_is_cut(ledger: Ledger) -> None:
+    path = ledger.add_report("ada", report(), NOW)
+    entry = json.loads(path.read_text())
+    path.write_text(json.dumps(entry)[:-1] + ', "more": ' + "[" * 900 + "]" * 900 + "}")
+    ledger.add_attempt("ada", "failed", "", NOW + 60)
+    assert ledger.read("ada")["attempt"]["outcome"] == "failed"
+
+
+def hold(path: Path, holds: Event, says: bytes) -> None:
+    with path.open("r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(says)
+        lock.flush()
+        holds.set()
+        signal.pause()
+
+
+@pytest.mark.parametrize(
+    ("says", "holder"), [(b"", "Another program"), (b"process 7 on mac\x1b[2J\xff", "process 7 on mac")]
+)
+def test_who_holds_the_lock_is_not_waited_for_without_end(tmp_path: Path, says: bytes, holder: str) -> None:
+    ledger = Ledger(tmp_path, wait=0.1)
+    ledger.add_report("ada", report(), NOW)
+    lock = tmp_path / ".lock"
+    assert lock.read_bytes() == b""
+    context = multiprocessing.get_context("fork")
+    holds = context.Event()
+    process = context.Process(target=hold, args=(lock, holds, says))
+    process.start()
+    try:
+        holds.wait()
+        with pytest.raises(MetalfleetError, match=rf"{holder}.* held the lock .*for 0.1 s.*lsof {lock}") as refused:
+            ledger.add_report("ada", report(), NOW + 60)
+        assert str(refused.value).isprintable()
+        assert ledger.read("ada")["seen"] == written(NOW)
+    finally:
+        process.kill()
+        process.join()
+    ledger.add_report("ada", report(), NOW + 60)  # a lock ends with whoever holds it
+    assert ledger.read("ada")["seen"] == written(NOW + 60)
 
 
 def test_secrets_are_not_kept(ledger: Ledger) -> None:
