@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import suppress
-from copy import deepcopy
+from contextlib import AbstractContextManager, nullcontext, suppress
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
@@ -27,6 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options imp
     variables,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._misfits import find_misfits
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._progress import look, told_meanwhile
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._spelling import find_slip
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import (
     NO_ANSWER,
@@ -35,12 +38,15 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start impor
     SECONDS_TO_LOOK,
     start,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._written import Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import Spec
 
+BUILDS = ("tensorflow_environments", "python_environment")
+"""The modules that may be at work for minutes."""
 STAND_IN = "/metalfleet/managed/python3"
 """What Ansible is told that the interpreter is. Ansible quotes it, so that a home could not be named: see `start`."""
 SHIMS = ("/usr/bin/python3", "/usr/bin/python", "python3", "python")
@@ -103,6 +109,7 @@ class FleetAction(ActionBase):
     _requires_connection = True
 
     spec: Spec
+    _connection: Any
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Work with options that were checked; returns the task's result. Raises MetalfleetError."""
@@ -117,7 +124,7 @@ class FleetAction(ActionBase):
             self._refuse_lasting(known)
             self._refuse_unknown_choice(known)
             self._refuse_shim()
-            options = self._checked_options()
+            options = self._checked_options(str(known.get("ansible_role_name") or ""))
             self._refuse_home_of_root(options)
             return self.act(options, known)
         except MetalfleetError as error:
@@ -125,19 +132,20 @@ class FleetAction(ActionBase):
 
     # ---------------------------------------------------------------------------------------------- what is refused
 
-    def _checked_options(self) -> dict[str, Any]:
+    def _checked_options(self, role: str) -> dict[str, Any]:
         """The task's options with their defaults, of the types that the spec names."""
-        given = self._task.args.copy()
-        misfits = list(find_misfits(given, self.spec))
+        written = Written(self.spec, role)
+        given = written.given(self._task.args)
+        misfits = list(find_misfits(given, written.spec))
         if misfits:
             raise MetalfleetError("The declaration is not valid: " + "; ".join(misfits), remedy=ALL_OPTIONS)
-        checked = ArgumentSpecValidator(with_paths_as_written(self.spec)).validate(given)
+        checked = ArgumentSpecValidator(with_paths_as_written(written.spec)).validate(given)
         if checked.error_messages:
             raise MetalfleetError(
                 "The declaration is not valid: " + "; ".join(dict.fromkeys(checked.error_messages)),
                 remedy=ALL_OPTIONS,
             )
-        return dict(checked.validated_parameters)
+        return written.options(checked.validated_parameters)
 
     @staticmethod
     def _refuse_slips(task_vars: Mapping[str, Any]) -> None:
@@ -210,7 +218,8 @@ class FleetAction(ActionBase):
         """Run a module by the managed Python, in one remote command."""
         self._managed_root = self._root(options, task_vars)
         self._said: Mapping[str, Any] = {}
-        result = self._run_by(STAND_IN, module, options, task_vars)
+        with self._told_meanwhile(module, str(task_vars["inventory_hostname"])):
+            result = self._run_by(STAND_IN, module, options, task_vars)
         if "module_stdout" not in result:
             result.pop("invocation", None)
             return Answered(result)
@@ -218,6 +227,26 @@ class FleetAction(ActionBase):
         if NO_PYTHON in said:
             return NoPython(NOTHING in said, said.partition(NO_PYTHON)[2].partition("\n")[0].strip())
         return EndedBadly(int(self._said.get("rc") or 0), said.strip()[-LAST_WORDS:])
+
+    def _told_meanwhile(self, module: str, host: str) -> AbstractContextManager[None]:
+        """While a module builds, tell what it is doing."""
+        if module not in BUILDS or self._task.check_mode:
+            return nullcontext()
+        beside = copy(self)
+        beside.take_own_connection()
+        return told_meanwhile(beside.look, lambda said: Display().display(f"{host}: {said}"))
+
+    def take_own_connection(self) -> None:
+        """Share nothing that changes with the action that this is a copy of; over SSH the connection is the same."""
+        self._connection = copy(self._connection)
+        self._connection.become = copy(self._connection.become)
+
+    def look(self) -> str:
+        """What a module says that it is doing on the host; "" where that cannot be told."""
+        try:
+            return str(self._low_level_execute_command(look(self._managed_root))["stdout"])
+        except (AnsibleError, OSError):  # whether the connection is lost is for the module's own command to find out
+            return ""
 
     def _root(self, options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> str:
         """The folder below which the managed Python is."""

@@ -45,7 +45,7 @@ def find_misfits_within(name: str, value: Any, option: Mapping[str, Any]) -> Ite
                     f"`- name: {element if isinstance(element, str) else 'tensorflow'}`"
                 )
     elif isinstance(value, dict):
-        yield from find_misfits(value, option["options"], "native_python_" if name == "python" else f"{name}: ")
+        yield from find_misfits(value, option["options"], f"{name}: ")
 
 
 def say_unknown(name: str, spec: Spec, where: str) -> str:

@@ -34,18 +34,22 @@ _END = (
 )
 
 
+def quoted(root: str) -> str:
+    """A root folder for a shell. A leading "~" is the home of the user that the shell runs as."""
+    return '"$HOME"' + shlex.quote(root[1:]) if root.startswith("~") else shlex.quote(root)
+
+
 def start(root: str, command: str, *, reads: bool = False) -> str:
     """Shell text that runs a command in which "$python" is the managed one below a root folder.
 
-    Where there is none, it says so, and ends; `reads` tells that something is sent for the command to read. A leading
-    "~" is the home of the user that this shell runs as. With -I what is in PYTHON* does not count, nor, with -S, what
-    anybody has put into the interpreter's library to be run at its start.
+    Where there is none, it says so, and ends; `reads` tells that something is sent for the command to read. With -I
+    what is in PYTHON* does not count, nor, with -S, what anybody has put into the interpreter's library to be run at
+    its start.
     """
-    folder = '"$HOME"' + shlex.quote(root[1:]) if root.startswith("~") else shlex.quote(root)
     # Whoever is sent a module and does not read it breaks the pipe, which Ansible takes for a lost connection.
     read_all = "/bin/cat >/dev/null; " if reads else ""
     return (
-        f'root={folder}; python="$root/bin/python3"; '
+        f'root={quoted(root)}; python="$root/bin/python3"; '
         # A pipe can be executable, too, and would be waited for.
         f'{{ [ -f "$python" ] && [ -x "$python" ]; }} || {{ {read_all}echo "{NO_PYTHON} $(/usr/bin/uname -sm)" >&2; '
         f'set -- "$root"/environments/*; [ -e "$1" ] || echo {shlex.quote(NOTHING)} >&2; exit 127; }}; '

@@ -41,6 +41,14 @@ def wait_for(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
     return found
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(BETWEEN_LOOKS)
+
+
 def kill(mac: Mac, wanted: Callable[[str], bool]) -> None:
     """Kill such processes with SIGKILL, until none is left."""
     while found := running(mac, wanted):
@@ -51,8 +59,8 @@ def kill(mac: Mac, wanted: Callable[[str], bool]) -> None:
 
 def cut_connections(mac: Mac) -> None:
     """Kill the host's side of all its SSH connections, with SIGKILL."""
-    for pid in descendants(mac.pid):
-        if "@notty" in command_of(pid):
+    while found := [pid for pid in descendants(mac.pid) if "@notty" in command_of(pid)]:
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

@@ -52,10 +52,13 @@ def declare(**environment: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("declared", "said_once"),
     [
-        (declare(gpus="none"), "environments: gpus is no option: gpu is probably meant"),
+        (declare(gpus="none"), "tensorflow_environments: gpus is no option: gpu is probably meant"),
+        ({"tensorflow_delivery": "pigeon"}, "value of tensorflow_delivery must be one of: index, controller, store"),
+        ({"tensorflow_free_mb": "much"}, "tensorflow_free_mb"),
+        ({"native_python_source": "attic"}, "value of native_python_source must be one of: standalone"),
         (declare(gpu="metal"), "value of gpu must be one of: required, preferred, none"),
         ({"tensorflow_environments": [{"lock": "x"}]}, "missing required arguments: name"),
-        ({"tensorflow_environments": ["tensorflow"]}, "environments"),
+        ({"tensorflow_environments": ["tensorflow"]}, "item 1 of tensorflow_environments is the text"),
         (declare(jupyter_kernel="maybe"), "jupyter_kernel"),
         (declare(name=2.20), "is the number 2.2"),
         ({"native_python_version": 3.10}, "native_python_version is the number 3.1"),

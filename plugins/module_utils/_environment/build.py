@@ -17,7 +17,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     runs_at_startup,
     startup_files_elsewhere,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Probe, Tools
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import (
     Claim,
@@ -78,7 +78,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
             remedy=f"Run setup.yml, or metalfleet.tensorflow.native_python{with_version}.",
         )
     installed, contents, checked = fill(generation, declaration, python, tools)
-    probe = probe_new(generation, declaration, tools.probe)
+    probe = probe_new(generation, declaration, tools)
     interpreter = manifest.identify(generation / "bin" / "python")
     if interpreter is None:
         raise MetalfleetError(f"The interpreter {python} vanished during the build", remedy="Run again.")
@@ -104,6 +104,7 @@ def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools)
     kind.prepare(generation, name=declaration.name, python=python)
     bare = {path for path, _ in files.paths(files.walk(generation))}
     installed = kind.install(generation, declaration.lock)
+    tools.supply.progress.say("checking")
     files.remove_bytecode(generation)
     contents = kind.inspect(generation)
     refuse_startup_files(contents.claims, declaration.startup_files_of)
@@ -113,11 +114,12 @@ def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools)
     return installed, contents, checked
 
 
-def probe_new(generation: Path, declaration: Declaration, probe: Probe) -> dict[str, Any] | None:
+def probe_new(generation: Path, declaration: Declaration, tools: Tools) -> dict[str, Any] | None:
     """Probe a new generation, more thoroughly than what was built before."""
     if declaration.gpu_check == "none":
         return None
-    result = probe(
+    tools.supply.progress.say("probing")
+    result = tools.probe(
         generation,
         declaration.demand,
         level=FULL if declaration.gpu_check == FULL else STANDARD,

@@ -42,6 +42,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv im
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.venv import Venv
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import FULL
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import has_framework
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import Progress
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 
@@ -59,7 +60,14 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
 def tools_for(document: Document, prober: Prober) -> Tools:
     """What the work on this host is done with."""
     commands, places = Commands(), document.places
-    supply = Supply(places, document.network, commands, document.built_wheels, is_delivered=document.is_delivered)
+    supply = Supply(
+        places,
+        document.network,
+        commands,
+        document.built_wheels,
+        is_delivered=document.is_delivered,
+        progress=Progress(places.root),
+    )
     uv = Uv(places.uv, supply, commands)
     return Tools(
         {

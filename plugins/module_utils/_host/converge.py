@@ -76,7 +76,7 @@ def carry_out(
     """Repair what has to be repaired, as the only writer, and clean up; returns warnings, too."""
     try:
         refuse_another_python(document)
-        with one_writer(document.places):
+        with one_writer(document.places), tools.supply.progress:
             stay_awake()
             # Another writer may have been at work until now.
             done = [repaired(again(finding, tools), tools) for finding in findings]
@@ -120,6 +120,7 @@ def repaired(finding: Finding, tools: Tools) -> Finding:
     """Carry the plan out; the finding says what came of it."""
     if not finding.is_pending:
         return finding
+    tools.supply.progress.begin(finding.declaration.name)
     done = apply(finding.declaration, finding.plan, tools)
     if done.steps or done.has_failed_probe:
         remember(finding, probe_failed=done.has_failed_probe)

@@ -107,6 +107,7 @@ class Conda:
         # Imported here because it takes others along that a host has no need of which is only asked.
         from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda import program  # noqa: PLC0415
 
+        self._uv.supply.progress.say("installing", f"{len(archives)} conda packages")
         workshop = generation / ENGINE
         order = {
             "engine": str(workshop / "engine"),

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import Wanted
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import Progress
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Pin
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
@@ -69,7 +70,9 @@ class Fetched:
     warnings: tuple[str, ...]
 
 
-def fetch(store: WheelStore, wanted: Wanted, network: Network, commands: Commands) -> Fetched:
+def fetch(
+    store: WheelStore, wanted: Wanted, network: Network, commands: Commands, *, progress: Progress | None = None
+) -> Fetched:
     """Bring what is missing of what is wanted into the store. Raises MetalfleetError; what came so far stays."""
     stock = store.look(wanted.pins, wanted.platform)
     if not stock.missing:
@@ -78,8 +81,9 @@ def fetch(store: WheelStore, wanted: Wanted, network: Network, commands: Command
     web = Web(sources, commands)
     with disk_errors(store.folder):
         store.folder.mkdir(parents=True, exist_ok=True)  # before anybody is asked for anything
-        bringer = _Bringer(store, web, wanted.platform)
-        brought = _in_threads(bringer.bring, _find(stock.missing, wanted, web, sources), bringer.stop)
+        found = _find(stock.missing, wanted, web, sources)
+        bringer = _Bringer(store, web, wanted.platform, _Tally(found, progress))
+        brought = _in_threads(bringer.bring, found, bringer.stop)
         return Fetched((*stock.stored, *brought), (*sources.warnings, *bringer.warnings))
 
 
@@ -131,8 +135,8 @@ class _Words(Protocol):
 class _Bringer:
     """Fetches files into a store. May be used by several threads."""
 
-    def __init__(self, store: WheelStore, web: Web, platform: Platform | None) -> None:
-        self._store, self._web, self._platform = store, web, platform
+    def __init__(self, store: WheelStore, web: Web, platform: Platform | None, tally: _Tally) -> None:
+        self._store, self._web, self._platform, self._tally = store, web, platform, tally
         self._words: _Words = channels if platform is None else index
         self.warnings: list[str] = []
         self._is_stopped = threading.Event()
@@ -198,7 +202,7 @@ class _Bringer:
 
     def _download(self, pin: Pin, file: RemoteFile, handle: BinaryIO) -> str:
         """Write a file's content, going on with what is there of it. Returns its SHA-256."""
-        arrival = _Arrival(handle, file.size if file.size is not None else MAX_WHEEL)
+        arrival = self._tally.of(_Arrival(handle, file.size if file.size is not None else MAX_WHEEL))
         self._receive(file, arrival)
         if arrival.is_patched and arrival.digest not in pin.hashes:  # the parts may be of different files
             arrival.restart()
@@ -243,6 +247,33 @@ class _Bringer:
             if self._is_stopped.is_set():
                 raise _Stopped
             arrival.append(chunk)
+            self._tally.tell()
+
+
+class _Tally:
+    """How much has come of all that is fetched."""
+
+    def __init__(self, missing: Iterable[Found], progress: Progress | None) -> None:
+        self._progress = progress
+        self._sizes = [each.files[0].size for each in missing]
+        self._arrivals: list[_Arrival] = []
+        self.tell()
+
+    def of(self, arrival: _Arrival) -> _Arrival:
+        """Count a file that begins to come."""
+        self._arrivals.append(arrival)
+        return arrival
+
+    def tell(self) -> None:
+        """Say it to whoever waits."""
+        if self._progress:
+            total = "" if None in self._sizes else f" of {_in_mb(sum(filter(None, self._sizes)))}"
+            come = sum(arrival.size for arrival in self._arrivals)
+            self._progress.say("downloading", f"{_in_mb(come)}{total}")
+
+
+def _in_mb(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
 
 
 class _Arrival:

@@ -16,6 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheel
     WheelStore,
     refuse_missing,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ class Supply:
         built_wheels: Mapping[str, str] = MappingProxyType({}),
         *,
         is_delivered: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         """`built_wheels` are wheels that no index has: by SHA-256 the name, a blank, and the content in base64.
 
@@ -45,6 +47,7 @@ class Supply:
         self.store = WheelStore(places.wheels, places.set_aside)
         self._network, self._commands = network, commands
         self._built_wheels, self._is_delivered = built_wheels, is_delivered
+        self.progress = progress or Progress()
 
     def lacks(self, wanted: Wanted) -> dict[str, object] | None:
         """What the controller has to bring, as data for plugin_utils/_delivery; None: nothing."""
@@ -65,5 +68,5 @@ class Supply:
         # Imported here because a host is asked far more often than it installs.
         from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import fetch  # noqa: PLC0415
 
-        fetched = fetch(self.store, wanted, self._network, self._commands)
+        fetched = fetch(self.store, wanted, self._network, self._commands, progress=self.progress)
         return fetched.stored, fetched.warnings

@@ -39,6 +39,7 @@ class Uv:
         stored, warnings = self.supply.provide(wheels_wanted(lock, platform_of(python, self.commands)))
         refuse_unrecorded((wheel.pin.name, wheel.path) for wheel in stored)
         listing.write_text(requirements_of(stored), encoding="utf-8")
+        self.supply.progress.say("installing", f"{len(stored)} wheels")
         arguments = (*uv_arguments(stored, generation / CACHE), "--python", str(python))
         self.run(generation, *command, *arguments, timeout=TO_INSTALL)
         return Installed(tuple(wheel.sha256 for wheel in stored), warnings)

@@ -17,7 +17,7 @@ SPEC = {**ENVIRONMENTS, **NATIVE_PYTHON}
     [
         ({"version": 3.1}, "version is the number 3.1, not a text"),
         ({"environments": [{"name": 2.2}]}, "environments: name is the number 2.2"),
-        ({"python": {"version": 3.12}}, "native_python_version is the number 3.12"),
+        ({"python": {"version": 3.12}}, "python: version is the number 3.12"),
         ({"environments": {"name": "tf"}}, "environments is a mapping, not a list: write each as an item"),
         ({"environments": "tf"}, "environments is the text 'tf', not a list"),
         ({"environments": True}, "environments is a truth value, not a list"),
@@ -28,7 +28,7 @@ SPEC = {**ENVIRONMENTS, **NATIVE_PYTHON}
             {"environments": [{"name": "a", "colour": 3}]},
             "environments: colour is no option: there are name, state",
         ),
-        ({"python": {"verson": "3.12"}}, "native_python_verson is no option: version is probably meant"),
+        ({"python": {"verson": "3.12"}}, "python: verson is no option: version is probably meant"),
     ],
 )
 def test_they_are_named(given: dict[str, Any], words: str) -> None:
