@@ -47,7 +47,7 @@ def test_what_a_killed_run_has_left_is_not_told(tmp_path: Path) -> None:
     assert seen(tmp_path) == ""
 
 
-@pytest.mark.parametrize("content", ["", "\n", "x y\n", "$(id) y\n", f"{os.getpid()}\n", "x" * 10 * LONGEST])
+@pytest.mark.parametrize("content", ["", "\n", "x y\n", "$(id) y\n", "1\n", "x" * 10 * LONGEST])
 def test_what_is_no_progress_is_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / NAME).write_text(content)
     assert seen(tmp_path).strip() == ""
