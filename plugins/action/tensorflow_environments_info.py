@@ -8,6 +8,7 @@ from typing import Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ASKING
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._doctor import tell
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import EnvironmentsAction
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._progress import say
 
 
 class ActionModule(EnvironmentsAction):
@@ -20,4 +21,9 @@ class ActionModule(EnvironmentsAction):
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Return the report, and if a doctor was asked for also what a person is told."""
         report = super().act(options, task_vars)
-        return {**report, "doctor": tell(report)} if options["doctor"] and "environments" in report else report
+        if options["doctor"] and "environments" in report:
+            return {**report, "doctor": tell(report)}
+        if report.get("ok"):  # nobody else says so: see the role's tasks
+            for line in report["text"]:
+                say(str(task_vars["inventory_hostname"]), line)
+        return report

@@ -13,12 +13,12 @@ import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
@@ -29,7 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options imp
     variables,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._misfits import find_misfits
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._progress import look, told_meanwhile
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._progress import look, say, told_meanwhile
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._spelling import find_slip
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import (
     NO_ANSWER,
@@ -234,7 +234,7 @@ class FleetAction(ActionBase):
             return nullcontext()
         beside = copy(self)
         beside.take_own_connection()
-        return told_meanwhile(beside.look, lambda said: Display().display(f"{host}: {said}"))
+        return told_meanwhile(beside.look, partial(say, host))
 
     def take_own_connection(self) -> None:
         """Share nothing that changes with the action that this is a copy of; over SSH the connection is the same."""

@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ansible.utils.display import Display
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import NAME
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import text
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import quoted
@@ -53,6 +54,11 @@ class News:
         if said and (is_new_step or (said != self._told and self._clock() >= self._next)):
             self._told, self._next = said, self._clock() + SECONDS_BETWEEN_LINES
             self._tell(said)
+
+
+def say(host: str, said: str) -> None:
+    """Tell at the terminal what a host has said."""
+    Display().display(f"{host}: {text(said)}")
 
 
 def step_of(said: str) -> str:

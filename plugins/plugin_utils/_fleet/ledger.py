@@ -275,7 +275,8 @@ def written(moment: float) -> str:
 def moment_of(value: object) -> float | None:
     """A moment that an entry has, in seconds since 1970."""
     with suppress(ValueError, OverflowError):
-        return datetime.strptime(text(value), "%Y-%m-%dT%H:%M:%S%z").timestamp()
+        moment = datetime.fromisoformat(text(value))
+        return moment.timestamp() if moment.tzinfo else None
     return None
 
 
