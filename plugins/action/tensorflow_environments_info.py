@@ -23,7 +23,7 @@ class ActionModule(EnvironmentsAction):
         report = super().act(options, task_vars)
         if options["doctor"] and "environments" in report:
             return {**report, "doctor": tell(report)}
-        if report.get("ok"):  # nobody else says so: see the role's tasks
+        if report.get("ok") and not self._task.no_log:  # nobody else says so: see the role's tasks
             for line in report["text"]:
                 say(str(task_vars["inventory_hostname"]), line)
         return report

@@ -230,7 +230,7 @@ class FleetAction(ActionBase):
 
     def _told_meanwhile(self, module: str, host: str) -> AbstractContextManager[None]:
         """While a module builds, tell what it is doing."""
-        if module not in BUILDS or self._task.check_mode:
+        if module not in BUILDS or self._task.check_mode or self._task.no_log:
             return nullcontext()
         beside = copy(self)
         beside.take_own_connection()

@@ -153,6 +153,7 @@ class Ledger:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, f"{path} is not a regular file")
             self._wait_for(guard, path)
+            guard.truncate(0)  # of one that was killed
             guard.write(f"process {os.getpid()} on {platform.node()}".encode())
             try:
                 yield
