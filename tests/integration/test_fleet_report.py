@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from tests.ansible_runner import playbook
@@ -17,7 +18,9 @@ from tests.reports import assert_entry_is_valid, assert_fleet_is_valid
 def test_a_fleet_is_told_of_and_remembered(site: Site, mac: NewMac, small_template: str) -> None:
     whole, grace = (mac(f"m1-fresh@{small_template}", name) for name in ("whole", "grace"))
 
-    assert told(site.run(AUDIT))[-1] == "3 Macs: 2 ok, 1 never seen"
+    result = site.run(AUDIT)
+    assert told(result)[-1] == "3 Macs: 2 ok, 1 never seen"
+    assert result.stdout.count(": tf: as declared.") == 2
     assert (site.entry(NOT_THERE)["report"], site.entry(NOT_THERE)["attempt"]["outcome"]) == (None, "unreachable")
     entry = site.entry("grace")
     assert_entry_is_valid(entry)
@@ -76,6 +79,15 @@ def test_a_ledger_that_cannot_be_written_is_a_warning(site: Site, mac: NewMac, s
     result = on_fleet(site.fleet, AUDIT, "--limit", host.name, warns="Reports cannot be kept in", **site.variables)
     assert result.output.count("Set tensorflow_reports to a folder on the controller") == 1
     assert told(result) == ["1 Mac: 1 ok"]
+
+    (site.folder / "reports").unlink()
+    (site.folder / "reports").mkdir()
+    os.mkfifo(site.folder / "reports/whole.json")
+    result = on_fleet(site.fleet, AUDIT, "--limit", host.name, warns="What the ledger knew of", **site.variables)
+    assert result.output.count("It was moved to") == 1
+    assert told(result) == ["1 Mac: 1 ok"]
+    assert site.entry("whole")["attempt"]["outcome"] == "answered"
+    assert (site.folder / "reports/set-aside/1-whole.json").is_fifo()
 
 
 def test_what_is_refused_is_kept_next_to_the_inventory_without_secrets(tmp_path: Path) -> None:

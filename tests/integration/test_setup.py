@@ -54,7 +54,8 @@ def test_what_is_in_order_costs_one_remote_task_and_leaves_no_trace(ready: Mac) 
     result = on(ready, SETUP, "-vvv")
     assert result.output.count("Using module file") == 1
     assert result.output.count("SSH: EXEC ssh") == 1
-    assert result.recap[ready.name]["changed"] == 0
+    assert (result.recap[ready.name]["ok"], result.recap[ready.name]["changed"]) == (1, 0)
+    assert f"{ready.name}: tensorflow: gpu-ok" in result.stdout
     assert listing(ready, HOME) == before
 
 
