@@ -77,7 +77,7 @@ def slices(tmp_path: Path) -> Slices:
 def test_four_slices_at_once_lose_nothing(slices: Slices) -> None:
     for status, said in slices.run("audit.yml"):
         assert status == 2, said  # nobody has what is declared
-        assert "\n4 Macs: 4 drifted" in said
+        assert "\n4 hosts: 4 drifted" in said
         assert "WARNING" not in said
     everybody = [SHARED, *(f"mac-{number}-{each}" for number in range(SLICES) for each in range(HOSTS))]
     assert slices.files() == {".lock", *(f"{name}.json" for name in everybody)}
