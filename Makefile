@@ -35,9 +35,9 @@ help:
 	@echo 'make pages      the pages that are made of the collection itself: variables, verdicts'
 	@echo 'make picture    the picture of the report, of a made-up fleet'
 	@echo 'make bench      measure, beside the alternatives'
-	@echo 'make locks      resolve all pinned lists anew'
+	@echo 'make locks      resolve all pinned lists'
 	@echo 'make check-locks  prove the locks that are shipped'
-	@echo 'make pairing    check anew which TensorFlow goes with which Metal plug-in'
+	@echo 'make pairing    check again which TensorFlow works with which Metal plug-in'
 	@echo 'make clean      remove everything that these commands made'
 
 # --- Use -------------------------------------------------------------------------------------------------------------

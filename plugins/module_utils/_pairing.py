@@ -152,7 +152,7 @@ def refuse_unfit(
             "declare metal: none, for TensorFlow without the plug-in, on the CPU"
             if pair.has_plugin and _fitting(pairs, Wish(wished, NO_PLUGIN), machine)
             else "",
-            "set tensorflow_allow_untested: true, to take it all the same" if _is_overruled(pair, machine) else "",
+            "set tensorflow_allow_untested: true, to use it anyway" if _is_overruled(pair, machine) else "",
         ]
         remedy = "; or ".join(way for way in ways if way) or _say_best(pairs, machine)
         raise MetalfleetError(f"{pair.name} {reason}", remedy=remedy[:1].upper() + remedy[1:])

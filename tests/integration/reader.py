@@ -81,8 +81,8 @@ def can_be_run(command: str) -> bool:
 
 def needs_a_host(command: str) -> bool:
     """Whether it contacts a Mac."""
-    contacts = re.compile(r"ssh|source [~/]|ansible |\S*ansible-playbook .*\b(?:setup|audit|doctor|rollback|remove)\b")
-    return contacts.match(command) is not None
+    playbooks = r"\S*ansible-playbook .*\b(?:setup|audit|doctor|rollback|remove|fetch)\b"
+    return re.match(rf"ssh|source [~/]|ansible |{playbooks}", command) is not None
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ DRIFTS: dict[str, Callable[[Path], None]] = {
 
 
 class Tools:
-    """The three tools, each with an environment of its own kind, made anew for each drift."""
+    """The three tools, each with an environment of its own kind, made again for each drift."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

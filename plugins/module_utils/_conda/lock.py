@@ -134,7 +134,7 @@ def _parse(line: str) -> Archive:
     if len(digest) != 64:
         said = "only the MD5" if len(digest) == 32 else "no SHA-256"
         raise _refusal(
-            f"has {said} of {filename}, with which nobody can tell whether it is the package that was meant",
+            f"has {said} of {filename}, which does not prove that it is the right package",
             "Make it with `conda list --explicit --sha256`, or leave lock out and declare conda.packages: then one is "
             "made.",
         )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Programs of ours that use py-rattler, each in a process of its own, in which nothing of a user's conda has a say."""
+"""Programs of ours that use py-rattler, each in a process of its own, without any influence of a user's conda."""
 
 from __future__ import annotations
 

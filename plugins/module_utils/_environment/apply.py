@@ -55,8 +55,8 @@ class Done:
 def apply(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
     """Do what the plan says, in its order, until something fails.
 
-    What was active before stays so until a new generation is complete. What cannot be cleaned up is said, and does not
-    keep an environment from being repaired.
+    What was active before stays so until a new generation is complete. What cannot be cleaned up is reported, and does
+    not keep an environment from being repaired.
     """
     done = Done()
     for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):

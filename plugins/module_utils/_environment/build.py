@@ -74,7 +74,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
         version = f"Python {declaration.python}" if declaration.python else "Python"
         with_version = f" with version: {declaration.python} and additional: true" if declaration.python else ""
         raise MetalfleetError(
-            f"The managed {version}, which the environment {declaration.name} is made with, is not there",
+            f"The managed {version}, which the environment {declaration.name} is made with, is missing",
             remedy=f"Run setup.yml, or metalfleet.tensorflow.native_python{with_version}.",
         )
     installed, contents, checked = fill(generation, declaration, python, tools)
@@ -208,7 +208,7 @@ def refuse_conflict(path: str, claims: list[Claim], *, is_bare: bool) -> None:
 
 
 def say_shared(path: str, owners: list[str]) -> str:
-    """What a person is told of a harmless file that several packages bring."""
+    """What people read about a harmless file that several packages bring."""
     return f"{', '.join(owners)} each bring another {path}. No program uses it, so that this does no harm."
 
 

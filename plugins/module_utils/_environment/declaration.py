@@ -162,10 +162,10 @@ def read_demand(options: Mapping[str, Any]) -> Demand:
 
 
 def refuse_bad_python(environment: str, python: str) -> None:
-    """Refuse what is no minor version; "" is any."""
+    """Refuse what is not a minor version; "" is any."""
     if python and not re.fullmatch(r"3\.\d+", python):
         raise MetalfleetError(
-            f"python: {python} of the environment {environment} is no minor version",
+            f"python: {python} of the environment {environment} is not a minor version",
             remedy='Write it such as "3.11", between quotes.',
         )
 

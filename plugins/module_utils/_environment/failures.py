@@ -23,7 +23,7 @@ KNOWN = (
     (
         r"^\S+: killed by \w+$",
         "a program was killed by the system or a user",
-        "Run again; if the Mac was short of memory, end other programs first.",
+        "Run again; if the Mac was short of memory, quit other programs first.",
     ),
     (
         DISK_IS_FULL,
@@ -43,7 +43,7 @@ KNOWN = (
     (
         r"Failed to extract archive|Bad CRC",
         "a wheel is damaged",
-        "Make the lock with another version of that package: whoever made the wheel made it so.",
+        "Make the lock with another version of that package: the wheel itself is faulty.",
     ),
     (
         r"requires `[^`]*`, but|requires Python|is incompatible with",
@@ -61,7 +61,7 @@ UNKNOWN = ("something failed that is not known here", "Run again with -vvv to se
 
 
 def explain_failure(failure: Exception, declaration: Declaration, steps: Sequence[str] = ()) -> MetalfleetError:
-    """What a person is told of a failed command or system call; `steps` is what was done before."""
+    """What people read about a failed command or system call; `steps` is what was done before."""
     said = failure.completed.stderr if isinstance(failure, CommandExited) else ""
     evidence = " ".join(mask(said.strip() or str(failure)).split())
     known = ((cause, remedy) for pattern, cause, remedy in KNOWN if re.search(pattern, evidence))

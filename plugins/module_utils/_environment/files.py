@@ -101,7 +101,7 @@ def links(tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of many files; "" of what cannot be read, or is no regular file.
+    """SHA-256 of many files; "" of what cannot be read, or is not a regular file.
 
     hashlib lets go of the interpreter's lock, so threads use every core.
     """

@@ -85,7 +85,7 @@ def refuse_lock_without_ipykernel(name: str, lock: str) -> None:
     """Refuse a kernel that could not be started."""
     if "ipykernel" not in pinned_versions(lock):
         raise MetalfleetError(
-            f"The environment {name} is to be a Jupyter kernel, but its lock has no ipykernel",
+            f"The environment {name} must be a Jupyter kernel, but its lock has no ipykernel",
             remedy="Add ipykernel to the lock, or leave jupyter_kernel out.",
         )
 

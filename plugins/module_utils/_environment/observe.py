@@ -74,7 +74,7 @@ class Link:
     """What is at the stable path."""
 
     target: str
-    """Where it leads; the path itself, if it is no link."""
+    """Where it leads; the path itself, if it is not a link."""
     is_link: bool = True
 
 

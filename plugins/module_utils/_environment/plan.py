@@ -102,7 +102,7 @@ def is_reported_only(declaration: Declaration, seen: Observation, plan: Plan) ->
 
 
 def plan_incomplete(home: Path, seen: Observation) -> tuple[list[Action], list[Action]]:
-    """What is no complete generation has to go, before and after everything else; a user's own is set aside."""
+    """What is not a complete generation has to go, before and after everything else; a user's own is set aside."""
     before: list[Action] = []
     after: list[Action] = []
     for name in (each for each in (*seen.unfinished, *seen.others) if each not in seen.stuck):
@@ -281,7 +281,7 @@ def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Ite
     elif seen.active is None:
         name = Path(seen.link.target).name
         reason = "unfinished" if name in (*seen.unfinished, *seen.others) else "absent"
-        yield reason, f"{seen.link.target} is no complete generation"
+        yield reason, f"{seen.link.target} is not a complete generation"
     else:
         built, look = seen.generations[seen.active], seen.looks[seen.active]
         drift = [
@@ -445,7 +445,7 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
     if does & {"build", "switch"}:
         refuse_link_of_others(declaration, seen)
     if does & {"build", "write-kernel"} and declaration.lock:
-        pinned_versions(declaration.lock)  # refuses what is no lock
+        pinned_versions(declaration.lock)  # refuses what is not a lock
     if does & {"build", "write-kernel"} and declaration.jupyter_kernel:
         refuse_impossible_kernel(declaration, seen)
     if does and seen.obstacles:
@@ -456,7 +456,7 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
         raise MetalfleetError(
             f"The disk is full: {declaration.places.root} has {seen.free_mb} MB free, and a build needs "
             f"{declaration.free_mb}",
-            remedy="Free some space, or set tensorflow_free_mb if you know better.",
+            remedy="Free some space, or set tensorflow_free_mb to require less.",
         )
 
 
@@ -483,8 +483,8 @@ def refuse_missing_driver(declaration: Declaration) -> None:
     """Before gigabytes are fetched: without a driver no GPU of NVIDIA's is found, whatever is built."""
     raise MetalfleetError(
         f"The environment {declaration.name} must use this host's NVIDIA GPU, and no driver of NVIDIA's is loaded",
-        remedy="Install the driver with the packages of the system, restart the host and run again. If the CPU shall "
-        "compute, declare gpu: none.",
+        remedy="Install the driver with the packages of the system, restart the host and run again. To compute on "
+        "the CPU, declare gpu: none.",
     )
 
 

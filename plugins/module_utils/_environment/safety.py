@@ -84,9 +84,10 @@ def has_file_locks(folder: Path) -> bool:
 
 
 def without_file_locks(folder: Path) -> Problem:
-    """What is said of such a volume."""
+    """The message about such a volume."""
     return Problem(
-        f"{folder} is on a volume without file locks, such as a network home, where two runs at once would do harm",
+        f"{folder} is on a volume without file locks, such as a network home, so that two runs at once could damage "
+        "each other",
         remedy="Choose folders on the Mac's own disk (tensorflow_root, tensorflow_links).",
     )
 
@@ -134,7 +135,7 @@ def _wait_for(guard: int, root: Path, wait: float) -> None:
     while not _take(guard, root):
         if time.monotonic() > deadline:
             raise MetalfleetError(
-                f"Another run has been working in {root} all the time; it was waited for {wait:.0f} seconds",
+                f"Another run is still working in {root} after {wait:.0f} seconds",
                 remedy="Wait until it has ended and run again.",
             )
         time.sleep(0.2)
@@ -258,7 +259,7 @@ def why_not_removed(path: Path, remove: Callable[[Path], None]) -> list[str]:
 
 
 def say_stuck(path: Path, why: str) -> str:
-    """What a person is told of something that nobody needs, and that this user cannot remove."""
+    """What people read about something that nobody needs, and that this user cannot remove."""
     return (
         f"{path} is not needed any more, but user {os.geteuid()} cannot remove it ({why}). See whether anything in it "
         f"is yours, then run: sudo rm -rf {path}"

@@ -111,7 +111,7 @@ def prune_archives(document: Document, tools: Tools) -> list[str]:
     """Keep what generations were installed from, and what the declared locks name; returns warnings."""
     keep = {archive for built in all_complete(document.places) for archive in built.archives}
     for declared in document.environments:
-        with suppress(MetalfleetError):  # what is no lock names nothing
+        with suppress(MetalfleetError):  # what is not a lock names nothing
             keep.update(tools.kinds[declared.kind].archives_of(declared.lock))
     return tools.supply.store.prune(keep)
 

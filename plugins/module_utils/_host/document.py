@@ -161,7 +161,7 @@ def refuse_unfit_place(option: str, path: str) -> None:
         )
     if re.search(r"\s", path):
         raise MetalfleetError(
-            f"{option} has blanks in it, with which scripts of an environment cannot be started",
+            f"{option} contains spaces, with which scripts of an environment cannot be started",
             evidence=f"It is {path!r}.",
             remedy="Choose another folder.",
         )
@@ -202,7 +202,7 @@ def refuse_double_names(names: list[str]) -> None:
             raise MetalfleetError(f"Two environments are called {name}", remedy="Rename or remove one of them.")
         if other:
             raise MetalfleetError(
-                f"The environments {other} and {name} have names that differ by case only, which a Mac takes for one",
+                f"The environments {other} and {name} have names that differ only in case: on a Mac they are the same",
                 remedy="Rename one of them.",
             )
         seen[name.lower()] = name

@@ -233,7 +233,7 @@ def differences(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def say(finding: Finding) -> str:
-    """What a person is told of one environment, without its name."""
+    """What people read about one environment, without its name."""
     if finding.problem:
         return finding.problem.text
     if finding.plan.reported:

@@ -26,7 +26,7 @@ _METADATA = re.compile(r"lib/python3\.\d+/site-packages/([^/]+\.dist-info)/METAD
 
 
 def installed_wheels(generation: Path, others: Collection[str] = ()) -> Contents:
-    """Read the RECORD of every distribution, but for those of which `others` are files."""
+    """Read the RECORD of every distribution, except those whose files are in `others`."""
     found, records = {}, {WHEELS: ""}
     claims: list[Claim] = []
     for folder, (name, version) in distributions(generation).items():

@@ -115,7 +115,7 @@ class Host:
 
     @property
     def status(self) -> Status:
-        """What other programs are told of it."""
+        """What other programs get to know of it."""
         environments = tuple(
             EnvironmentStatus(each.name, each.ok, each.verdict, each.reasons, each.text, each.speed)
             for each in self.environments
@@ -183,7 +183,7 @@ def state_with_attempt(attempt: Mapping[str, Any], report: Mapping[str, Any]) ->
 
 
 def age(moment: float | None, now: float) -> str:
-    """How long ago something was, as people say it."""
+    """How long ago something was, in words."""
     if moment is None:
         return "never"
     seconds = max(now - moment, 0)

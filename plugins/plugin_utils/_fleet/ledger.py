@@ -201,6 +201,6 @@ def cleaned(data: Any, secrets: Iterable[str] = (), depth: int = 0) -> Any:
         return {str(cleaned(key, secrets)): cleaned(each, secrets, depth + 1) for key, each in data.items()}
     if isinstance(data, (list, tuple)):
         return [cleaned(each, secrets, depth + 1) for each in data]
-    if isinstance(data, (int, float)) and not abs(data) <= LARGEST_NUMBER:  # what is no number at all is not, either
+    if isinstance(data, (int, float)) and not abs(data) <= LARGEST_NUMBER:  # what is not a number at all is not, either
         return None
     return data if data is None or isinstance(data, (bool, int, float)) else str(data)

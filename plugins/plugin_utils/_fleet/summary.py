@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What is said of a fleet on a terminal: a line for each problem, the worst first, and one for all hosts."""
+"""A fleet's summary on a terminal: a line for each problem, the worst first, and one for all hosts."""
 
 from __future__ import annotations
 

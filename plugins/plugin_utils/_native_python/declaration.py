@@ -103,7 +103,7 @@ def declare(options: Mapping[str, Any]) -> Declaration:
     if not re.fullmatch(r"3\.\d+", declaration.version):
         minor = minor_of(declaration.version) if declaration.version.startswith("3.") else "3.12"
         raise MetalfleetError(
-            f"native_python_version is {declaration.version!r}, which is no minor version",
+            f"native_python_version is {declaration.version!r}, which is not a minor version",
             remedy=f'Write it such as "{minor}", between quotes.',
         )
     existing = "" if declaration.additional else declaration.existing  # which is of one version

@@ -66,11 +66,11 @@ FAILURES = {
         "Wait for it, or end the process that is named, then run again.",
     ),
     27: (
-        "{root} is on a volume without file locks, so that two runs at once could do harm",
+        "{root} is on a volume without file locks, so that two runs at once could damage each other",
         "Choose a native_python_root (tensorflow_root) on the Mac's own disk.",
     ),
     28: (
-        "Instead of the file, {url} sent a web page (HTML), as a login portal or a proxy does",
+        "Instead of the file, {url} sent a web page (HTML), as login portals and proxies do",
         NETWORK_REMEDY,
     ),
     29: (
@@ -90,7 +90,7 @@ FAILURES = {
         "Its reason is in /var/log/install.log on the host. Free disk space, or remove what is in the way.",
     ),
     33: (
-        "A step of the installation did not come to its end in time, and was ended",
+        "A step of the installation did not finish in time, and was stopped",
         "Run again when the host is less busy; if that does not help, see there what the program waits for.",
     ),
     34: ("What the controller sent did not arrive whole", "Check the connection to the host, and run again."),

@@ -25,7 +25,7 @@ OBJECTIONS = {
     "incomplete": "it has no standard library beside it, as a shim; it was not started",
     "no-pip": "it has no pip",
     "garbage": "it starts, but does not answer as a Python does",
-    "timed-out": "it did not answer in time, and was ended",
+    "timed-out": "it did not answer in time, and was stopped",
     "damaged": "it lacks a file, or has another one than was installed",
     "other-kind": "it is PyPy or a build without the global lock, for which TensorFlow has no wheels",
 }

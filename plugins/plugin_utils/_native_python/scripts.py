@@ -143,7 +143,7 @@ def local_artifact(mirror: str, artifact: Artifact) -> bytes:
     computed = hashlib.sha256(content).hexdigest()
     if computed != artifact.sha256:
         is_page = re.search(rb"<html|<!doctype html", content[:512], re.IGNORECASE)
-        kind = "is a web page (HTML), as a login portal sends it" if is_page else "is damaged or another one"
+        kind = "is a web page (HTML), as login portals send" if is_page else "is damaged or another one"
         raise MetalfleetError(
             f"The file {path} {kind}",
             evidence=f"Its SHA-256 is {computed}; the pinned one is {artifact.sha256}.",

@@ -130,7 +130,7 @@ class Homebrew(Source):
         if host.uid == "0":
             raise MetalfleetError(
                 "Homebrew does not run as root, and this task does",
-                remedy="Take `become` away, and connect as the user who owns /opt/homebrew.",
+                remedy="Remove `become`, and connect as the user who owns /opt/homebrew.",
             )
         if not host.developer_tools:
             raise MetalfleetError(

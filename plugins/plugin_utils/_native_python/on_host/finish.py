@@ -7,7 +7,7 @@
     finish.py controller NEW HOME [WHEELS]    add Ansible to the folder NEW, which has the collection, and move it to
                                   HOME, unless that works already
 
-One run at a time; each change is one rename, so an interrupted run leaves what was there or what shall be there.
+One run at a time; each change is one rename, so an interrupted run leaves either the old or the new state.
 """
 
 from __future__ import annotations

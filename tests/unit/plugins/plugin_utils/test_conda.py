@@ -127,7 +127,7 @@ def test_what_is_locked_is_kept_until_an_upgrade_is_asked_for(
         (["conda-forge::tensorflow-base >=2.20"], {}, "is to use the GPU.*CPU alone"),
         (["tensorflow"], {"gpu": "required"}, "gpu: required.*CPU alone.*declare tensorflow:.*gpu: none"),
         (["tensorflow=2.19"], {"tensorflow": "2.18.1"}, "would have TensorFlow twice"),
-        (["six"], {"packages": ["six==1.17.0"]}, "cannot live together.*six 1.16.0 is what comes from conda"),
+        (["six"], {"packages": ["six==1.17.0"]}, "conflict with each other.*six 1.16.0 is what comes from conda"),
         (["six"], {"lock": "/lock.txt"}, "has a lock of its own, and conda too"),
         (["six"], {"kind": "venv"}, "is of the kind venv, which has wheels only"),
         (["six"], {"gpu_check": "quick"}, "has no TensorFlow: with kind: conda none comes by itself"),
