@@ -18,6 +18,6 @@ class ActionModule(EnvironmentsAction):
     spec = ASKING
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the report, and if a doctor was asked for also what a person is told."""
+        """Return the report, for doctor.yml with its text for people."""
         report = super().act(options, task_vars)
         return {**report, "doctor": tell(report)} if options["doctor"] and "environments" in report else report

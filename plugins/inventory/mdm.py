@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Hosts from what an MDM exports."""
+"""Read hosts from an export of an MDM."""
 
 from __future__ import annotations
 

@@ -31,28 +31,28 @@ Entry = dict[str, Any]
 
 SCHEMA = 1
 ANSWERED, UNREACHABLE = "answered", "unreachable"
-"""How an attempt to get a report ended, if not FAILED."""
+"""Outcomes of an attempt to get a report, beside FAILED."""
 
 KEPT = (
     *("ok", "changed", "text", "todo", "reasons", "platform", "managed_python", "environments"),
     "apple_silicon",
 )
-"""What is kept of a report."""
+"""Keys of a report that are kept."""
 LARGEST = 2_000_000
-"""Bytes of an entry. A real one has some 20,000."""
+"""Most bytes of an entry. A real one has some 20,000."""
 LARGEST_NUMBER = 2**63
 """JSON is read elsewhere, too, and Python writes no number of thousands of digits."""
 DEEPEST = 40
-"""Levels of objects in objects. A real report has some ten."""
+"""Most levels of nested objects. A real report has some ten."""
 
 MOST_APART = 3600
-"""Seconds between the clocks of controllers, or that a run takes."""
+"""Most seconds by which clocks of controllers differ, or that a run takes."""
 
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,99}")
 
 
 class Ledger:
-    """The entries of a folder, which need not be there."""
+    """The entries in a folder, which may be missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -116,7 +116,7 @@ def _read(path: Path) -> Entry:
 
 
 def file_name(host: str) -> str:
-    """A name for a host's file. None leads out of its folder, and no two hosts have the same."""
+    """A file name for a host: never outside the folder, and unique to the host."""
     if _PLAIN.fullmatch(host):
         return host
     # A disk that ignores case would take Mac1 and mac1 for one.
@@ -142,7 +142,7 @@ def with_report(entry: Entry, report: Mapping[str, Any], now: float) -> Entry:
 
 
 def with_attempt(entry: Entry, outcome: str, message: str, now: float) -> Entry:
-    """An entry after somebody has tried."""
+    """An entry after a failed attempt."""
     if _is_later(mapping(entry.get("attempt")).get("time"), now):
         return entry
     nothing: Entry = {"seen": None, "report": None, "repair": None, "speed": {}, "verdicts": {}}

@@ -29,7 +29,7 @@ REPORTING = (f"{OURS}tensorflow_environments", f"{OURS}tensorflow_environments_i
 
 
 class Run:
-    """What became of each host of a run."""
+    """The outcome of each host of a run."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
@@ -82,5 +82,5 @@ class Run:
 
 
 def said_in(result: Mapping[str, Any]) -> str:
-    """The words of a task that failed."""
+    """The message of a failed task."""
     return str(result.get("msg") or "")

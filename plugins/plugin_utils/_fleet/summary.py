@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ORDER = (*reversed([state for state in STATES if state != NOT_SEEN]), NOT_SEEN)
-"""States as the line for the whole fleet tells them."""
+"""The order of states in the line for the whole fleet."""
 NAMED = 3
 """Hosts that are named where the same is to be said of more."""
 LONGEST = 600

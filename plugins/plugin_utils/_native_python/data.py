@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[1] / "_data"
 
 Pins = dict[str, dict[str, Any]]
-"""By minor version."""
+"""Pins by minor version of Python."""
 
 FIELDS = {"archives": ("version", "build", "sha256"), "packages": ("version", "file", "sha256")}
-"""What a pin has to say, by the option that holds it."""
+"""Keys that a pin must have, by the option that holds it."""
 
 
 class Uv(NamedTuple):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What the failures of the scripts mean: by their exit statuses (see common.sh), and by what the programs said."""
+"""The causes of failed scripts, by their exit statuses (see common.sh), and by what the programs said."""
 
 from __future__ import annotations
 
@@ -180,5 +180,5 @@ def in_words(said: str) -> str:
 
 
 def lower_first(sentence: str) -> str:
-    """As it goes on after a colon; names keep their capital letter."""
+    """The sentence as it continues after a colon; names keep their capital letter."""
     return sentence if sentence.startswith("Homebrew") else sentence[0].lower() + sentence[1:]
