@@ -67,18 +67,18 @@ class CondaLock:
 
     @property
     def hashes(self) -> frozenset[str]:
-        """All digests that it names."""
+        """The digests of all its archives and wheels."""
         return self.wheels.hashes | {archive.sha256 for archive in self.archives}
 
     @property
     def versions(self) -> dict[str, str]:
-        """By package, the wheels included."""
+        """Versions by package, wheels included."""
         wheels = {pin.name: pin.version for pin in self.wheels.pins}
         return {**{normalized(archive.name): archive.version for archive in self.archives}, **wheels}
 
     @property
     def subdir(self) -> str:
-        """The platform that it is for; `noarch` if no archive tells."""
+        """The platform that the lock is for; `noarch` if no archive tells."""
         return next((archive.subdir for archive in self.archives if archive.subdir != NOARCH), NOARCH)
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One place where each thing of a plan is done."""
+"""Carry out a plan: the one place where each of its actions is done."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.inta
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a plan."""
+    """The outcome of a plan."""
 
     steps: tuple[str, ...] = ()
     """What was done, in order."""
     probe: dict[str, Any] | None = None
-    """That of a new generation, if there is one, also of one that was refused."""
+    """The probe of a new generation, also of one that was refused."""
     warnings: tuple[str, ...] = ()
     problem: Problem | None = None
-    """What kept the rest of the plan from being done."""
+    """The failure that stopped the plan."""
 
     @property
     def has_failed_probe(self) -> bool:
@@ -75,7 +75,7 @@ def apply(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
 def carry_out(
     do: str, target: str, declaration: Declaration, tools: Tools
 ) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """Do one thing; returns the probe of what was built, and warnings. Raises what fails, as it comes."""
+    """Carry out one action; returns the probe of what was built, and warnings. Raises whatever fails."""
     if do == "build":
         built = build_and_switch(declaration, target, tools)
         return built.probe, built.warnings
@@ -154,4 +154,4 @@ STEPS: dict[str, Callable[[Declaration, str, Commands], list[str] | None]] = {
     "write-kernel": lambda declared, _target, _: kernel.write_kernel(declared.name, declared.link),
     "remove-kernel": lambda declared, _target, _: kernel.remove_kernel(declared.name),
 }
-"""How each action is done to its target; what comes back are warnings."""
+"""The function for each action; it gets the target and returns warnings."""

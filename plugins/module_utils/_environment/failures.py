@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words for what went wrong while something was done: cause, evidence, remedy, and what is in use meanwhile."""
+"""Errors of actions that failed: cause, evidence, remedy, and what is in use now."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def explain_failure(failure: Exception, declaration: Declaration, steps: Sequenc
 
 
 def was_not_activated(refusal: MetalfleetError, declaration: Declaration) -> MetalfleetError:
-    """The refusal of a new generation, with what a user has now."""
+    """The error for a refused generation, with what is in use now."""
     problem = refusal.problem
     return MetalfleetError(
         f"{as_sentence(problem.cause)} {what_is_active(declaration)}",
@@ -85,7 +85,7 @@ def was_not_activated(refusal: MetalfleetError, declaration: Declaration) -> Met
 
 
 def what_is_active(declaration: Declaration, steps: Sequence[str] = ()) -> str:
-    """What a user has after a failure; `steps` is what was done before."""
+    """What is in use after a failure; `steps` is what was done before."""
     if {"build", "switch"} & {*steps}:
         return "What it was switched to is in use."
     return "What was active before is still in use." if declaration.link.is_symlink() else "Nothing was activated."
