@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What keeps a run from harming anybody: where it may write, one writer at a time, what is in use or set aside."""
+"""What keeps a run from doing harm: where it may write, one writer at a time, what is in use or set aside."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def without_file_locks(folder: Path) -> Problem:
 
 
 def refuse(obstacle: Problem) -> NoReturn:
-    """Raise it."""
+    """Refuse such a volume."""
     raise MetalfleetError(obstacle.cause, evidence=obstacle.evidence, remedy=obstacle.remedy)
 
 
@@ -117,7 +117,7 @@ def one_writer(places: Places, wait: float = WRITER_WAIT) -> Iterator[None]:
 
 
 def _open_guard(root: Path) -> TextIO:
-    """The guard's file. Raises MetalfleetError."""
+    """Open the writer guard's file. Raises MetalfleetError."""
     path = root / ".writer"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def _take(guard: int, root: Path) -> bool:
 
 
 def folders_in_use(folders: Iterable[Path], commands: Commands) -> set[Path]:
-    """Those of the folders that a process has open files, libraries or its working folder in.
+    """The folders in which a process has open files, libraries or its working folder.
 
     Root sees all processes, others their own. Where it cannot be found out, all of them.
     """

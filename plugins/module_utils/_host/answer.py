@@ -84,7 +84,7 @@ def study(declaration: Declaration, tools: Tools) -> Finding:
 
 
 def planned(declaration: Declaration, seen: Observation, tools: Tools) -> Finding:
-    """What follows from what was seen."""
+    """The plan for what was observed."""
     warnings = tuple(remarks(declaration, seen))
     try:
         plan = make_plan(declaration, seen, tools.machine)

@@ -47,7 +47,7 @@ SHARED = ("free_mb", "probe_timeout", "allow_untested")
 
 @dataclass(frozen=True)
 class Document:
-    """What a host must have."""
+    """Everything that is declared for a host."""
 
     places: Places
     environments: tuple[Declaration, ...]
@@ -77,7 +77,7 @@ class Document:
 
 
 def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
-    """The document that the options of tensorflow_environments say.
+    """The document from the options of tensorflow_environments.
 
     `platform` chooses among the digests of locks; it is that of this process if nothing is said, see platform_to_be.
     Raises MetalfleetError for what cannot be meant.

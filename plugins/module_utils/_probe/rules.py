@@ -208,7 +208,7 @@ def _memory(failure: Failure) -> str:
 
 
 def _other_pair(failure: Failure) -> str:
-    """What to do where the plug-in and TensorFlow do not get on with each other."""
+    """The remedy where the plug-in and TensorFlow do not work together."""
     if _with_usual_pair(failure):
         return (
             "The pair that is installed is known to work, so declaring another is no remedy: restart the Mac and run "
@@ -222,7 +222,7 @@ def _other_pair(failure: Failure) -> str:
 
 
 def explain(failure: Failure) -> Diagnosis:
-    """What a failure means."""
+    """The diagnosis of a failure."""
     return diagnosis.describe(diagnosis.find(failure, RULES), failure, words_for(failure))
 
 
