@@ -145,7 +145,9 @@ class Reader:
         assert self.host
         key = self.host.fleet.store.key
         connection = self.host.ssh()[5:]  # it knows no -F, and takes -i for the key that it copies
-        return self._run("ssh-copy-id", "-f", "-i", f"{key}.pub", f"-oIdentityFile={key}", *connection)
+        (self.folder / ".ssh").mkdir(mode=0o700)
+        arguments = ("-f", "-i", f"{key}.pub", f"-oIdentityFile={key}", *connection)
+        return self._run("ssh-copy-id", *arguments, settings={"HOME": str(self.folder)})
 
     def _ansible(self, program: str, arguments: list[str]) -> str:
         """Outside of the checkout its ansible.cfg is not found: Ansible as people have it."""
@@ -154,7 +156,7 @@ class Reader:
             arguments = [*arguments, "--limit", self.host.name]
         return self._run(
             BIN / Path(program).name, *(self._filled_in(each) for each in arguments),
-            folder=CHECKOUT if ours else self.fleet, settings={} if ours else self._settings(),
+            folder=CHECKOUT if ours else self.fleet if self.fleet.exists() else self.folder, settings={} if ours else self._settings(),
         )  # fmt: skip
 
     def _filled_in(self, argument: str) -> str | Path:

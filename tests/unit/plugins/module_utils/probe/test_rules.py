@@ -395,7 +395,12 @@ CRASHES = [
         "x.cc:7] Check failed: RegisterPluggableDevicePlugin(h) is OK (INTERNAL: old)",
         "refuse each",
     ),
-    ("SIGABRT", "import", "libc++abi: terminating due to uncaught exception of type std::bad_alloc", "not enough memory"),
+    (
+        "SIGABRT",
+        "import",
+        "libc++abi: terminating due to uncaught exception of type std::bad_alloc",
+        "not enough memory",
+    ),
     ("SIGABRT", "import", "[libprotobuf ERROR x] File already exists in database: x.proto", "protobuf is not"),
     ("SIGABRT", "placement", "[libprotobuf FATAL x.cc:353] CHECK failed: a == b", "each bring a protobuf"),
     ("SIGABRT", "exact", "(null) XPC_ERROR_CONNECTION_INVALID\nx.mm:8: failed assertion `no'", "Metal's compiler"),
