@@ -154,10 +154,11 @@ class Reader:
         ours = program.startswith(".venv")
         if self.host and not ours and Path(program).name in ("ansible", "ansible-playbook"):
             arguments = [*arguments, "--limit", self.host.name]
-        return self._run(
-            BIN / Path(program).name, *(self._filled_in(each) for each in arguments),
-            folder=CHECKOUT if ours else self.fleet if self.fleet.exists() else self.folder, settings={} if ours else self._settings(),
-        )  # fmt: skip
+        command = [BIN / Path(program).name, *(self._filled_in(each) for each in arguments)]
+        if ours:
+            return self._run(*command)
+        folder = self.fleet if self.fleet.exists() else self.folder
+        return self._run(*command, folder=folder, settings=self._settings())
 
     def _filled_in(self, argument: str) -> str | Path:
         """What a reader puts in for the words in capitals, and for paths that only the reader has."""
