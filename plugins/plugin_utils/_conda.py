@@ -2,8 +2,8 @@
 # PRIVATE: for this collection only, may change in any release.
 """py-rattler on the controller: it solves for conda packages, and reads the locks of other tools.
 
-It is brought as a pinned wheel when it is first needed, into a cache folder of its own. Nothing of the user's conda
-has a say.
+It is brought as a pinned wheel when it is first needed, into a cache folder of its own. The user's own conda
+has no influence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What three tools notice of each drift: ansible.builtin.pip, uv's own check, and ours. The table is in docs/drift.md.
 
-After a change that alters it, `python -m tests.integration.test_notice` prints the table anew.
+After a change that alters it, `python -m tests.integration.test_notice` prints the table.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def collect(
 
     `roots` are where environments and managed Pythons lie, there or not yet: their free disk space is wanted, and
     those Pythons. `full` also asks system_profiler, which takes a good part of a second. `kernel` and `filesystem` are
-    this host's own but for tests.
+    this host's own, except in tests.
     """
     kernel = kernel or running_kernel()
     collector_of = _Mac if kernel.system == "Darwin" else _Elsewhere

@@ -60,7 +60,7 @@ def site_packages(generation: Path) -> Path:
 
 
 def recorded(generation: Path, record: Path, name: str, version: str) -> Iterator[Claim]:
-    """What the RECORD of an installed distribution lists, but for compiled Python, which Python itself replaces."""
+    """What the RECORD of an installed distribution lists, except compiled Python, which Python itself replaces."""
     inside = record.parents[1].relative_to(generation).as_posix()
     for listed, digest in read_record(record, f"{name} {version}").items():
         path = os.path.normpath(f"{inside}/{listed}")

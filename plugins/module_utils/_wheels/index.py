@@ -227,7 +227,7 @@ class Finder:
             f"No wheel of {pin} has a hash that is in the lock",
             evidence=evidence,
             remedy="The index has another file than the lock names, or the lock is wrong: check the index, or make the "
-            "lock anew.",
+            "lock again.",
         )
 
 

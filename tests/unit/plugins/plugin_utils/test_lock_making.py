@@ -198,7 +198,7 @@ def test_the_pair_of_a_lock_stays_where_it_can(
         ),
         (
             {"metal": "none", "tensorflow": "2.17", "platform": "macos-arm64-py3.14"},
-            r"no wheels for Python 3\.14, but for",
+            r"no wheels for Python 3\.14, only for",
         ),
         ({"metal": "none", "platform": "macos-arm64-py3.7"}, r"without the plug-in has no wheels for Python 3\.7"),
         ({"packages": ["newer"]}, r"for the environment lab \(macos-arm64-py3.12\) conflict with each other.*numpy"),

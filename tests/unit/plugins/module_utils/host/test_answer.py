@@ -447,7 +447,7 @@ class TestPairs:
         [
             ("2.18.1", "1.2.0", "12.0.1", "needs macOS 12.1 or newer, not 12.0.1."),
             ("2.20.0", "1.2.0", "", "the plug-in does not link"),
-            ("2.17.1", "1.1.0", "15.5", "has no wheels for Python 3.12, but for 3.9"),
+            ("2.17.1", "1.1.0", "15.5", "has no wheels for Python 3.12, only for 3.9"),
         ],
     )
     def test_what_a_mac_cannot_have_is_refused_before_anything_is_built(
