@@ -93,7 +93,8 @@ test: system-packages check release-check # the cheap before the dear
 .PHONY: test-all
 test-all: test torture matrix
 	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
-		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py
+		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py \
+		tests/integration/test_documents.py
 	$(ANSIBLE_ENV) molecule test $(addprefix --scenario-name ,conda drift litert rollback upgrade)
 
 KILLS = 200

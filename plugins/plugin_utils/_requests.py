@@ -186,7 +186,7 @@ def refuse_cuda_on_mac(order: Order) -> None:
                 "with Apple Silicon has: its GPU is used by Apple's plug-in, tensorflow-metal",
                 evidence=f"The lock is for {order.platform}.",
                 remedy="Leave it out: a Mac gets TensorFlow with the plug-in, and a Linux host with an NVIDIA GPU gets "
-                f"it with CUDA and cuDNN, without a word.{others * (normalized(requirement.name) not in OWN_NAMES)}",
+                f"it with CUDA and cuDNN by itself.{others * (normalized(requirement.name) not in OWN_NAMES)}",
             )
 
 

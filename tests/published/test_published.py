@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -25,7 +26,7 @@ from tests.ansible_runner import complaints, parse_recap
 CHECKOUT = Path(__file__).parents[2]
 COLLECTION = "metalfleet.tensorflow"
 IN_COLLECTIONS = "ansible_collections/metalfleet/tensorflow"
-PUBLISHED = CHECKOUT / ".cache/published" / IN_COLLECTIONS
+PUBLISHED = CHECKOUT / ".cache/published"
 NEEDED = ("meta", "playbooks", "plugins", "roles")
 PLAYBOOKS = sorted(path.stem for path in CHECKOUT.glob("playbooks/*.yml"))
 ROLES = sorted(path.name for path in CHECKOUT.glob("roles/*"))
@@ -47,8 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inventory = {"tensorflow": {"hosts": {"localhost": None}, "vars": variables}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     for name in NEEDED:
-        shutil.copytree(PUBLISHED / name, folder / "collections" / IN_COLLECTIONS / name)
-    shutil.copy(PUBLISHED / "MANIFEST.json", folder / "collections" / IN_COLLECTIONS)
+        shutil.copytree(PUBLISHED / IN_COLLECTIONS / name, folder / "collections" / IN_COLLECTIONS / name)
+    shutil.copy(PUBLISHED / IN_COLLECTIONS / "MANIFEST.json", folder / "collections" / IN_COLLECTIONS)
     return folder
 
 

@@ -105,7 +105,7 @@ def pinned_versions(text: str) -> dict[str, str]:
 
 
 def wheels_in(text: str) -> Lock:
-    """The wheels that a lock of either kind pins. Raises MetalfleetError for what is no lock."""
+    """The wheels that a lock of either kind pins. Raises MetalfleetError for what is not a lock."""
     return parse_conda_lock(text).wheels if is_conda_lock(text) else parse_lock(text)
 
 

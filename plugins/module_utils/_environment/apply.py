@@ -141,7 +141,7 @@ def remove_generation(generation: Path, places: Places) -> list[str]:
 
 
 def set_aside(path: Path, places: Places) -> list[str]:
-    """Set something aside; returns what a person is told of it."""
+    """Set something aside; returns the message about it."""
     return [f"{path} was moved to {safety.set_aside(path, places.set_aside)}. Remove it there if nobody needs it."]
 
 

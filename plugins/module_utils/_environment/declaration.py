@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VENV, CONDA = "venv", "conda"
-"""The kinds."""
+"""The kinds of environments."""
 WITH_PYTHON = frozenset({CONDA})
 """Those whose generations have a Python of their own; all others are made with the managed one."""
 SAME_NAMES = (
@@ -117,7 +117,7 @@ class Declaration:
 
     @property
     def lock_sha256(self) -> str:
-        """What tells one lock from another."""
+        """The SHA-256 of the lock."""
         return self.lock_digest or digest_of(self.lock)
 
 

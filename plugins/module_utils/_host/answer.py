@@ -57,7 +57,7 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
 
 
 def tools_for(document: Document, prober: Prober) -> Tools:
-    """What the work on this host is done with."""
+    """The helpers for the work on this host."""
     commands, places = Commands(), document.places
     supply = Supply(places, document.network, commands, document.built_wheels, is_delivered=document.is_delivered)
     uv = Uv(places.uv, supply, commands)

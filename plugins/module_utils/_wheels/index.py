@@ -248,7 +248,7 @@ def explain_hash(pin: Pin, url: str, sha256: str) -> MetalfleetError:
         f"The hash of the wheel of {pin} is not the one in the lock",
         evidence=f"{masked(url)} has the SHA-256 {sha256}.",
         remedy="The index gave another file than the lock names, or the lock is wrong: check the index (and a "
-        "proxy on the way to it), or make the lock anew.",
+        "proxy on the way to it), or make the lock again.",
     )
 
 

@@ -129,7 +129,7 @@ def test_a_misspelt_option_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(JAMF)
     done = inventory(tmp_path, "--list", variabels=VARIABLES)
     assert done.returncode
-    assert "variabels is no option: variables is probably meant" in done.stderr
+    assert "variabels is not an option: variables is probably meant" in done.stderr
 
 
 def test_ansible_doc_accepts_the_documentation() -> None:
