@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.ansible_runner import playbook
-from tests.conda import Channel, Package, of_mac, of_prefix, of_wheel
+from tests.conda import Channel, Package, of_prefix, of_wheel
 from tests.conftest import CACHE, LOCKS
 from tests.index import Index
 from tests.integration.hosts import FETCH, LINKS, ROOT, SETUP, on, on_fleet, said

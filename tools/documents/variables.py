@@ -42,6 +42,10 @@ def page() -> str:
         "default": "tensorflow",
         "description": "Hosts that the playbook works on, as a pattern of Ansible's.",
     }
+    one_run["tensorflow_canary"] = {
+        "type": "str",
+        "description": "How many hosts are changed first, such as V(1) or V(10%); see [a run over many Macs](fleet.md).",
+    }
     lasting = {name: option for name, option in fleet.items() if name not in OF_ONE_RUN}
     return "\n".join(
         [

@@ -72,7 +72,7 @@ class Run:
         self._entries[host] = with_attempt(self._entries.get(host, {}), outcome, message, now)
 
     def end(self, now: float) -> list[str]:
-        """What is said when all is over; nothing where no task of ours ran."""
+        """The summary at the end of a run; nothing where no task of ours ran."""
         if not self._entries and not self._is_ours:
             return []
         for host, message in self._missed.items():

@@ -29,7 +29,7 @@ KEPT_OF_END = 400
 
 
 def lines(hosts: list[Host], now: float, *, remembers: bool = True) -> list[str]:
-    """All that is said of hosts; nothing of none. `remembers` tells that there is a ledger."""
+    """The lines about hosts; none where there are no hosts. `remembers` tells that there is a ledger."""
     return [*problems(hosts, now, remembers), whole(hosts, now, remembers)] if hosts else []
 
 
