@@ -44,7 +44,7 @@ def page() -> str:
     }
     one_run["tensorflow_canary"] = {
         "type": "str",
-        "description": "How many hosts are changed first, such as V(1) or V(10%); see [a run over many Macs](fleet.md).",
+        "description": "How many hosts go first, such as V(1) or V(10%), see [a run over many Macs](fleet.md).",
     }
     lasting = {name: option for name, option in fleet.items() if name not in OF_ONE_RUN}
     return "\n".join(
