@@ -20,7 +20,7 @@ CACHE = CHECKOUT / ".cache/documents"
 PUBLISHED = CHECKOUT / ".cache/published"
 COLLECTION = "metalfleet.tensorflow"
 FRONT_PAGE = "docs/index"
-PAGES = ("*.md", "LICENSE", "docs/**/*", "examples/**/*", "tests/simulated_mac/*")
+PAGES = ("*.md", "LICENSE", "docs/**/*", "examples/**/*", "tests/simulated_mac/*", "tests/simulated_mac/example/*.py")
 """What becomes the site, with what it links to, in the folders where it lies."""
 
 BULLET = re.compile(r"^- \[[^\]]+\]\(([^)#]+)\.md\)", re.MULTILINE)
