@@ -7,6 +7,7 @@ PYTHON =
 BIN = .venv/bin
 PLAYBOOK = $(BIN)/ansible-playbook
 FLEET = $(BIN)/python -m tests.simulated_mac
+DOCUMENTS = env PYTHONPATH=.collections:. $(BIN)/python -m tools.documents
 PLUGINS = .collections/ansible_collections/metalfleet/tensorflow/plugins
 # The collection as others get it: built, and installed into a folder that has nothing else.
 PUBLISHED = .cache/published
@@ -30,10 +31,13 @@ help:
 	@echo 'make matrix     the unit tests, and the installed collection, with each supported Python and ansible-core'
 	@echo 'make execution-environment  make what ansible-builder needs for an image with the collection'
 	@echo 'make format     put the code into the one format'
+	@echo 'make docs       the documents as a site, in .cache/documents/site'
+	@echo 'make pages      the pages that are made of the collection itself: variables, verdicts'
+	@echo 'make picture    the picture of the report, of a made-up fleet'
 	@echo 'make bench      measure, beside the alternatives'
-	@echo 'make locks      resolve all pinned lists anew'
+	@echo 'make locks      resolve all pinned lists'
 	@echo 'make check-locks  prove the locks that are shipped'
-	@echo 'make pairing    check anew which TensorFlow goes with which Metal plug-in'
+	@echo 'make pairing    check again which TensorFlow works with which Metal plug-in'
 	@echo 'make clean      remove everything that these commands made'
 
 # --- Use -------------------------------------------------------------------------------------------------------------
@@ -89,7 +93,8 @@ test: system-packages check release-check # the cheap before the dear
 .PHONY: test-all
 test-all: test torture matrix
 	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
-		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py
+		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py \
+		tests/integration/test_documents.py
 	$(ANSIBLE_ENV) molecule test $(addprefix --scenario-name ,conda drift litert rollback upgrade)
 
 KILLS = 200
@@ -116,6 +121,19 @@ check: development
 	@$(MAKE) --no-print-directory published
 	$(ANSIBLE_ENV) antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self $(PUBLISHED_COLLECTION)
 	$(BIN)/python -m tools.sanity $(PUBLISHED_COLLECTION)
+	$(DOCUMENTS) site
+
+.PHONY: docs
+docs: published
+	$(DOCUMENTS) site
+
+.PHONY: pages
+pages: development
+	$(DOCUMENTS) pages
+
+.PHONY: picture
+picture: system-packages development
+	$(DOCUMENTS) picture
 
 .PHONY: published
 published: development

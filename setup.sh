@@ -115,7 +115,7 @@ unpack_release() {
 copy_collection() {
     (
         cd "$1" || exit 1
-        set -- plugins roles playbooks meta inventory/example inventory/local requirements/controller.txt setup.sh
+        set -- plugins roles playbooks meta examples/one-mac inventory/local requirements/controller.txt setup.sh
         for file in galaxy.yml MANIFEST.json FILES.json; do if [ -f "$file" ]; then set -- "$@" "$file"; fi; done
         tar -cf "$work/collection.tar" --exclude __pycache__ "$@" && tar -xf "$work/collection.tar" -C "$collection"
     ) || not_copied "$1"
@@ -230,7 +230,7 @@ works() {
 # What the user has declared stays.
 write_settings() {
     mkdir -p "$settings/inventory/group_vars" || not_written
-    example=$collection/inventory/example
+    example=$collection/examples/one-mac/inventory
     keep_or_copy "$collection/inventory/local/hosts.yml" "$settings/inventory/hosts.yml"
     keep_or_copy "$example/group_vars/tensorflow.yml" "$settings/inventory/group_vars/tensorflow.yml"
 }

@@ -131,7 +131,7 @@ def lock_litert(resolver: Resolver, platforms: Iterable[Target]) -> None:
 
 
 def main() -> None:
-    """Make all lists anew."""
+    """Make all lists."""
     data: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text())
     resolver = Resolver(
         {**os.environ, "UV_CACHE_DIR": str(CHECKOUT / ".cache/uv")}, (f"--exclude-newer={data['as_of']}",)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory of the simulated Macs that are up, asked anew at each run. Standard library only.
+"""The inventory of the simulated Macs that are up, asked at each run. Standard library only.
 
 $SIMULATED_MAC_FLEET names the fleet (default: demo), $SIMULATED_MAC_HOME where they are kept.
 """

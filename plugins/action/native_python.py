@@ -115,7 +115,7 @@ class ActionModule(FleetAction):
         return parse_answer(result["stdout"] + result["stderr"] * bool(result["rc"]))
 
     def _carry_out(self, scripts: list[Script], plan: Plan, host: Host, declaration: Declaration) -> list[str]:
-        """Run the scripts, and look at their effect; returns what was in the way, and where it is now."""
+        """Run the scripts and check their effect; returns what was set aside, and where it is now."""
         after = host
         for script in scripts:
             result = self._run(script, declaration)

@@ -19,7 +19,7 @@ class ActionModule(EnvironmentsAction):
     spec = ASKING
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Return the report, and if a doctor was asked for also what a person is told."""
+        """Return the report, for doctor.yml with its text for people."""
         report = super().act(options, task_vars)
         if options["doctor"] and "environments" in report:
             return {**report, "doctor": tell(report)}

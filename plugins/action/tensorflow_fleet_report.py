@@ -54,7 +54,7 @@ class ActionModule(FleetAction):
         }
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
-        """No user of a host is concerned."""
+        """This runs on the controller, so root on a host does not matter."""
 
 
 def last_moment(hosts: Iterable[Host], now: float) -> float:

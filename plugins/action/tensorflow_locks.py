@@ -26,7 +26,7 @@ class ActionModule(FleetAction):
     spec = LOCKING
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Make what is missing, does not match any more, or is to be upgraded, and write it unless in check mode."""
+        """Make the locks that are missing, outdated or to be upgraded; write them unless in check mode."""
         refuse_double_names([str(each["name"]) for each in options["environments"]])
         locks = locks_of(with_certificates(options, list(folders_of_users(task_vars))), task_vars)
         usual = platform_name("darwin", python=options["python"]["version"])
@@ -44,11 +44,11 @@ class ActionModule(FleetAction):
         }
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
-        """No user of a host is concerned."""
+        """This runs on the controller, so root on a host does not matter."""
 
 
 def say_nothing_to_do(are_requested: bool) -> str:
-    """What a person is told where no lock was made."""
+    """The message where no lock was made."""
     if are_requested:
         return "All locks are as declared."
     return "No environment declares packages, tensorflow or metal: there is no lock to make."

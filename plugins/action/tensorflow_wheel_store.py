@@ -89,7 +89,7 @@ class ActionModule(FleetAction):
         }
 
     def _say(self, store: ControllerStore, needs: list[Need], missing: list[str], removed: list[str]) -> list[str]:
-        """For people."""
+        """The message: what was fetched, what was removed."""
         would = "would be" if self._task.check_mode else "was"
         said = [f"{', '.join(dict.fromkeys(missing))} {would} fetched."] if missing else []
         said += [f"{', '.join(removed)} {would} removed, since no run has used it for long."] if removed else []
@@ -100,11 +100,11 @@ class ActionModule(FleetAction):
         return said or [f"There is nothing to do for {store.folder}."]
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
-        """No user of a host is concerned."""
+        """This runs on the controller, so root on a host does not matter."""
 
 
 def find_needs(options: Mapping[str, Any], locks: Locks) -> list[Need]:
-    """What each environment needs on each platform. Makes the locks that are not there yet."""
+    """The files that each environment needs on each platform. Makes missing locks."""
     usual = platform_name("darwin", python=options["python"]["version"])
     macos = options["oldest_macos"] or default_pair().least_macos
     needs: list[Need] = []
@@ -124,7 +124,7 @@ def needs_of_controller(locks: Locks) -> Iterator[Need]:
 
 
 def fill(store: ControllerStore, needs: list[Need], artifacts: list[Artifact], mirror: str) -> None:
-    """Have all that is needed in the store. Raises MetalfleetError."""
+    """Fetch everything that is missing in the store. Raises MetalfleetError."""
     for artifact in artifacts:
         store.provide_archive(artifact, mirror)
     for need in needs:

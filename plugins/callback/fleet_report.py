@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run found, at its end."""
+"""Print at the end of a run what it found."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CallbackModule(CallbackBase):
         self._run = Run()
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """A task has ended well."""
+        """A task has succeeded."""
         self._add(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -53,7 +53,7 @@ class CallbackModule(CallbackBase):
         self._add(result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """All is over."""
+        """The run has ended."""
         del stats
         said = self._run.end(time.time())
         if said:

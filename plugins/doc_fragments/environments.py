@@ -59,7 +59,7 @@ known_faults:
   description:
     - What to do where the GPU computes something wrong that others have published, see docs/probe.md. It is looked for
       after a build, and with C(gpu_check) V(standard) or V(full) on every run.
-    - V(report) says it. V(fail) takes the GPU for one that computes wrong, so that a new generation is not activated.
+    - V(report) only reports it. V(fail) counts it as a wrong result, so that a new generation is not activated.
   type: str
   choices: [report, fail]
   default: report
@@ -250,7 +250,8 @@ options:
     type: str
     default: ""
   ca:
-    description: File on the controller with certificates (PEM) that the host accepts for downloads, beside its own.
+    description: >-
+      File on the controller with certificates (PEM) that the host accepts for downloads, in addition to its own.
     type: path
     default: ""
   username:
@@ -290,7 +291,7 @@ options:
       - With V(controller) the controller downloads each once, checks it, and sends each host what it lacks. A host
         needs no network but SSH.
       - With V(store) the controller sends what is in its wheel store, and nothing is downloaded. What is missing there
-        is said by name.
+        is listed by name.
     type: str
     choices: [index, controller, store]
     default: index
@@ -309,7 +310,7 @@ options:
     REBUILD = r"""
 options:
   rebuild:
-    description: Names of environments that are built anew, whatever their state. It is meant for a single run.
+    description: Names of environments that are rebuilt, whatever their state. It is meant for a single run.
     type: list
     elements: str
     default: []
@@ -350,7 +351,7 @@ options:
   on_failure:
     description:
       - V(fail) fails where anything is not as declared.
-      - V(report) returns the report all the same, for a playbook that asserts by itself.
+      - V(report) returns the report nevertheless, for a playbook that asserts by itself.
     type: str
     choices: [fail, report]
     default: fail

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Hosts from what an MDM exports."""
+"""Read hosts from an export of an MDM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ short_description: Hosts from the CSV or JSON that an MDM exports
 version_added: 0.1.0
 description:
   - Reads a file that an MDM such as Jamf Pro, Kandji or Intune has exported, and makes a host of every row.
-  - A row that is no host, because it has no name, one that cannot be connected to, or one that is there already, is
+  - A row that is not a host, because it has no name, one that cannot be connected to, or one that is there already, is
     named; none is dropped in silence.
 author: metalfleet maintainers (@metalfleet)
 extends_documentation_fragment:
@@ -42,7 +42,7 @@ options:
     default: tensorflow
   bad_rows:
     description:
-      - V(fail) names all rows that are no hosts, and ends.
+      - V(fail) names all rows that are not hosts, and ends.
       - V(warn) names them in a warning, and goes on with the others.
     type: str
     choices: [fail, warn]

@@ -222,7 +222,7 @@ class _Output:
 
 
 def _talk(process: subprocess.Popen[bytes], stdin: bytes, deadline: float, kept: int) -> tuple[_Output, _Output]:
-    """Write to the program what it shall read, and read both outputs to their ends. Raises TimeoutExpired."""
+    """Write the input to the program, and read both outputs to their ends. Raises TimeoutExpired."""
     stdout, stderr = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
     outputs = {stdout: _Output(kept), stderr: _Output(kept)}
     with selectors.DefaultSelector() as selector:

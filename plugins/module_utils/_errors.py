@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What we tell a person who cannot have what was asked for: cause, evidence, remedy."""
+"""Errors for people: cause, evidence, remedy."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def refuse_unfit(
             "declare metal: none, for TensorFlow without the plug-in, on the CPU"
             if pair.has_plugin and _fitting(pairs, Wish(wished, NO_PLUGIN), machine)
             else "",
-            "set tensorflow_allow_untested: true, to take it all the same" if _is_overruled(pair, machine) else "",
+            "set tensorflow_allow_untested: true, to use it anyway" if _is_overruled(pair, machine) else "",
         ]
         remedy = "; or ".join(way for way in ways if way) or _say_best(pairs, machine)
         raise MetalfleetError(f"{pair.name} {reason}", remedy=remedy[:1].upper() + remedy[1:])
@@ -177,8 +177,8 @@ def refuse_unfit_litert(release: LiteRT, releases: Iterable[LiteRT], machine: Ma
 def why_not(pair: Pair, machine: Machine, *, allow_untested: bool = False) -> str:
     """Why a machine cannot have a pair; "" if it can. What is known of neither does not count."""
     if _lacks_wheels(pair, machine):
-        both = ", nor for any other that both have some for"
-        others = f", but for {', '.join(pair.pythons)}" if pair.pythons else both
+        both = "; there is no Python for which both have wheels"
+        others = f", only for {', '.join(pair.pythons)}" if pair.pythons else both
         return f"has no wheels for Python {machine.python}{others}"
     if _needs_macos(pair, machine):
         return f"needs macOS {pair.least_macos} or newer, not {machine.macos}"

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, Callable, Union
 CHUNK = 256 * 1024
 AnyPath = Union[str, "os.PathLike[str]"]
 Refused = Callable[[Path, OSError], None]
-"""Is told of a path that could not be looked at, and why."""
+"""Called with a path that could not be looked at, and why."""
 
 
 def is_nothing_there(error: OSError) -> bool:

@@ -200,7 +200,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options imp
 
 
 def main() -> None:
-    """Look at everything, and say it."""
+    """Look at everything, and report it."""
     module = AnsibleModule(DOCUMENT, supports_check_mode=True)
     try:
         report = ask(read_document(module.params, platform_to_be(module.params)))

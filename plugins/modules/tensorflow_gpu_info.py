@@ -72,7 +72,7 @@ options:
   known_faults:
     description:
       - What to do where the GPU computes something wrong that others have published, see RV(faults).
-      - V(report) says it. V(fail) takes the GPU for one that computes wrong.
+      - V(report) only reports it. V(fail) counts it as a wrong result.
     type: str
     choices: [report, fail]
     default: report

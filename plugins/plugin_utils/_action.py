@@ -83,7 +83,7 @@ class EndedBadly:
     def text(self) -> str:
         """For people."""
         if NO_ANSWER in self.words:
-            return f"The managed Python gave no answer within {SECONDS_TO_LOOK} s and was ended"
+            return f"The managed Python gave no answer within {SECONDS_TO_LOOK} s and was stopped"
         words = f" and said: {self.words}" if self.words else " and said nothing"
         return f"The managed Python ended with status {self.status}{words}"
 

@@ -110,6 +110,6 @@ def fetch_source(source: Source, network: Network) -> bytes:
     if hashlib.sha256(content).hexdigest() != source.sha256:
         raise MetalfleetError(
             f"The source of {source.name} {source.version} is another than the package index says",
-            remedy="Correct the index, or choose another one (tensorflow_index_url).",
+            remedy="Repair the index, or choose another one (tensorflow_index_url).",
         )
     return content

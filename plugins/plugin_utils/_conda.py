@@ -2,8 +2,8 @@
 # PRIVATE: for this collection only, may change in any release.
 """py-rattler on the controller: it solves for conda packages, and reads the locks of other tools.
 
-It is brought as a pinned wheel when it is first needed, into a cache folder of its own. Nothing of the user's conda
-has a say.
+It is brought as a pinned wheel when it is first needed, into a cache folder of its own. The user's own conda
+has no influence.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Engine:
             raise MetalfleetError(
                 f"The lock {path} cannot be read",
                 evidence=f"py-rattler says: {failure}",
-                remedy="Make it anew with conda-lock or pixi, or use what `conda list --explicit --sha256` prints.",
+                remedy="Make it again with conda-lock or pixi, or use what `conda list --explicit --sha256` prints.",
             ) from failure
         return {subdir: as_lock(packages) for subdir, packages in found.items()}
 
@@ -225,7 +225,7 @@ KNOWN = (
     ),
     Known(
         r"(?i)cannot solve|conflict|unsatisf",
-        "The conda packages {where} cannot live together",
+        "The conda packages {where} conflict with each other",
         "Change conda.packages so that they agree, or leave versions open.",
     ),
     Known(

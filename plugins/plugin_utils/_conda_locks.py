@@ -78,7 +78,7 @@ def refuse_other_python(name: str, declared: str, locked: str) -> None:
     if declared != locked:
         raise MetalfleetError(
             f"The lock of the environment {name} has Python {locked}, and python: {declared} is declared",
-            remedy="Leave python out, which the lock decides, or make the lock anew.",
+            remedy="Leave python out, which the lock decides, or make the lock again.",
         )
 
 
@@ -86,8 +86,8 @@ def refuse_cpu_only(name: str, gpu: str, packages: Iterable[str]) -> None:
     """Refuse conda's own TensorFlow in an environment on a Mac, unless `gpu` says that the CPU will do."""
     if CONDA_TENSORFLOW & {*packages} and gpu != "none":
         raise MetalfleetError(
-            f"The environment {name} is to use the GPU (gpu: {gpu or 'required, where nothing is said'}), and has the "
-            "TensorFlow of conda-forge, which computes on a Mac's CPU alone",
+            f"The environment {name} must use the GPU (gpu: {gpu or 'required, where it is not declared'}), and has "
+            "the TensorFlow of conda-forge, which computes on a Mac's CPU alone",
             evidence="It cannot load Apple's plug-in: it takes protobuf and abseil from packages of their own, where "
             "the plug-in needs those inside TensorFlow. Its last release for Macs is 2.19.1.",
             remedy=f'Leave it out of conda.packages, and declare tensorflow: "{default_pair().tensorflow}": then '

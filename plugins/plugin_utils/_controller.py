@@ -48,7 +48,7 @@ def folder_beside_inventory(purpose: str, option: str, written: str, task_vars: 
 
 
 def cache_folder() -> Path:
-    """Where the controller keeps what can be had again."""
+    """Where the controller keeps what it can download again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "metalfleet").expanduser().absolute()
 
 

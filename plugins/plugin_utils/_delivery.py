@@ -344,7 +344,7 @@ class Parcel:
 
 
 def archives_for(lacks: Mapping[str, Any], locks: Locks, store: ControllerStore) -> list[Stored]:
-    """What a host says that it lacks, each once. Raises MetalfleetError where it is not to be had."""
+    """What a host says that it lacks, each once. Raises MetalfleetError where it is not available."""
     found: dict[str, Stored] = {}
     for wanted in _requests(lacks, locks):
         found |= {each.sha256: each for each in store.provide(wanted)}

@@ -278,7 +278,7 @@ def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
     oldest = options["oldest_macos"]
     if not re.fullmatch(r"(\d+(\.\d+)*)?", oldest):
         raise MetalfleetError(
-            f"tensorflow_oldest_macos is {oldest!r}, which is no version of macOS",
+            f"tensorflow_oldest_macos is {oldest!r}, which is not a version of macOS",
             remedy='Write it such as "13.0", between quotes.',
         )
     making = Making(

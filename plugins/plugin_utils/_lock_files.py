@@ -41,7 +41,7 @@ class LockFile:
             raise MetalfleetError(
                 f"The lock {self.path} cannot be read",
                 evidence=str(error),
-                remedy="Correct it, or remove it to have it made anew.",
+                remedy="Correct it, or remove it so that it is made again.",
             ) from error
 
     def write(self, text: str) -> None:
@@ -112,7 +112,7 @@ class WheelFiles:
                 return content
         raise MetalfleetError(
             f"The wheel {self._folder / filename}, which a lock beside it names, is not there, or another one",
-            remedy="Get it back, for example from version control, or remove the lock to have both made anew.",
+            remedy="Restore it, for example from version control, or remove the lock so that both are made again.",
         )
 
     def built_from(self, source: str) -> tuple[str, bytes] | None:
@@ -133,7 +133,7 @@ class WheelFiles:
 
 
 def versions_of(text: str) -> dict[str, str]:
-    """The versions that a lock pins, by package. Of what is no lock, none."""
+    """The versions that a lock pins, by package. Of what is not a lock, none."""
     with suppress(MetalfleetError):
         return pinned_versions(text)
     return {}

@@ -91,7 +91,7 @@ def make_lock(
     target = targets().get(order.target)
     if target is None:
         raise MetalfleetError(
-            f"No packages can be resolved for {order.platform}, where the environment {order.environment} is to be",
+            f"No packages can be resolved for {order.platform}, where the environment {order.environment} is declared",
             evidence=f"Locks are made for: {', '.join(targets())}.",
             remedy="Declare a lock of your own (lock).",
         )
@@ -142,7 +142,7 @@ def held_back(
 def pairs_for(order: Order, target: Target, kept: Mapping[str, str]) -> list[Pair]:
     """What may go into the lock of TensorFlow and the plug-in, the first to be tried first: what was `kept`, the best.
 
-    A version may be "", for any. Raises MetalfleetError where nothing can be had.
+    A version may be "", for any. Raises MetalfleetError where nothing is found.
     """
     wish, machine = order.request.wish, Machine(order.python, order.oldest_macos)
     if not target.has_plugin:
@@ -390,7 +390,7 @@ KNOWN = (
     Known(
         r"certificate|UnknownIssuer",
         "The controller does not trust the certificate of the package index: nothing can be resolved {where}",
-        "Name the certificates of its authority in tensorflow_ca.",
+        "Name the file with its certificate authority in tensorflow_ca.",
     ),
     Known(
         r"Failed to fetch|error sending request|Request failed",
@@ -399,7 +399,7 @@ KNOWN = (
     ),
     Known(
         r"unsatisfiable|cannot be used",
-        "The packages {where} cannot live together, or not with {framework}",
+        "The packages {where} conflict with each other, or with {framework}",
         "Change packages or tensorflow of that environment so that they agree, or leave versions open.",
     ),
     Known(

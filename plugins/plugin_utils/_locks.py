@@ -284,7 +284,7 @@ class Locks:
             return self._shipped(environment.get("framework") or TENSORFLOW)
         path = self._find(environment["lock"])
         text = read_text(path, "lock")
-        lock = parse_file(path, text)  # what is no lock is refused here, before the host is touched
+        lock = parse_file(path, text)  # what is not a lock is refused here, before the host is touched
         refuse_bad_lock(environment["name"], lock)
         if environment.get("jupyter_kernel"):
             refuse_lock_without_ipykernel(environment["name"], text)
@@ -340,7 +340,7 @@ class Locks:
             text = file.read()
             if declaration_of(text) == self._order(name, file.platform, request).declaration:
                 lock = parse_file(
-                    file.path, text, "Take it back from version control, or remove it to have it made anew."
+                    file.path, text, "Restore it from version control, or remove it so that it is made again."
                 )
                 found[file.platform] = self._add(text)
                 self._note_pair(found[file.platform], lock)

@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Macs:
-    """The hosts of an export, each with its variables, and what is said of rows that are none."""
+    """The hosts of an export, each with its variables, and the complaints about rows that are not hosts."""
 
     hosts: dict[str, dict[str, Any]]
     bad_rows: list[str]
@@ -106,7 +106,7 @@ def fault_of(name: str, known: Iterable[str]) -> str:
     if not name:
         return "it has no host name"
     if not HOST.fullmatch(name):
-        return f"{name!r} is no name that SSH can connect to"
+        return f"{name!r} is not a name that SSH can connect to"
     return f"{name} is there twice" if name.lower() in {each.lower() for each in known} else ""
 
 
@@ -125,4 +125,4 @@ def say_bad_rows(bad_rows: list[str]) -> str:
     """All bad rows in one text."""
     more = len(bad_rows) - SHOWN
     named = [*bad_rows[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
-    return f"{len(bad_rows)} rows of the export are no hosts: {'; '.join(named)}."
+    return f"{len(bad_rows)} rows of the export are not hosts: {'; '.join(named)}."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def find_misfits(given: Mapping[str, Any], spec: Spec, where: str = "") -> Iterator[str]:
-    """What is said of each value of a shape that its option does not take, and of each name that is none.
+    """The complaints about values of a shape that their option does not take, and names that are not an option.
 
     `where` names the option that the values are in. Values of a right shape are Ansible's matter.
     """
@@ -51,7 +51,8 @@ def find_misfits_within(name: str, value: Any, option: Mapping[str, Any]) -> Ite
 def say_unknown(name: str, spec: Spec, where: str) -> str:
     """Of a name that no option has, with the one that was probably meant, or all that there are."""
     meant = nearest(name, spec)
-    return f"{where}{name} is no option: " + (f"{meant} is probably meant" if meant else f"there are {', '.join(spec)}")
+    hint = f"{meant} is probably meant" if meant else f"there are {', '.join(spec)}"
+    return f"{where}{name} is not an option: {hint}"
 
 
 def say_shape(value: Any) -> str:

@@ -186,7 +186,7 @@ def refuse_cuda_on_mac(order: Order) -> None:
                 "with Apple Silicon has: its GPU is used by Apple's plug-in, tensorflow-metal",
                 evidence=f"The lock is for {order.platform}.",
                 remedy="Leave it out: a Mac gets TensorFlow with the plug-in, and a Linux host with an NVIDIA GPU gets "
-                f"it with CUDA and cuDNN, without a word.{others * (normalized(requirement.name) not in OWN_NAMES)}",
+                f"it with CUDA and cuDNN by itself.{others * (normalized(requirement.name) not in OWN_NAMES)}",
             )
 
 
@@ -241,7 +241,7 @@ def conda_name(spec: str) -> str:
 
 
 def version_of(environment: Mapping[str, Any], option: str) -> str:
-    """A declared version; "" if none is. Raises MetalfleetError for what is no version."""
+    """A declared version; "" if none is. Raises MetalfleetError for what is not a version."""
     version = str(environment.get(option) or "")
     if option == "metal" and version == NO_PLUGIN:
         return version
@@ -249,7 +249,7 @@ def version_of(environment: Mapping[str, Any], option: str) -> str:
         return str(Version(version)) if version else ""
     except InvalidVersion as error:
         raise MetalfleetError(
-            f"{option}: {version} of the environment {environment['name']} is no version",
+            f"{option}: {version} of the environment {environment['name']} is not a version",
             remedy=f"Write one such as {EXAMPLE_OF[option]}.",
         ) from error
 
@@ -260,12 +260,12 @@ def package_of(requirement: str) -> str:
 
 
 def _requirement(name: str, text: str) -> Requirement:
-    """One of `packages`. Raises MetalfleetError for what is no package of an index, or cannot be had."""
+    """One of `packages`. Raises MetalfleetError for what is not a package of an index, or cannot be used."""
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         raise MetalfleetError(
-            f"{text!r} in packages of the environment {name} is no requirement",
+            f"{text!r} in packages of the environment {name} is not a requirement",
             evidence=" ".join(str(error).split()),
             remedy="Write the name of a package, with a version if you want one: pandas, or pandas>=2.2,<3.",
         ) from error
@@ -276,7 +276,7 @@ def _requirement(name: str, text: str) -> Requirement:
         )
     if normalized(requirement.name) == OTHER_PLUGIN:
         raise MetalfleetError(
-            f"{OTHER_PLUGIN} cannot be in the environment {name}: it has no wheels, but is compiled on a Mac with "
+            f"{OTHER_PLUGIN} cannot be in the environment {name}: it has no wheels and is compiled on a Mac with "
             "developer tools, and nothing is built on a host. It installs a file of the same name as Apple's plug-in, "
             "so that the two cannot be together",
             remedy="Leave it out, for Apple's tensorflow-metal.",
@@ -297,7 +297,7 @@ def _take_over(name: str, requirement: Requirement, wishes: dict[str, str], opti
     if len(versions) != len(requirement.specifier) or len(versions) > 1 or requirement.marker:
         raise MetalfleetError(
             f"{text} in packages of the environment {name} leaves the version open, but which one goes with the "
-            "plug-in is known to the collection alone",
+            "plug-in is known to the collection only",
             remedy=f'Leave it out of packages, and declare {option}: "VERSION" if a certain one is wanted.',
         )
     version = versions[0].version.removesuffix(".*") if versions else ""

@@ -6,13 +6,17 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests import metal
 from tests.ansible_runner import CHECKOUT
+from tests.conda import Channel, of_mac
 from tests.integration.environments import SmallEnvironment, SmallWheels
 from tests.integration.fleets import Site
 from tests.integration.hosts import HOME, PLAYBOOKS, SETUP, changes, listing, on, send
@@ -164,3 +168,24 @@ def converged(fleet: Fleet) -> str:
     fleet.snapshot("converged", "converged")
     mac.delete()
     return "converged"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Says nothing of requests."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture(scope="session")
+def channel(
+    fleet: Fleet, managed_python_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Channel, str]]:
+    """A channel with a Mac's Python and two packages, and where it is served."""
+    folder = tmp_path_factory.mktemp("conda")
+    channel = of_mac(next(fleet.store.archives.glob("*/*.tar.gz")), folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(channel.folder)))
+    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    yield channel, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()

@@ -43,7 +43,7 @@ def tags(wheel: Path) -> list[str]:
 
 
 def recorded(metadata: Path) -> dict[str, str]:
-    """The files of a wheel with their digests, both as RECORD has them, but for compiled Python."""
+    """The files of a wheel with their digests, both as RECORD has them, except compiled Python."""
     with (metadata / "RECORD").open(newline="") as record:
         return {row[0]: row[1] for row in csv.reader(record) if row[1] and "__pycache__" not in row[0]}
 

@@ -10,16 +10,13 @@ import random
 import shutil
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.ansible_runner import playbook
-from tests.conda import Channel, Package, of_mac, of_prefix, of_wheel
+from tests.conda import Channel, Package, of_prefix, of_wheel
 from tests.conftest import CACHE, LOCKS
 from tests.index import Index
 from tests.integration.hosts import FETCH, LINKS, ROOT, SETUP, on, on_fleet, said
@@ -29,34 +26,11 @@ from tests.simulated_mac import pythons
 from tests.wheels import lock_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.integration.conftest import NewMac
     from tests.integration.environments import SmallWheels
     from tests.simulated_mac.fleet import Fleet
 
 HOSTS = 2
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Says nothing of requests."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-@pytest.fixture(scope="module")
-def channel(
-    fleet: Fleet, managed_python_template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Channel, str]]:
-    """A channel with a Mac's Python and two packages, and where it is served."""
-    folder = tmp_path_factory.mktemp("conda")
-    channel = of_mac(next(fleet.store.archives.glob("*/*.tar.gz")), folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(channel.folder)))
-    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
-    yield channel, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 def declared(url: str, tmp_path: Path, **options: Any) -> dict[str, Any]:

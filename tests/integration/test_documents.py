@@ -1,111 +1,141 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every command of README.md and docs/ is run, in the order in which a reader would type it.
+"""Every command of README.md, docs/ and examples/ is run, in the order in which a reader would type it.
 
 What a reader puts in for the words in capitals is a simulated Mac on which everything is in order.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
-import shlex
-import subprocess
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _options
 
 from tests import metal
 from tests.ansible_runner import CHECKOUT
+from tests.conda import Channel
 from tests.integration.conftest import NewMac
-from tests.integration.hosts import INVENTORY
-from tests.simulated_mac.fleet import Mac
+from tests.integration.reader import ONE_MAC, Reader, can_be_run, commands, needs_a_host, unclear_blocks
 
-DOCUMENTS = sorted(str(path.relative_to(CHECKOUT)) for path in [CHECKOUT / "README.md", *CHECKOUT.glob("docs/*.md")])
-BIN = CHECKOUT / ".venv/bin"
-PROGRAMS = re.compile(r"(?:(?:\.venv/bin/)?(?:ansible[\w-]*|make|pip|source|uv)|tools/[\w-]+)(?=\s)")
-ON_THEIR_OWN = {
-    "setup": "test_setup.py runs its playbook on this machine",
-    "demo": "test_setup.py and Molecule run its playbook on simulated Macs",
-    "demo-down": "tests/simulated_mac has its own tests",
-    "test": "this is it",
-    "check": "`make test` runs it",
-    "check-locks": "`make test` runs it",
-    "bench": "it only measures",
-    "pairing": "test_link_check.py checks some pairs, tests/unit/tools/pairing the table",
+EXAMPLES = sorted(path.parent.name for path in CHECKOUT.glob("examples/*/README.md"))
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted(CHECKOUT.glob("docs/*.md"))]
+DOCUMENTS = [str(path.relative_to(CHECKOUT)) for path in PAGES]
+LATER = {
+    "docs/upgrades.md": "builds a generation",
+    "docs/onboarding.md": "types what docs/getting_started.md does",
+    "docs/scheduling.md": "types what docs/report.md does",
 }
-"""Targets of make that last too long here, with what runs instead; that they exist is tested."""
+"""Pages that are left to `make test-all`, and why."""
+TEST_ALL = pytest.mark.skipif("TEST_ALL" not in os.environ, reason="takes minutes: make test-all does it")
 
 
-def commands(text: str) -> list[str]:
-    """The commands in the code blocks of a document, each on one line."""
-    fenced = re.findall(r"^```(?:sh|shell|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    indented = re.findall(r"(?<=\n\n)((?: {4,}[^\n]*\n)+)", text)
-    lines = re.sub(r"\s*\\\n\s*", " ", "".join([*fenced, *indented])).splitlines()
-    return [line.strip().removeprefix("$ ") for line in lines if PROGRAMS.match(line.strip().removeprefix("$ "))]
+def text_of(document: str) -> str:
+    return (CHECKOUT / document).read_text()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+def with_long_ones_apart(documents: list[str]) -> list[object]:
+    return [pytest.param(each, marks=[TEST_ALL] if each in LATER else [], id=each) for each in documents]
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    """A reader who has nothing yet."""
+    return Reader(tmp_path)
+
+
+@pytest.mark.parametrize("document", with_long_ones_apart(DOCUMENTS))
 def test_every_command_works(document: str, mac: NewMac, converged: str, tmp_path: Path) -> None:
-    found = commands((CHECKOUT / document).read_text())
-    host = mac(f"m1-fresh@{converged}", "m1") if any("-i " in command for command in found) else None
-    if host:
+    found = commands(text_of(document))
+    host = None
+    if any(map(needs_a_host, found)):
+        host = mac(f"m1-fresh@{converged}", "mac-ada")
         metal.use(host, "ok")
+    reader = Reader(tmp_path, host)
+    if not any(command.startswith("cp ") for command in found):
+        shutil.copytree(CHECKOUT / "examples/one-mac", reader.fleet)
     for command in found:
-        run(command, host, tmp_path)
+        if not ONE_MAC.match(command):
+            reader.type(command)
 
 
-def run(command: str, host: Mac | None, folder: Path) -> None:
-    """Run one as the reader would; fails with what it said."""
-    program, *arguments = shlex.split(command)
-    if program == "make":
-        target = arguments[0]
-        process = subprocess.run(
-            ["make", *(["--dry-run"] if target in ON_THEIR_OWN else []), target],
-            cwd=CHECKOUT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    elif program == "source":
-        assert host
-        done = host.run(f". {arguments[0].replace('NAME', 'tensorflow')} && python -c 'import sys; print(sys.prefix)'")
-        assert done.stdout.strip().endswith("/environments/tensorflow/1"), done.stderr
-        return
-    elif program.startswith("tools/"):
-        process = subprocess.run([program, *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    else:
-        # Outside of the checkout its ansible.cfg is not found: Ansible as people have it, and the installed collection.
-        ours = program.startswith(".venv")
-        process = subprocess.run(
-            [str(BIN / Path(program).name), *filled_in(arguments, folder)],
-            cwd=CHECKOUT if ours else folder, env=environment(host, None if ours else folder / "collections"),
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    assert process.returncode == 0, f"{command}\n{process.stdout}{process.stderr}"
-
-
-def filled_in(arguments: list[str], folder: Path) -> list[str]:
-    """Arguments with what a reader puts in for the words in capitals."""
-    known = {
-        "MY-INVENTORY": str(INVENTORY),
-        "HOST": "m1",
-        "PATH-OF-THIS-CHECKOUT": str(CHECKOUT),
-        "/srv/pythons": str(folder),
-        "inventory/simulated": str(INVENTORY),
-    }
-    return [known.get(argument, argument) for argument in arguments]
-
-
-def environment(host: Mac | None, collections: Path | None) -> dict[str, str]:
-    """The reader's, with the simulated Mac's fleet, and a place of its own for collections that are installed."""
-    settings = {"ANSIBLE_NOCOLOR": "1"} | ({"ANSIBLE_COLLECTIONS_PATH": str(collections)} if collections else {})
-    if host:
-        settings |= {"SIMULATED_MAC_FLEET": host.fleet.name, "SIMULATED_MAC_HOME": str(host.fleet.store.home)}
-    return os.environ | settings
+@pytest.mark.parametrize("document", [*DOCUMENTS, *(f"examples/{name}/README.md" for name in EXAMPLES)])
+def test_every_command_is_one_that_the_tests_run(document: str) -> None:
+    text = text_of(document)
+    assert unclear_blocks(text) == []
+    assert [command for command in commands(text) if not can_be_run(command)] == []
 
 
 def test_commands_are_found_in_every_form() -> None:
-    indented = "Text.\n\n    make demo\n    $ make demo\n    PLAY [x]\n\n"
-    text = f"{indented}```sh\npip download \\\n  uv\n```\n\n```yaml\npip: x\n```\n"
-    assert commands(text) == ["pip download uv", "make demo", "make demo"]
+    text = "```console\n$ make demo\nPLAY [x]\n```\n\n1. List\n\n   ```sh\n   pip \\\n     list\n   # why\n   ```\n"
+    assert commands(text) == ["make demo", "pip list"]
+    assert commands("```yaml\npip: x\n```\n```text\nmake demo\n```\n") == []
+
+
+def test_what_may_be_a_command_is_not_overlooked() -> None:
+    assert unclear_blocks("Text.\n\n    make demo\n\nText.\n") == ["    make demo\n"]
+    assert unclear_blocks("```\nmake demo\n```\n") == ["make demo\n"]
+    assert not can_be_run("brew install tensorflow")
 
 
 def test_every_document_with_commands_is_seen() -> None:
-    assert len(commands((CHECKOUT / "README.md").read_text())) > 10
+    assert sum(len(commands(text_of(document))) for document in DOCUMENTS) > 30
+
+
+# --- Examples --------------------------------------------------------------------------------------------------------
+
+
+def copied(example: str, reader: Reader) -> None:
+    shutil.copytree(CHECKOUT / "examples" / example, reader.fleet)
+
+
+def hosts_of(reader: Reader) -> dict[str, dict[str, Any]]:
+    """The variables of each host of the reader's inventory."""
+    listed = json.loads(reader.type("ansible-inventory --list"))
+    return dict(listed["_meta"]["hostvars"])
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_what_an_example_declares_is_accepted(example: str, reader: Reader) -> None:
+    copied(example, reader)
+    hosts = hosts_of(reader)
+    assert hosts
+    for variables in hosts.values():
+        ours = {name: value for name, value in variables.items() if name.startswith("tensorflow_")}
+        assert ours.keys() <= set(_options.variables())
+        declared = {name.removeprefix("tensorflow_"): value for name, value in ours.items()}
+        options = {name: value for name, value in declared.items() if name in _options.DECLARATION}
+        assert ArgumentSpecValidator(_options.DECLARATION).validate(options).error_messages == []
+    reader.type("ansible-playbook metalfleet.tensorflow.setup --syntax-check")
+    if example != "conda":  # whose channel is not asked without need
+        reader.type("ansible-playbook metalfleet.tensorflow.lock --check")
+
+
+def test_the_examples_have_the_same_settings() -> None:
+    assert len({(CHECKOUT / "examples" / example / "ansible.cfg").read_text() for example in EXAMPLES}) == 1
+
+
+@TEST_ALL
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_works(
+    example: str, mac: NewMac, converged: str, channel: tuple[Channel, str], tmp_path: Path
+) -> None:
+    reader = Reader(tmp_path)
+    copied(example, reader)
+    (reader.fleet / "inventory/group_vars/all.yml").write_text(
+        "tensorflow_probe_timeout: 600  # machines of tests are busy\n"
+    )
+    host = mac(f"m1-fresh@{converged}", min(hosts_of(reader)))
+    metal.use(host, "ok")
+    if example == "conda":  # what a reader of ours can have from the tests' channel
+        declared = reader.fleet / "inventory/group_vars/tensorflow.yml"
+        declared.write_text(declared.read_text().replace("conda-forge", channel[1]).replace("ffmpeg, gdal", "tool"))
+    reader = Reader(tmp_path, host)
+    for command in commands(text_of(f"examples/{example}/README.md")):
+        reader.type(command)
+    assert "gpu-ok" in reader.type("ansible-playbook metalfleet.tensorflow.audit")
+    assert host.shim_calls() == []

@@ -256,7 +256,7 @@ UNREACHABLE = "the package index could not be reached"
 CAUSES = {
     Fault.TRUNCATED: UNREACHABLE,
     Fault.WRONG: "is not the one in the lock",
-    Fault.MISSING: "the package index names a file that it has not got",
+    Fault.MISSING: "the package index lists a file that it does not have",
     Fault.BROKEN: "the package index does not work as it should",
     Fault.GONE: UNREACHABLE,
 }

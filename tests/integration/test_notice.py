@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What three tools notice of each drift: ansible.builtin.pip, uv's own check, and ours. The table is in docs/drift.md.
 
-After a change that alters it, `python -m tests.integration.test_notice` prints the table anew.
+After a change that alters it, `python -m tests.integration.test_notice` prints the table.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ DRIFTS: dict[str, Callable[[Path], None]] = {
 
 
 class Tools:
-    """The three tools, each with an environment of its own kind, made anew for each drift."""
+    """The three tools, each with an environment of its own kind, made again for each drift."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.simulated_mac.fleet import Fleet, Mac
 
 RELEASE = "metalfleet-tensorflow-0.1.0.tar.gz"
-SHIPPED = ("plugins", "roles", "playbooks", "meta", "inventory/example", "inventory/local", "requirements", "setup.sh")
+SHIPPED = ("plugins", "roles", "playbooks", "meta", "examples/one-mac", "inventory/local", "requirements", "setup.sh")
 CONTROLLER = f"{ROOT}/controller"
 DECLARED = "/Users/admin/.config/metalfleet/inventory/group_vars/tensorflow.yml"
 EDGE_ENVIRONMENT = {"name": "edge", "framework": "litert"}

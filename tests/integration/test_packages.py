@@ -136,7 +136,7 @@ def test_what_cannot_be_had_is_said_before_the_host_is_touched(mac: NewMac, comp
     fresh = mac("m1-fresh")
     before = listing(fresh)
     for declared, said_of_it in (
-        ({"packages": ["picky"]}, "cannot live together, or not with TensorFlow"),
+        ({"packages": ["picky"]}, "conflict with each other, or with TensorFlow"),
         ({"packages": ["nobodys"]}, "No index has nobodys, which is wanted"),
         ({"tensorflow": "2.20.0"}, "the plug-in does not link"),
     ):

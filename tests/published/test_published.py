@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The collection as others get it: built, installed into an empty folder by `make published`, and used by its name.
 
+What is used has the four folders alone that a collection of the Ansible package may depend on.
+
 Not among the tests that run by default: `make release-check` and `make matrix` run these.
 """
 
@@ -10,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,8 +24,10 @@ import yaml
 from tests.ansible_runner import complaints, parse_recap
 
 CHECKOUT = Path(__file__).parents[2]
-PUBLISHED = CHECKOUT / ".cache/published"
 COLLECTION = "metalfleet.tensorflow"
+IN_COLLECTIONS = "ansible_collections/metalfleet/tensorflow"
+PUBLISHED = CHECKOUT / ".cache/published"
+NEEDED = ("meta", "playbooks", "plugins", "roles")
 PLAYBOOKS = sorted(path.stem for path in CHECKOUT.glob("playbooks/*.yml"))
 ROLES = sorted(path.name for path in CHECKOUT.glob("roles/*"))
 MODULES = sorted(path.stem for path in CHECKOUT.glob("plugins/modules/[!_]*.py"))
@@ -42,13 +47,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     inventory = {"tensorflow": {"hosts": {"localhost": None}, "vars": variables}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    for name in NEEDED:
+        shutil.copytree(PUBLISHED / IN_COLLECTIONS / name, folder / "collections" / IN_COLLECTIONS / name)
+    shutil.copy(PUBLISHED / IN_COLLECTIONS / "MANIFEST.json", folder / "collections" / IN_COLLECTIONS)
     return folder
 
 
 def run(folder: Path, command: str, *arguments: str, **variables: str) -> str:
     """What a command of Ansible prints; it must succeed and have nothing to complain of."""
     settings = {
-        "ANSIBLE_COLLECTIONS_PATH": str(PUBLISHED),
+        "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
         "ANSIBLE_HOME": str(folder / "ansible"),
         "ANSIBLE_INVENTORY": str(folder / "inventory.yml"),
         "ANSIBLE_NOCOLOR": "1",
@@ -78,7 +86,7 @@ def test_everything_is_documented(folder: Path, kind: str, names: list[str]) -> 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_every_playbook_is_found_by_its_name(folder: Path, playbook: str) -> None:
     said = run(folder, "ansible-playbook", "--syntax-check", f"{COLLECTION}.{playbook}")
-    assert f"playbook: {PUBLISHED}/ansible_collections/" in said
+    assert f"playbook: {folder}/collections/ansible_collections/" in said
 
 
 def test_the_script_beside_the_release_knows_its_address_and_hash() -> None:

@@ -8,7 +8,7 @@
     elf/                  what stands in for the Mach-O files of wheels, found on first use (inside/translate.py)
     id_ed25519, host_key  the keys of the user and of every host
 
-The base is made anew when this package's files or the CPython change (DIGEST is over those).
+The base is made again when this package's files or the CPython change (DIGEST is over those).
 """
 
 from __future__ import annotations

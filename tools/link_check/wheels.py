@@ -57,7 +57,7 @@ _PLACED = r"^[^/]+\.data/(?:purelib|platlib)/"
 """What lies there in a wheel is put into site-packages."""
 
 Progress = Callable[[int], object]
-"""Is told of bytes that have come."""
+"""Called with bytes that have come."""
 
 
 class Wheel:
@@ -133,7 +133,7 @@ def _as_not_readable(name: str) -> Iterator[None]:
         raise
     # Besides its own errors, zipfile raises these for what it does not know: encryption, methods, odd offsets.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise NotReadable(f"{name} is no wheel, or a damaged one: {error}") from error
+        raise NotReadable(f"{name} is not a wheel, or a damaged one: {error}") from error
 
 
 class _RemoteFile(io.RawIOBase):
@@ -220,7 +220,7 @@ class Packages:
         try:
             of_version = self.wheels(name).get(Version(version), [])
         except InvalidVersion as error:
-            raise NotReadable(f"{version} is no version of a package") from error
+            raise NotReadable(f"{version} is not a version of a package") from error
         platform = _mac(python)
         ranked = [(rank, file) for wheel, file in of_version for rank in [platform.rank(wheel)] if rank]
         if ranked:
@@ -267,5 +267,5 @@ def _mac(python: str) -> Platform:
     """Any Mac with Apple Silicon."""
     found = re.fullmatch(r"3\.(\d+)", python)
     if not found:
-        raise NotReadable(f"{python} is no version of Python like 3.12")
+        raise NotReadable(f"{python} is not a version of Python like 3.12")
     return Platform((3, int(found[1])), "arm64", NEWEST_MACOS, is_mac=True)

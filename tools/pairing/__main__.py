@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the pairing table anew: `make pairing`.
+"""Make the pairing table: `make pairing`.
 
 Asks the package index for every release of TensorFlow and of Apple's Metal plug-in, checks each pair with
 tools/link_check, reads what LiteRT's libraries demand, adds what people have judged (judgements.yml), and writes
@@ -29,7 +29,7 @@ from tools.pairing.table import CHECKOUT, differences, pairs_of, read_judgements
 
 def main() -> None:
     """Check everything, say what changed, and write both files."""
-    parser = argparse.ArgumentParser(prog="make pairing", description="Make the pairing table anew.")
+    parser = argparse.ArgumentParser(prog="make pairing", description="Make the pairing table.")
     parser.add_argument("--judgements", action="store_true", help="check no wheel: only what people have judged is new")
     only_judgements = parser.parse_args().judgements
     judgements, (checked, old, litert) = read_judgements(), read_table()

@@ -125,7 +125,7 @@ def wheel_of(filename: str) -> WheelName:
     """What a wheel's name says. Raises ValueError for another file's."""
     wheel = parse_wheel_name(filename)
     if wheel is None:
-        raise ValueError(f"{filename} is no wheel's name")
+        raise ValueError(f"{filename} is not a wheel's name")
     return wheel
 
 

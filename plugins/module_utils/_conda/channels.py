@@ -34,16 +34,16 @@ _MEANINGS: Meanings = (
     (
         Untrusted,
         "a certificate is not trusted",
-        "If an authority of your own signed it, name the file with its certificates (tensorflow_ca).",
+        "If your own certificate authority signed it, name the file with its certificates (tensorflow_ca).",
     ),
     (
         NotThere,
         "the channel has not got it",
-        "Put it back into the channel, or make the lock anew, with lock.yml -e tensorflow_upgrade=all.",
+        "Put it back into the channel, or make the lock again, with lock.yml -e tensorflow_upgrade=all.",
     ),
     (
         WebPage,
-        "a web page came instead, as a login portal or a proxy sends it",
+        "a web page came instead, as login portals and proxies send",
         "Log in to the network, or check the proxy (tensorflow_proxy) and the channel (conda.channels).",
     ),
     (OutOfOrder, "the channel does not work as it should", _CHECK_CHANNEL),
@@ -70,5 +70,5 @@ def explain_hash(pin: Pin, url: str, sha256: str) -> MetalfleetError:
         f"The hash of the conda package {pin} is not the one in the lock",
         evidence=f"{masked(url)} has the SHA-256 {sha256}.",
         remedy="The channel gave another file than the lock names, or the lock is wrong: check the channel (and a "
-        "proxy on the way to it), or make the lock anew.",
+        "proxy on the way to it), or make the lock again.",
     )

@@ -67,18 +67,18 @@ class CondaLock:
 
     @property
     def hashes(self) -> frozenset[str]:
-        """All digests that it names."""
+        """The digests of all its archives and wheels."""
         return self.wheels.hashes | {archive.sha256 for archive in self.archives}
 
     @property
     def versions(self) -> dict[str, str]:
-        """By package, the wheels included."""
+        """Versions by package, wheels included."""
         wheels = {pin.name: pin.version for pin in self.wheels.pins}
         return {**{normalized(archive.name): archive.version for archive in self.archives}, **wheels}
 
     @property
     def subdir(self) -> str:
-        """The platform that it is for; `noarch` if no archive tells."""
+        """The platform that the lock is for; `noarch` if no archive tells."""
         return next((archive.subdir for archive in self.archives if archive.subdir != NOARCH), NOARCH)
 
     @property
@@ -105,7 +105,7 @@ def pinned_versions(text: str) -> dict[str, str]:
 
 
 def wheels_in(text: str) -> Lock:
-    """The wheels that a lock of either kind pins. Raises MetalfleetError for what is no lock."""
+    """The wheels that a lock of either kind pins. Raises MetalfleetError for what is not a lock."""
     return parse_conda_lock(text).wheels if is_conda_lock(text) else parse_lock(text)
 
 
@@ -134,7 +134,7 @@ def _parse(line: str) -> Archive:
     if len(digest) != 64:
         said = "only the MD5" if len(digest) == 32 else "no SHA-256"
         raise _refusal(
-            f"has {said} of {filename}, with which nobody can tell whether it is the package that was meant",
+            f"has {said} of {filename}, which does not prove that it is the right package",
             "Make it with `conda list --explicit --sha256`, or leave lock out and declare conda.packages: then one is "
             "made.",
         )

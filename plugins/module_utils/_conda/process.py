@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Programs of ours that use py-rattler, each in a process of its own, in which nothing of a user's conda has a say."""
+"""Our programs that use py-rattler, each in a process of its own, without any influence of a user's conda."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 SECONDS = 600.0
 KEPT = 64 * 1024 * 1024
-"""Bytes of an answer: solved packages may be many."""
+"""Most bytes of an answer: there may be many solved packages."""
 LEFT_OUT = ("PYTHON", "CONDA_", "MAMBA_", "PIXI_", "RATTLER_")
-"""How variables begin that change what Python, conda, or py-rattler do."""
+"""Prefixes of variables that change what Python, conda, or py-rattler do."""
 
 
 def run_program(

@@ -32,7 +32,7 @@ a colon; `links` to their targets."""
 
 
 class Refused(Exception):
-    """A package that no environment may have."""
+    """A package that is refused."""
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ async def install(archives: Sequence[str], prefix: str, subdir: str, cache: Path
 
 
 async def read_info(archive: str) -> Info:
-    """What an archive says of itself, and the names and links that it holds."""
+    """An archive's metadata, and the names and links that it holds."""
     from rattler.package_streaming import PackageArchive  # noqa: PLC0415
 
     said: Info = {"names": [], "links": {}}
@@ -120,7 +120,7 @@ def spelled(path: str, minor: str) -> str:
 
 
 def complaints(filename: str, info: Info, subdir: str, links: Iterable[str], minor: str) -> Iterator[str]:
-    """What is wrong with an archive."""
+    """Why an archive is refused."""
     yield from complaints_of_index(filename, info.get("info/index.json", {}), subdir, minor)
     yield from complaints_of_names(info["names"])
     if "info/paths.json" not in info:
@@ -137,7 +137,7 @@ def complaints(filename: str, info: Info, subdir: str, links: Iterable[str], min
 
 
 def complaints_of_index(filename: str, index: Mapping[str, Any], subdir: str, minor: str) -> Iterator[str]:
-    """What is wrong with what an archive says that it is."""
+    """Why an archive's own metadata is refused."""
     if not filename.startswith("-".join(str(index.get(key)) for key in ("name", "version", "build")) + "."):
         yield f"is another package: it says that it is {index.get('name')} {index.get('version')}"
     if index.get("subdir") not in (subdir, "noarch"):
@@ -164,7 +164,7 @@ def leads_out(link: str, target: str) -> bool:
 
 
 def complaints_of_path(path: str, links: Iterable[str], minor: str) -> Iterator[str]:
-    """What is wrong with the path of a file."""
+    """Why the path of a file is refused."""
     place = spelled(path, minor)
     if not path or path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or not path.isprintable():
         yield f"writes outside the environment ({path!r})"

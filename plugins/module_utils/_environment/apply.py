@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One place where each thing of a plan is done."""
+"""Carry out a plan: the one place where each of its actions is done."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.inta
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a plan."""
+    """The outcome of a plan."""
 
     steps: tuple[str, ...] = ()
     """What was done, in order."""
     probe: dict[str, Any] | None = None
-    """That of a new generation, if there is one, also of one that was refused."""
+    """The probe of a new generation, also of one that was refused."""
     warnings: tuple[str, ...] = ()
     problem: Problem | None = None
-    """What kept the rest of the plan from being done."""
+    """The failure that stopped the plan."""
 
     @property
     def has_failed_probe(self) -> bool:
@@ -55,8 +55,8 @@ class Done:
 def apply(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
     """Do what the plan says, in its order, until something fails.
 
-    What was active before stays so until a new generation is complete. What cannot be cleaned up is said, and does not
-    keep an environment from being repaired.
+    What was active before stays so until a new generation is complete. What cannot be cleaned up is reported, and does
+    not keep an environment from being repaired.
     """
     done = Done()
     for do, target in dict.fromkeys((action.do, action.target) for action in plan.actions):
@@ -75,7 +75,7 @@ def apply(declaration: Declaration, plan: Plan, tools: Tools) -> Done:
 def carry_out(
     do: str, target: str, declaration: Declaration, tools: Tools
 ) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """Do one thing; returns the probe of what was built, and warnings. Raises what fails, as it comes."""
+    """Carry out one action; returns the probe of what was built, and warnings. Raises whatever fails."""
     if do == "build":
         built = build_and_switch(declaration, target, tools)
         return built.probe, built.warnings
@@ -141,7 +141,7 @@ def remove_generation(generation: Path, places: Places) -> list[str]:
 
 
 def set_aside(path: Path, places: Places) -> list[str]:
-    """Set something aside; returns what a person is told of it."""
+    """Set something aside; returns the message about it."""
     return [f"{path} was moved to {safety.set_aside(path, places.set_aside)}. Remove it there if nobody needs it."]
 
 
@@ -154,4 +154,4 @@ STEPS: dict[str, Callable[[Declaration, str, Commands], list[str] | None]] = {
     "write-kernel": lambda declared, _target, _: kernel.write_kernel(declared.name, declared.link),
     "remove-kernel": lambda declared, _target, _: kernel.remove_kernel(declared.name),
 }
-"""How each action is done to its target; what comes back are warnings."""
+"""The function for each action; it gets the target and returns warnings."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new generation: built at its final path, checked file by file, probed, and complete with its manifest."""
+"""Build a new generation at its final path, check it file by file, probe it, and complete it with its manifest."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ProbeFailed(MetalfleetError):
 
 @dataclass(frozen=True)
 class Built:
-    """What is to be said of a new generation."""
+    """Warnings about a new generation."""
 
     probe: dict[str, Any] | None
     warnings: tuple[str, ...]
@@ -57,14 +57,14 @@ class Built:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a complete check of a generation's files found out."""
+    """The result of checking all files of a generation."""
 
     tree: files.Tree
     owned: manifest.Owned
     shared: dict[str, list[str]]
     """Harmless files that several packages bring with different content, with these packages."""
     decisive: dict[str, str]
-    """Path to SHA-256."""
+    """SHA-256 of every file by its path."""
 
 
 def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
@@ -74,7 +74,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
         version = f"Python {declaration.python}" if declaration.python else "Python"
         with_version = f" with version: {declaration.python} and additional: true" if declaration.python else ""
         raise MetalfleetError(
-            f"The managed {version}, which the environment {declaration.name} is made with, is not there",
+            f"The managed {version}, which the environment {declaration.name} is made with, is missing",
             remedy=f"Run setup.yml, or metalfleet.tensorflow.native_python{with_version}.",
         )
     installed, contents, checked = fill(generation, declaration, python, tools)
@@ -98,7 +98,7 @@ def build(generation: Path, declaration: Declaration, tools: Tools) -> Built:
 
 
 def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools) -> tuple[Installed, Contents, Checked]:
-    """Install the lock, and check what has come of it."""
+    """Install the lock, and check the result."""
     manifest.begin(generation)
     kind = tools.kinds[declaration.kind]
     kind.prepare(generation, name=declaration.name, python=python)
@@ -210,7 +210,7 @@ def refuse_conflict(path: str, claims: list[Claim], *, is_bare: bool) -> None:
 
 
 def say_shared(path: str, owners: list[str]) -> str:
-    """What a person is told of a harmless file that several packages bring."""
+    """What people read about a harmless file that several packages bring."""
     return f"{', '.join(owners)} each bring another {path}. No program uses it, so that this does no harm."
 
 

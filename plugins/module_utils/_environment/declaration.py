@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host must have."""
+"""What is declared for a host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VENV, CONDA = "venv", "conda"
-"""The kinds."""
+"""The kinds of environments."""
 WITH_PYTHON = frozenset({CONDA})
 """Those whose generations have a Python of their own; all others are made with the managed one."""
 SAME_NAMES = (
@@ -48,22 +48,22 @@ class Declaration:
     kind: str = VENV
     """How it is built; one of the kinds in `_kinds`."""
     lock_digest: str = ""
-    """Its SHA-256, where a plan is made without the text."""
+    """The lock's SHA-256, where a plan is made without the text."""
     lock_platforms: tuple[str, ...] = ()
     """The platforms that there are locks for, where none is for this one."""
     python: str = ""
     """The minor version of the managed Python that it is made with; "" is the one that runs our modules. Of a kind that
     brings its own it is "", too."""
     minor: str = ""
-    """The same, always said, where it matters to the pair."""
+    """The same, never empty, for the choice of a pair."""
     pair: Pair | None = None
     """The row of the pair that the lock pins, on a Mac."""
     pairs: tuple[Pair, ...] = ()
-    """Rows of what could be had instead."""
+    """Rows of other pairs, to suggest."""
     litert: LiteRT | None = None
     """The release of LiteRT that the lock pins, on a Mac."""
     litert_releases: tuple[LiteRT, ...] = ()
-    """What could be had instead."""
+    """Other releases, to suggest."""
     allow_untested: bool = False
     """Whether a pair is taken of which it is not known that it links."""
     state: str = "present"
@@ -97,7 +97,7 @@ class Declaration:
 
     @property
     def needs_driver(self) -> bool:
-        """Whether it is of no use without NVIDIA's driver."""
+        """Whether it needs NVIDIA's driver."""
         return self.has_cuda and self.demand.gpu in ("", GPU_REQUIRED) and self.gpu_check != "none"
 
     @property
@@ -117,7 +117,7 @@ class Declaration:
 
     @property
     def lock_sha256(self) -> str:
-        """What tells one lock from another."""
+        """The SHA-256 of the lock."""
         return self.lock_digest or digest_of(self.lock)
 
 
@@ -162,10 +162,10 @@ def read_demand(options: Mapping[str, Any]) -> Demand:
 
 
 def refuse_bad_python(environment: str, python: str) -> None:
-    """Refuse what is no minor version; "" is any."""
+    """Refuse what is not a minor version; "" is any."""
     if python and not re.fullmatch(r"3\.\d+", python):
         raise MetalfleetError(
-            f"python: {python} of the environment {environment} is no minor version",
+            f"python: {python} of the environment {environment} is not a minor version",
             remedy='Write it such as "3.11", between quotes.',
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words for what went wrong while something was done: cause, evidence, remedy, and what is in use meanwhile."""
+"""Errors of actions that failed: cause, evidence, remedy, and what is in use now."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KNOWN = (
     (
         r"^\S+: killed by \w+$",
         "a program was killed by the system or a user",
-        "Run again; if the Mac was short of memory, end other programs first.",
+        "Run again; if the Mac was short of memory, quit other programs first.",
     ),
     (
         DISK_IS_FULL,
@@ -43,7 +43,7 @@ KNOWN = (
     (
         r"Failed to extract archive|Bad CRC",
         "a wheel is damaged",
-        "Make the lock with another version of that package: whoever made the wheel made it so.",
+        "Make the lock with another version of that package: the wheel itself is faulty.",
     ),
     (
         r"requires `[^`]*`, but|requires Python|is incompatible with",
@@ -61,7 +61,7 @@ UNKNOWN = ("something failed that is not known here", "Run again with -vvv to se
 
 
 def explain_failure(failure: Exception, declaration: Declaration, steps: Sequence[str] = ()) -> MetalfleetError:
-    """What a person is told of a failed command or system call; `steps` is what was done before."""
+    """What people read about a failed command or system call; `steps` is what was done before."""
     said = failure.completed.stderr if isinstance(failure, CommandExited) else ""
     evidence = " ".join(mask(said.strip() or str(failure)).split())
     known = ((cause, remedy) for pattern, cause, remedy in KNOWN if re.search(pattern, evidence))
@@ -75,7 +75,7 @@ def explain_failure(failure: Exception, declaration: Declaration, steps: Sequenc
 
 
 def was_not_activated(refusal: MetalfleetError, declaration: Declaration) -> MetalfleetError:
-    """The refusal of a new generation, with what a user has now."""
+    """The error for a refused generation, with what is in use now."""
     problem = refusal.problem
     return MetalfleetError(
         f"{as_sentence(problem.cause)} {what_is_active(declaration)}",
@@ -85,7 +85,7 @@ def was_not_activated(refusal: MetalfleetError, declaration: Declaration) -> Met
 
 
 def what_is_active(declaration: Declaration, steps: Sequence[str] = ()) -> str:
-    """What a user has after a failure; `steps` is what was done before."""
+    """What is in use after a failure; `steps` is what was done before."""
     if {"build", "switch"} & {*steps}:
         return "What it was switched to is in use."
     return "What was active before is still in use." if declaration.link.is_symlink() else "Nothing was activated."

@@ -33,7 +33,7 @@ COMPILED = "__pycache__"
 
 
 def walk(top: Path, ignored: frozenset[str] = frozenset()) -> Tree:
-    """Everything in a folder with its stamp, but for compiled Python and entries of an ignored name."""
+    """Everything in a folder with its stamp, except compiled Python and ignored names."""
     tree: Tree = {}
     _walk(str(top), None, "", ignored, tree)
     return tree
@@ -101,7 +101,7 @@ def links(tree: Tree) -> Iterator[tuple[str, str]]:
 
 
 def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of many files; "" of what cannot be read, or is no regular file.
+    """SHA-256 of many files; "" of what cannot be read, or is not a regular file.
 
     hashlib lets go of the interpreter's lock, so threads use every core.
     """
@@ -117,7 +117,7 @@ def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
 
 
 def remove_bytecode(top: Path) -> None:
-    """Remove what Python would run in the place of sources without anybody having checked it."""
+    """Remove compiled Python, which would run instead of the sources without having been checked."""
     for folder in [Path(above, COMPILED) for above, names, _ in os.walk(top) if COMPILED in names]:
         if folder.is_symlink():
             folder.unlink()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that has to do with Jupyter: an environment's kernel in the user's own folder of Jupyter's data."""
+"""An environment's Jupyter kernel, in the user's own Jupyter folder."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def is_of_others(text: str, link: Path) -> bool:
 
 
 def refuse_kernel_of_others(name: str) -> None:
-    """Refuse to overwrite what a user has made."""
+    """Refuse to overwrite a kernel of the user's own."""
     path = kernel_path(name)
     raise MetalfleetError(
         f"There already is a Jupyter kernel {name} that this environment does not own",
@@ -85,7 +85,7 @@ def refuse_lock_without_ipykernel(name: str, lock: str) -> None:
     """Refuse a kernel that could not be started."""
     if "ipykernel" not in pinned_versions(lock):
         raise MetalfleetError(
-            f"The environment {name} is to be a Jupyter kernel, but its lock has no ipykernel",
+            f"The environment {name} must be a Jupyter kernel, but its lock has no ipykernel",
             remedy="Add ipykernel to the lock, or leave jupyter_kernel out.",
         )
 
@@ -100,7 +100,7 @@ def write_kernel(name: str, link: Path) -> None:
 
 
 def remove_kernel(name: str) -> None:
-    """Take the environment's kernel out of Jupyter's list; what else a user put beside it stays."""
+    """Remove the environment's kernel; other files beside it stay."""
     path = kernel_path(name)
     path.unlink()
     with contextlib.suppress(OSError):  # not empty

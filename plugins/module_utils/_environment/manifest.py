@@ -48,7 +48,7 @@ class Manifest:
     """What identifies a generation."""
 
     folder: str
-    """Where it was built; scripts hold this path, so that a copy elsewhere is no generation."""
+    """The path where it was built; scripts hold this path, so that a copy elsewhere is no generation."""
     lock_sha256: str
     interpreter: Interpreter
     packages: dict[str, str]
@@ -64,7 +64,7 @@ class Manifest:
     """SHA-256 of the few files that decide what all others do, by path: they are hashed on every look."""
     schema: int = SCHEMA
     files_sha256: str = ""
-    """Of the file that says whose files they are."""
+    """SHA-256 of the file that lists the owners of files."""
     tree_json: bytes = field(default=b"{}", repr=False, compare=False)
 
     @property
@@ -85,7 +85,7 @@ def identify(python: Path) -> Interpreter | None:
 
 
 def walk(generation: Path) -> files.Tree:
-    """Everything in a generation that a manifest tells of."""
+    """Everything in a generation that its manifest lists."""
     tree = files.walk(generation, ignored=NOBODYS)
     for name in NOT_TOLD:
         tree.get("", {}).pop(name, None)
@@ -93,7 +93,7 @@ def walk(generation: Path) -> files.Tree:
 
 
 def begin(generation: Path) -> None:
-    """Make the folder of a generation, as ours."""
+    """Make the folder of a generation, marked as ours."""
     generation.mkdir(parents=True)
     (generation / BUILDING).touch()
 
@@ -116,7 +116,7 @@ def _is_there(path: Path) -> bool:
 
 
 def write(generation: Path, manifest: Manifest, tree: files.Tree, owned: Owned) -> None:
-    """Put a manifest in place with one rename, after its bytes have reached the disk."""
+    """Write a manifest with one rename, after its bytes have reached the disk."""
     owned_json = _as_json(owned)
     put(generation / FILES, owned_json)
     head = {**asdict(manifest), "files_sha256": _digest(owned_json)}

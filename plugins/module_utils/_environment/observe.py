@@ -55,13 +55,13 @@ class Difference:
 
     @property
     def text(self) -> str:
-        """For people."""
+        """The evidence in words."""
         return f"{self.path} ({self.detail})" if self.detail else self.path
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a close look at a generation has shown."""
+    """The result of a close look at a generation."""
 
     differences: tuple[Difference, ...] = ()
     interpreter: Interpreter | None = None
@@ -71,16 +71,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Link:
-    """What is at the stable path."""
+    """The state of the stable path."""
 
     target: str
-    """Where it leads; the path itself, if it is no link."""
+    """Where it leads; the path itself, if it is not a link."""
     is_link: bool = True
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything that a plan is made from. As it stands, it is that of a host that has nothing."""
+    """Everything that a plan is made from. The defaults are those of a host that has nothing."""
 
     link: Link | None = None
     has_folder: bool = False
@@ -98,9 +98,9 @@ class Observation:
     looks: Mapping[int, Look] = field(default_factory=dict)
     """The close looks that were taken."""
     remembered: memory.Memory = field(default_factory=memory.Memory)
-    """From earlier runs."""
+    """What is remembered from earlier runs."""
     verdict: str = ""
-    """That of a probe of the active generation, if there was one and it failed."""
+    """The verdict of the active generation's probe, if that failed."""
     in_use: frozenset[int] = frozenset()
     """Generations that a process uses, as far as that was asked."""
     python: Interpreter | None = None
@@ -108,7 +108,7 @@ class Observation:
     startup_files: tuple[str, ...] = ()
     """In the library of a base interpreter of ours, and not there when the generation was built."""
     startup_files_of_others: tuple[str, ...] = ()
-    """The same of an interpreter that is somebody else's, such as Homebrew's."""
+    """The same in an interpreter that is somebody else's, such as Homebrew's."""
     stray_plugins: tuple[str, ...] = ()
     """Folders of plug-ins outside the generation that TensorFlow would load."""
     kernel: str | None = None

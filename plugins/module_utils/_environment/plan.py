@@ -72,7 +72,7 @@ class Plan:
         return list(dict.fromkeys(action.reason for action in (*self.actions, *self.reported)))
 
     def targets(self, do: str) -> list[str]:
-        """What is to be done in one way, each once."""
+        """The targets of one kind of action, each once."""
         return list(dict.fromkeys(action.target for action in self.actions if action.do == do))
 
     def as_data(self) -> list[dict[str, str]]:
@@ -102,7 +102,7 @@ def is_reported_only(declaration: Declaration, seen: Observation, plan: Plan) ->
 
 
 def plan_incomplete(home: Path, seen: Observation) -> tuple[list[Action], list[Action]]:
-    """What is no complete generation has to go, before and after everything else; a user's own is set aside."""
+    """What is not a complete generation has to go, before and after everything else; a user's own is set aside."""
     before: list[Action] = []
     after: list[Action] = []
     for name in (each for each in (*seen.unfinished, *seen.others) if each not in seen.stuck):
@@ -146,7 +146,7 @@ def plan_rollback(declaration: Declaration, seen: Observation, _machine: str) ->
 
 
 def plan_presence(declaration: Declaration, seen: Observation, machine: str) -> Iterator[Action]:
-    """Make the stable path lead to what is declared."""
+    """Make the stable path lead to the declared generation."""
     for path in (*seen.startup_files, *seen.stray_plugins):
         reason = "stray-plugin" if path in seen.stray_plugins else "startup-file"
         yield Action("set-aside", reason, path, path)
@@ -163,7 +163,7 @@ def plan_presence(declaration: Declaration, seen: Observation, machine: str) -> 
 
 
 def plan_kernel(declaration: Declaration, seen: Observation) -> Iterator[Action]:
-    """Let Jupyter know the environment, or not."""
+    """Write or remove the Jupyter kernel."""
     is_wanted = declaration.jupyter_kernel and declaration.state == "present"
     as_written = seen.kernel == kernel.kernel_text(declaration.name, declaration.link)
     is_ours = seen.kernel is not None and kernel.is_ours(seen.kernel, declaration.link)
@@ -239,7 +239,7 @@ def is_declared(declaration: Declaration, seen: Observation, built: Manifest) ->
 
 
 def next_number(seen: Observation) -> int:
-    """A number that no generation, complete or not, has."""
+    """A number that no generation has, complete or not."""
     return max(seen.numbers_and(0, *(int(name) for name in (*seen.unfinished, *seen.others) if is_number(name)))) + 1
 
 
@@ -281,7 +281,7 @@ def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Ite
     elif seen.active is None:
         name = Path(seen.link.target).name
         reason = "unfinished" if name in (*seen.unfinished, *seen.others) else "absent"
-        yield reason, f"{seen.link.target} is no complete generation"
+        yield reason, f"{seen.link.target} is not a complete generation"
     else:
         built, look = seen.generations[seen.active], seen.looks[seen.active]
         drift = [
@@ -295,7 +295,7 @@ def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Ite
 
 
 def is_rebuild(drift: list[tuple[str, str]]) -> bool:
-    """Whether only a new generation will do, though an older one may be as declared and whole."""
+    """Whether a new generation is needed, though an older one may be whole and as declared."""
     return any(reason in ("probe-failed", "asked") for reason, _ in drift)
 
 
@@ -405,7 +405,7 @@ def enumerate_some(items: list[str], limit: int = 5) -> str:
 
 
 def remarks(declaration: Declaration, seen: Observation) -> list[str]:
-    """What a person should know, and what nothing is done about."""
+    """Warnings about what is left as it is."""
     return [
         *say_in_vain(declaration, seen),
         *(
@@ -421,7 +421,7 @@ def remarks(declaration: Declaration, seen: Observation) -> list[str]:
 
 
 def say_in_vain(declaration: Declaration, seen: Observation) -> Iterator[str]:
-    """That a rebuild has not helped, and is not tried again."""
+    """The warning that a rebuild has not helped, and is not tried again."""
     if seen.verdict in REBUILT_VERDICTS and seen.remembered.in_vain == what_failed(seen):
         yield (
             f"{declaration.name} was rebuilt because of {seen.verdict}, which did not help: it is not tried again. "
@@ -430,7 +430,7 @@ def say_in_vain(declaration: Declaration, seen: Observation) -> Iterator[str]:
 
 
 def say_stuck(path: Path, keeper: str, *, is_ours: bool) -> str:
-    """Of what is to be removed or, if it is not ours, to be set aside, and cannot be."""
+    """Warnings about what cannot be removed or set aside."""
     if is_ours:
         return safety.say_stuck(path, f"{keeper} belongs to another user")
     return f"{path} lies among the generations. It is another user's, so that it cannot be set aside: move it away."
@@ -445,7 +445,7 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
     if does & {"build", "switch"}:
         refuse_link_of_others(declaration, seen)
     if does & {"build", "write-kernel"} and declaration.lock:
-        pinned_versions(declaration.lock)  # refuses what is no lock
+        pinned_versions(declaration.lock)  # refuses what is not a lock
     if does & {"build", "write-kernel"} and declaration.jupyter_kernel:
         refuse_impossible_kernel(declaration, seen)
     if does and seen.obstacles:
@@ -456,7 +456,7 @@ def refuse_impossible(declaration: Declaration, seen: Observation, plan: Plan) -
         raise MetalfleetError(
             f"The disk is full: {declaration.places.root} has {seen.free_mb} MB free, and a build needs "
             f"{declaration.free_mb}",
-            remedy="Free some space, or set tensorflow_free_mb if you know better.",
+            remedy="Free some space, or set tensorflow_free_mb to require less.",
         )
 
 
@@ -483,8 +483,8 @@ def refuse_missing_driver(declaration: Declaration) -> None:
     """Before gigabytes are fetched: without a driver no GPU of NVIDIA's is found, whatever is built."""
     raise MetalfleetError(
         f"The environment {declaration.name} must use this host's NVIDIA GPU, and no driver of NVIDIA's is loaded",
-        remedy="Install the driver with the packages of the system, restart the host and run again. If the CPU shall "
-        "compute, declare gpu: none.",
+        remedy="Install the driver with the packages of the system, restart the host and run again. To compute on "
+        "the CPU, declare gpu: none.",
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What keeps a run from harming anybody: where it may write, one writer at a time, what is in use or set aside."""
+"""What keeps a run from doing harm: where it may write, one writer at a time, what is in use or set aside."""
 
 from __future__ import annotations
 
@@ -84,15 +84,16 @@ def has_file_locks(folder: Path) -> bool:
 
 
 def without_file_locks(folder: Path) -> Problem:
-    """What is said of such a volume."""
+    """The message about such a volume."""
     return Problem(
-        f"{folder} is on a volume without file locks, such as a network home, where two runs at once would do harm",
+        f"{folder} is on a volume without file locks, such as a network home, so that two runs at once could damage "
+        "each other",
         remedy="Choose folders on the Mac's own disk (tensorflow_root, tensorflow_links).",
     )
 
 
 def refuse(obstacle: Problem) -> NoReturn:
-    """Raise it."""
+    """Refuse such a volume."""
     raise MetalfleetError(obstacle.cause, evidence=obstacle.evidence, remedy=obstacle.remedy)
 
 
@@ -116,7 +117,7 @@ def one_writer(places: Places, wait: float = WRITER_WAIT) -> Iterator[None]:
 
 
 def _open_guard(root: Path) -> TextIO:
-    """The guard's file. Raises MetalfleetError."""
+    """Open the writer guard's file. Raises MetalfleetError."""
     path = root / ".writer"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -134,7 +135,7 @@ def _wait_for(guard: int, root: Path, wait: float) -> None:
     while not _take(guard, root):
         if time.monotonic() > deadline:
             raise MetalfleetError(
-                f"Another run has been working in {root} all the time; it was waited for {wait:.0f} seconds",
+                f"Another run is still working in {root} after {wait:.0f} seconds",
                 remedy="Wait until it has ended and run again.",
             )
         time.sleep(0.2)
@@ -156,7 +157,7 @@ def _take(guard: int, root: Path) -> bool:
 
 
 def folders_in_use(folders: Iterable[Path], commands: Commands) -> set[Path]:
-    """Those of the folders that a process has open files, libraries or its working folder in.
+    """The folders in which a process has open files, libraries or its working folder.
 
     Root sees all processes, others their own. Where it cannot be found out, all of them.
     """
@@ -258,7 +259,7 @@ def why_not_removed(path: Path, remove: Callable[[Path], None]) -> list[str]:
 
 
 def say_stuck(path: Path, why: str) -> str:
-    """What a person is told of something that nobody needs, and that this user cannot remove."""
+    """What people read about something that nobody needs, and that this user cannot remove."""
     return (
         f"{path} is not needed any more, but user {os.geteuid()} cannot remove it ({why}). See whether anything in it "
         f"is yours, then run: sudo rm -rf {path}"

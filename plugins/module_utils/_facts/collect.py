@@ -96,7 +96,7 @@ def collect(
 
     `roots` are where environments and managed Pythons lie, there or not yet: their free disk space is wanted, and
     those Pythons. `full` also asks system_profiler, which takes a good part of a second. `kernel` and `filesystem` are
-    this host's own but for tests.
+    this host's own, except in tests.
     """
     kernel = kernel or running_kernel()
     collector_of = _Mac if kernel.system == "Darwin" else _Elsewhere
@@ -111,7 +111,7 @@ def unmet_requirement(facts: Facts) -> str | None:
         return f"this host runs {facts['system']}, not macOS"
     if facts["is_apple_silicon"] is None:
         reasons = "; ".join(f"{unknown['source']}: {unknown['reason']}" for unknown in facts["unknown"])
-        return f"it could not be found out whether this Mac has Apple Silicon ({reasons})"
+        return f"it could not be determined whether this Mac has Apple Silicon ({reasons})"
     return f"this Mac has an Intel processor ({facts['chip']['name'] or facts['model'] or 'of unknown name'})"
 
 

@@ -23,7 +23,7 @@ _LONGEST_TEXT = 1024 * 1024  # bytes; what is read here is far shorter
 class Files:
     """The files of one host, by the paths that the host has for them.
 
-    `filesystem` is the folder that all of them lie in: "/" but for tests.
+    `filesystem` is the folder that all of them lie in: "/" except in tests.
     """
 
     def __init__(self, home: Path, filesystem: Path = Path("/")) -> None:

@@ -69,7 +69,7 @@ _ELF_MACHINES = {3: "i386", 40: "arm", 62: "x86_64", 183: "aarch64"}
 
 
 class Interpreter(TypedDict):
-    """One interpreter. `version` has three parts, or two where the patch level is not to be had."""
+    """One interpreter. `version` has three parts, or two where the patch level is unknown."""
 
     path: str
     version: str | None

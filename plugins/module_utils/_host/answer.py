@@ -58,7 +58,7 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
 
 
 def tools_for(document: Document, prober: Prober) -> Tools:
-    """What the work on this host is done with."""
+    """The helpers for the work on this host."""
     commands, places = Commands(), document.places
     supply = Supply(
         places,
@@ -92,7 +92,7 @@ def study(declaration: Declaration, tools: Tools) -> Finding:
 
 
 def planned(declaration: Declaration, seen: Observation, tools: Tools) -> Finding:
-    """What follows from what was seen."""
+    """The plan for what was observed."""
     warnings = tuple(remarks(declaration, seen))
     try:
         plan = make_plan(declaration, seen, tools.machine)

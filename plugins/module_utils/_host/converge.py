@@ -108,10 +108,10 @@ def again(finding: Finding, tools: Tools) -> Finding:
 
 
 def prune_archives(document: Document, tools: Tools) -> list[str]:
-    """Keep what generations were installed from, and what the declared locks name; returns warnings."""
+    """Keep the archives that generations or declared locks need, and remove the others; returns warnings."""
     keep = {archive for built in all_complete(document.places) for archive in built.archives}
     for declared in document.environments:
-        with suppress(MetalfleetError):  # what is no lock names nothing
+        with suppress(MetalfleetError):  # what is not a lock names nothing
             keep.update(tools.kinds[declared.kind].archives_of(declared.lock))
     return tools.supply.store.prune(keep)
 
@@ -134,7 +134,7 @@ def repaired(finding: Finding, tools: Tools) -> Finding:
 
 
 def remember(finding: Finding, *, probe_failed: bool = False) -> None:
-    """Write down what later runs have to know; where that is impossible they know less."""
+    """Remember what later runs need; without it they know less."""
     declared, seen = finding.declaration, finding.seen
     remembered = to_remember(seen, finding.plan, probe_failed=probe_failed)
     if declared.state != "absent" and remembered != seen.remembered:

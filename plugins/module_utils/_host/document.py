@@ -47,7 +47,7 @@ SHARED = ("free_mb", "probe_timeout", "allow_untested")
 
 @dataclass(frozen=True)
 class Document:
-    """What a host must have."""
+    """Everything that is declared for a host."""
 
     places: Places
     environments: tuple[Declaration, ...]
@@ -77,7 +77,7 @@ class Document:
 
 
 def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
-    """The document that the options of tensorflow_environments say.
+    """The document from the options of tensorflow_environments.
 
     `platform` chooses among the digests of locks; it is that of this process if nothing is said, see platform_to_be.
     Raises MetalfleetError for what cannot be meant.
@@ -161,7 +161,7 @@ def refuse_unfit_place(option: str, path: str) -> None:
         )
     if re.search(r"\s", path):
         raise MetalfleetError(
-            f"{option} has blanks in it, with which scripts of an environment cannot be started",
+            f"{option} contains spaces, with which scripts of an environment cannot be started",
             evidence=f"It is {path!r}.",
             remedy="Choose another folder.",
         )
@@ -202,7 +202,7 @@ def refuse_double_names(names: list[str]) -> None:
             raise MetalfleetError(f"Two environments are called {name}", remedy="Rename or remove one of them.")
         if other:
             raise MetalfleetError(
-                f"The environments {other} and {name} have names that differ by case only, which a Mac takes for one",
+                f"The environments {other} and {name} have names that differ only in case: on a Mac they are the same",
                 remedy="Rename one of them.",
             )
         seen[name.lower()] = name

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""The probe as environments need it: it knows the host that it runs on."""
+"""Probes for the environments of this host, whose facts they use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Prober:
 
     @cached_property
     def facts(self) -> Facts:
-        """What this host is."""
+        """The facts of this host."""
         return collect(self._commands, home=Path.home(), roots=[str(self._root)])
 
     def __call__(

@@ -29,7 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.surp
 
 UNKNOWN = "unknown"
 ASKED, FORESEEN, DONE = "asked", "foreseen", "done"
-"""What became of a plan: nobody carries it out, check mode foresees that it would be, or it was."""
+"""The outcome of a plan: not carried out, foreseen by check mode, or carried out."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Finding:
     plan: Plan = field(default_factory=Plan)
     carried: str = ASKED
     problem: Problem | None = None
-    """Why it is not usable as declared."""
+    """The problem that keeps it from being usable as declared."""
     probe: Mapping[str, Any] | None = None
-    """Of what is active now, or of the new generation that was refused."""
+    """The probe of what is active now, or of the new generation that was refused."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -66,7 +66,7 @@ class Finding:
         return self.problem is None and computes and not is_left
 
     def as_data(self) -> dict[str, Any]:
-        """Its part of the report."""
+        """The environment's part of the report."""
         return {
             "name": self.declaration.name,
             "state": self.declaration.state,
@@ -233,7 +233,7 @@ def differences(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def say(finding: Finding) -> str:
-    """What a person is told of one environment, without its name."""
+    """What people read about one environment, without its name."""
     if finding.problem:
         return finding.problem.text
     if finding.plan.reported:
@@ -250,7 +250,7 @@ def say(finding: Finding) -> str:
 
 
 def say_what_is_to_do(finding: Finding) -> str:
-    """Of one that is not as declared yet."""
+    """The text for one that is not as declared yet."""
     why = say_reasons(finding.plan.actions)
     if finding.carried == FORESEEN:
         return f"would be changed ({why})"

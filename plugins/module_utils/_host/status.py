@@ -84,7 +84,7 @@ def state_of(report: Mapping[str, Any]) -> str:
 
 
 def is_broken(environment: Mapping[str, Any]) -> bool:
-    """Whether an environment cannot be had as declared, or does not compute as demanded."""
+    """Whether an environment cannot be made as declared, or does not compute as demanded."""
     probe = environment.get("probe")
     return bool(environment.get("problem")) or (isinstance(probe, Mapping) and probe.get("ok") is not True)
 

@@ -3,7 +3,7 @@
 """Environments of conda packages, installed by py-rattler, with wheels on top of them.
 
 py-rattler is a wheel like others, pinned by hash. It is unpacked for a build and removed afterwards: there is nothing
-to be kept in order. Nothing of a user's conda has a say.
+to be kept in order. The user's own conda has no influence.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def read_conda_record(path: Path) -> dict[str, Any]:
 
 
 def claims_of(generation: Path, record: dict[str, Any], name: str) -> Iterator[Claim]:
-    """The files of a package. Those into which the prefix was written are taken as they are: a Mac signs them anew."""
+    """The files of a package. Those into which the prefix was written are taken as they are: a Mac signs them again."""
     for entry in record["paths_data"]["paths"]:
         path = entry["_path"]
         if COMPILED not in path.split("/"):

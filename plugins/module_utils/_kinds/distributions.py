@@ -26,7 +26,7 @@ _METADATA = re.compile(r"lib/python3\.\d+/site-packages/([^/]+\.dist-info)/METAD
 
 
 def installed_wheels(generation: Path, others: Collection[str] = ()) -> Contents:
-    """Read the RECORD of every distribution, but for those of which `others` are files."""
+    """Read the RECORD of every distribution, except those whose files are in `others`."""
     found, records = {}, {WHEELS: ""}
     claims: list[Claim] = []
     for folder, (name, version) in distributions(generation).items():
@@ -60,7 +60,7 @@ def site_packages(generation: Path) -> Path:
 
 
 def recorded(generation: Path, record: Path, name: str, version: str) -> Iterator[Claim]:
-    """What the RECORD of an installed distribution lists, but for compiled Python, which Python itself replaces."""
+    """What the RECORD of an installed distribution lists, except compiled Python, which Python itself replaces."""
     inside = record.parents[1].relative_to(generation).as_posix()
     for listed, digest in read_record(record, f"{name} {version}").items():
         path = os.path.normpath(f"{inside}/{listed}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""Fetching what is missing in the wheel store: several files at once, each gone on with where it was interrupted."""
+"""Fetching what is missing in the wheel store: several files at once, each continued where it was interrupted."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ WITHOUT_DIGEST = frozenset({NAME, "RECORD.jws", "RECORD.p7s"})
 
 
 def parse_record(text: str) -> dict[str, str]:
-    """Digest by path, "" where there is none that proves anything. Raises ValueError for what is no RECORD."""
+    """Digest by path, "" where there is none that proves anything. Raises ValueError for what is not a RECORD."""
     try:
         rows = list(csv.reader(io.StringIO(text, newline="")))
     except csv.Error as error:
@@ -91,7 +91,7 @@ def find_unrecorded(package: str, wheel: Path) -> Iterator[str]:
             digests = parse_record(archive.read(f"{own}/{NAME}").decode())
     except (*UNREADABLE, ValueError, KeyError, OSError) as error:
         raise MetalfleetError(
-            f"The wheel of {package} is no wheel: its metadata or its RECORD is missing or damaged",
+            f"The wheel of {package} is not a wheel: its metadata or its RECORD is missing or damaged",
             evidence=f"{wheel.name} was made so, for its hash is the one in the lock: {error}.",
             remedy="Remove it from the lock, or use another version.",
         ) from error

@@ -134,7 +134,7 @@ class WheelStore:
         if not is_folder(path):
             path.unlink(missing_ok=True)
             return []
-        return [f"{path} is no wheel. It was moved to {set_aside(path, self.set_aside)}."]
+        return [f"{path} is not a wheel. It was moved to {set_aside(path, self.set_aside)}."]
 
     def stored(self, pin: Pin, platform: Platform | None) -> Stored | None:
         """The whole wheel of a pin, if it is there."""

@@ -122,7 +122,7 @@ class Rule:
     """Whether programs of the session at the Mac's screen may not meet this failure."""
 
     def asks_for(self, failure: Failure) -> bool:
-        """Whether all is so but for the pattern."""
+        """Whether everything fits except the pattern."""
         return (
             failure.framework in self.frameworks
             and (not self.verdicts or failure.verdict in self.verdicts)

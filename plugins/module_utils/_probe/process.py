@@ -68,12 +68,12 @@ LEFT_OUT = ("PYTHON", "__PYVENV", "TF_", "KERAS_", "XLA_", "PROTOCOL_BUFFERS_", 
 """How variables begin that change what Python or TensorFlow do."""
 
 NOWHERE = f"{os.devnull}/nowhere"
-"""A folder that nobody can make."""
+"""A folder that cannot exist."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """All that is known of the process once it is gone."""
+    """What is known of the process once it has ended."""
 
     told: Told
     output: str

@@ -208,7 +208,7 @@ def _memory(failure: Failure) -> str:
 
 
 def _other_pair(failure: Failure) -> str:
-    """What to do where the plug-in and TensorFlow do not get on with each other."""
+    """The remedy where the plug-in and TensorFlow do not work together."""
     if _with_usual_pair(failure):
         return (
             "The pair that is installed is known to work, so declaring another is no remedy: restart the Mac and run "
@@ -216,13 +216,13 @@ def _other_pair(failure: Failure) -> str:
         )
     tensorflow, plugin = USUAL_PAIR
     return (
-        "Declare a pair that goes together: leave out `tensorflow` and `metal` to get the best for this Mac, or "
+        "Declare a pair that works: leave out `tensorflow` and `metal` to get the best for this Mac, or "
         f'declare `tensorflow: "{tensorflow}"` and `metal: "{plugin}"`. A `lock` of your own must name such a pair.'
     )
 
 
 def explain(failure: Failure) -> Diagnosis:
-    """What a failure means."""
+    """The diagnosis of a failure."""
     return diagnosis.describe(diagnosis.find(failure, RULES), failure, words_for(failure))
 
 
@@ -251,10 +251,8 @@ _OTHER_PROCESSOR = (
     "In a virtual machine, let it use the processor of its host as it is. Without AVX no TensorFlow of the package "
     "index runs: declare a `lock` with a build of your own."
 )
-_KERAS_ASKS_FOR_MORE = (
-    "Keras asks TensorFlow {tensorflow} for what it does not have: their releases do not go together."
-)
-_ANOTHER_KERAS = "Name a keras that goes with TensorFlow {declared}."
+_KERAS_ASKS_FOR_MORE = "Keras asks TensorFlow {tensorflow} for what it does not have: their releases are incompatible."
+_ANOTHER_KERAS = "Name a keras that works with TensorFlow {declared}."
 _UNKNOWN = (
     "No certain remedy is known. To rule out damaged files, {check_files}; to rule out packages that do not go "
     "together, leave out `packages` and `lock` if they are declared."
@@ -295,7 +293,7 @@ _NOT_OFFERED = (
     r"^(?P<evidence>.*(?:failed call to cuInit|Could not find cuda drivers|kernel driver does not appear"
     r"|Ignoring visible gpu device).*)"
 )
-_OR_CPU = "If the CPU shall compute, declare `gpu: none`."
+_OR_CPU = "To compute on the CPU, declare `gpu: none`."
 _NEWER_DRIVER = (
     "Install NVIDIA's driver, {newer_driver}, with the packages of the system, restart the host and run again."
 )
@@ -669,7 +667,7 @@ RULES: tuple[Rule, ...] = (
         verdicts=_ANY_IMPORT,
         pattern=r"\[Errno 23\]|Too many open files in system",
         cause="The whole Mac has too many files open.",
-        remedy="End programs that hold many files, or restart the Mac, and run again.",
+        remedy="Quit programs that have many files open, or restart the Mac, and run again.",
     ),
     Rule(
         frameworks=ANY,
@@ -690,8 +688,8 @@ RULES: tuple[Rule, ...] = (
         frameworks=ANY,
         verdicts=_ANY_IMPORT,
         pattern=r"std::bad_alloc|Cannot allocate memory|MemoryError",
-        cause="The memory did not suffice.{memory}",
-        remedy="End other programs and run again.",
+        cause="There was not enough memory.{memory}",
+        remedy="Quit other programs and run again.",
     ),
     Rule(
         frameworks=ANY,
@@ -718,7 +716,7 @@ RULES: tuple[Rule, ...] = (
         verdicts=_ANY_IMPORT,
         pattern=r"Another metric with the same name already exists|Cannot register 2 metrics with the same name"
         r"|compat\.v2\.(?:__internal__|experimental)",
-        cause="Keras and TensorFlow {tensorflow} are of releases that do not go together.",
+        cause="Keras and TensorFlow {tensorflow} are of incompatible releases.",
         remedy=_ANOTHER_KERAS,
         source="tensorflow/tensorflow#51592",
     ),
@@ -773,7 +771,7 @@ RULES: tuple[Rule, ...] = (
         verdicts=_ANY_IMPORT,
         pattern=r"Keras cannot be imported|No module named '(?:keras|tf_keras)[.']",
         cause="Keras is missing in {environment}, or cannot be imported.",
-        remedy="Name a keras that goes with TensorFlow {tensorflow} {declared}.",
+        remedy="Name a keras that works with TensorFlow {tensorflow} {declared}.",
     ),
     Rule(
         frameworks=ANY,
@@ -887,7 +885,7 @@ RULES: tuple[Rule, ...] = (
         when=(_without_plugin,),
         cause="tensorflow-metal is not installed in this environment.",
         remedy="Leave out `metal`, so that the plug-in that goes with TensorFlow is taken, or name it in the `lock` "
-        "if you have one of your own. If the CPU shall compute, declare `gpu: none`.",
+        "if you have one of your own. To compute on the CPU, declare `gpu: none`.",
         source="sun1638650145/Libraries-and-Extensions-for-TensorFlow-for-Apple-Silicon#20",
     ),
     Rule(
@@ -929,7 +927,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"^(?P<evidence>.*(?:Insufficient Memory|ErrorOutOfMemory|ResourceExhaustedError|OOM when allocating"
         r"|Dst tensor is not initialized).*)",
         cause="The GPU ran out of memory, and what it computed then is not complete.{memory}",
-        remedy="End other programs that use the GPU or much memory, and run again.",
+        remedy="Quit other programs that use the GPU or much memory, and run again.",
         source="tensorflow/tensorflow#57058",
     ),
     Rule(
@@ -937,7 +935,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"^(?P<evidence>.*(?:Impacting Interactivity|InnocentVictim|victim of GPU error|Ignored \(for causing"
         r"|\(0000000e:Internal Error).*)",
         cause="macOS aborted work of the GPU, so that what it computed is not complete.",
-        remedy="End other programs that use the GPU, restart the Mac and run again; if that does not help, update "
+        remedy="Quit other programs that use the GPU, restart the Mac and run again; if that does not help, update "
         "macOS.",
         source="apple/tensorflow_macos#202",
     ),
@@ -1061,7 +1059,7 @@ RULES: tuple[Rule, ...] = (
         stages=("start",),
         when=(_on_linux,),
         cause="The interpreter was killed from outside as it started, as systems do when memory runs short.{memory}",
-        remedy="End other programs and run again.",
+        remedy="Quit other programs and run again.",
     ),
     Rule(
         frameworks=ANY,
@@ -1077,7 +1075,7 @@ RULES: tuple[Rule, ...] = (
         signals=("SIGKILL",),
         when=(_on_linux,),
         cause="The process was killed from outside, as systems do when memory runs short.{memory}",
-        remedy="End other programs and run again.",
+        remedy="Quit other programs and run again.",
     ),
     Rule(
         frameworks=ANY,
@@ -1206,7 +1204,7 @@ RULES: tuple[Rule, ...] = (
         frameworks=(LITERT,),
         verdicts=("model-failed",),
         cause="LiteRT works, but cannot load or run a model of `models`.",
-        remedy="Convert the model anew for LiteRT {litert}, or correct `models`.",
+        remedy="Convert the model again for LiteRT {litert}, or correct `models`.",
     ),
     # --- what is not known
     Rule(

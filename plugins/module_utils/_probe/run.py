@@ -81,7 +81,7 @@ class ProbeResult:
     session: str
     """`own`, or `screen` where macOS offers the GPU only to programs of the session at the Mac's screen."""
     diagnosis: Diagnosis | None
-    """Of a verdict that is not ok."""
+    """Why the verdict is not ok."""
     log: list[str]
     """The last lines that the process printed, of a verdict that is not ok."""
     duration: float
@@ -128,7 +128,7 @@ def probe(
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked, and what is known beforehand."""
+    """The probe's demand, and what is known beforehand."""
 
     environment: Path
     interpreter: Path
@@ -146,7 +146,7 @@ class _Answer:
 
 
 def _judge(ending: process.Ending, question: _Question) -> _Answer:
-    """What an ended process means for what was asked."""
+    """The result of an ended process, for the demand."""
     told = ending.told
     devices = _described(told.texts("devices"), ending.output)
     verdict, stages = conclude(told, ending.fate, ending.duration)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""The verdict: what a probe's process told and how it ended, in one word; and which demand that word meets."""
+"""The verdict: how a probe ended, in one word, and which demand that word meets."""
 
 from __future__ import annotations
 
@@ -108,14 +108,14 @@ class Told:
     """What the process reported."""
 
     stages: tuple[Stage, ...] = ()
-    """Those that came to an end, in their order."""
+    """Stages that ended, in their order."""
     current: str = FIRST_STAGE
     """The stage that was begun last."""
     verdict: str = FIRST_VERDICT
     """That of the whole, once it came to its end; before, that of the current stage if it fails."""
     ended: bool = False
     found: dict[str, Any] = field(default_factory=dict)
-    """What the stages found out."""
+    """Findings of the stages."""
 
     def text(self, name: str) -> str | None:
         """A text that was found out."""

@@ -24,7 +24,7 @@ MANIFEST = "metalfleet-manifest.json"
 def surplus(root: Path, minors: Iterable[str] = ()) -> list[Path]:
     """What below a root nothing uses: folders of a Python or a uv to which no link, generation or controller leads.
 
-    Links to additional Pythons are, too, but for those of the `minors` that environments ask for. Nothing is surplus
+    Links to additional Pythons are, too, except those for the `minors` that environments ask for. Nothing is surplus
     while nothing is linked: then it is not known what is in use.
     """
     linked = [target_of(root / "bin" / name) for name in ("python3", "uv")]

@@ -61,16 +61,16 @@ _MEANINGS: Meanings = (
     (
         Untrusted,
         "a certificate is not trusted",
-        "If an authority of your own signed it, name the file with its certificates (tensorflow_ca).",
+        "If your own certificate authority signed it, name the file with its certificates (tensorflow_ca).",
     ),
     (
         NotThere,
-        "the package index names a file that it has not got",
-        "Correct the index, or choose another one (tensorflow_index_url), and run again.",
+        "the package index lists a file that it does not have",
+        "Repair the index, or choose another one (tensorflow_index_url), and run again.",
     ),
     (
         WebPage,
-        "a web page came instead, as a login portal or a proxy sends it",
+        "a web page came instead, as login portals and proxies send",
         "Log in to the network on the host, or check proxy (tensorflow_proxy) and index (tensorflow_index_url).",
     ),
     (OutOfOrder, "the package index does not work as it should", _CHECK_INDEX),
@@ -85,7 +85,7 @@ class RemoteFile:
     filename: str
     url: str = field(repr=False)
     sha256: str = ""
-    """Empty where the index does not say it."""
+    """Empty where the index does not say."""
     size: int | None = None
     withdrawn: str | None = None
     """Why its authors have withdrawn it ("yanked", PEP 592), "" where they do not say; None if they have not."""
@@ -152,7 +152,7 @@ class Listings:
             if not files and re.search(_FORM, page, re.IGNORECASE):
                 raise WebPage(f"{masked(final)} answered a web page that names no file")
             return files
-        raise OutOfOrder(f"{masked(url)} answered what is no package index ({kind or 'of no type'})")
+        raise OutOfOrder(f"{masked(url)} did not answer as a package index does ({kind or 'of no type'})")
 
 
 class Finder:
@@ -212,7 +212,7 @@ class Finder:
         evidence = f"{where} has {_some(wheels or files)}."
         if not wheels:
             return MetalfleetError(
-                f"{pin} has no wheel for anybody",
+                f"{pin} has no wheel for any platform",
                 evidence=evidence,
                 remedy="Nothing is compiled on a host: build a wheel, put it into an index of yours, and lock that.",
             )
@@ -227,7 +227,7 @@ class Finder:
             f"No wheel of {pin} has a hash that is in the lock",
             evidence=evidence,
             remedy="The index has another file than the lock names, or the lock is wrong: check the index, or make the "
-            "lock anew.",
+            "lock again.",
         )
 
 
@@ -248,7 +248,7 @@ def explain_hash(pin: Pin, url: str, sha256: str) -> MetalfleetError:
         f"The hash of the wheel of {pin} is not the one in the lock",
         evidence=f"{masked(url)} has the SHA-256 {sha256}.",
         remedy="The index gave another file than the lock names, or the lock is wrong: check the index (and a "
-        "proxy on the way to it), or make the lock anew.",
+        "proxy on the way to it), or make the lock again.",
     )
 
 
@@ -296,7 +296,7 @@ def _json_listing(content: bytes, base: str) -> list[RemoteFile]:
             _file_of(urljoin(base, file["url"]), (file.get("hashes") or {}).get("sha256", ""), file) for file in files
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OutOfOrder(f"{masked(base)} answered JSON that is no package index's") from error
+        raise OutOfOrder(f"{masked(base)} did not answer with the JSON of a package index") from error
     return [file for file in found if _may_be_fetched(file, base)]
 
 

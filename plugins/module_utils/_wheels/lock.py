@@ -158,7 +158,7 @@ def _why_no_pin(requirement: str, option: str) -> tuple[str, str]:
     if "://" in requirement or " @ " in requirement or re.match(r"\.{0,2}/|\S+\.(whl|zip|gz)\b", requirement):
         return "names a file or URL instead of a package of an index", "Pin the package with == and its --hash lines."
     named = re.fullmatch(r"([A-Za-z0-9._-]+)\s*(\[[^\]]*\])?\s*(([<>!~=]=?=?).*)?(;.*)?", requirement)
-    return f"does not pin {named[1]} to one version with ==" if named else "is no requirement", _REMEDY
+    return f"does not pin {named[1]} to one version with ==" if named else "is not a requirement", _REMEDY
 
 
 def _refusal(number: int, what: str, remedy: str) -> MetalfleetError:

@@ -124,7 +124,7 @@ def _settings_of_pip(variables: Mapping[str, str], warnings: list[str]) -> Setti
         try:
             parser.read_string(text)
         except configparser.Error:
-            warnings.append(f"{path} was ignored: it is no configuration that pip could read.")
+            warnings.append(f"{path} was ignored: it is not a configuration that pip could read.")
             continue
         for section in ("global", "download"):
             for key, value in parser.items(section) if parser.has_section(section) else ():
@@ -193,7 +193,7 @@ def _from_toml(text: str, path: Path, warnings: list[str]) -> Settings:
     try:
         content = tomllib.loads(text)
     except ValueError:
-        warnings.append(f"{path} was ignored: it is no configuration that uv could read.")
+        warnings.append(f"{path} was ignored: it is not a configuration that uv could read.")
         return {}
     settings = {key: _texts(value) for key, value in {**content, **content.get("pip", {})}.items()}
     indexes = [index for index in content.get("index", []) if isinstance(index, dict) and "url" in index]

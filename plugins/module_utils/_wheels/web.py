@@ -145,7 +145,7 @@ def _unpacked(content: bytes, url: str) -> bytes:
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise OutOfOrder(f"{url} answered what cannot be unpacked") from error
+        raise OutOfOrder(f"{url} sent what cannot be unpacked") from error
 
 
 def local_path(url: str) -> Path | None:

@@ -35,7 +35,7 @@ NOT_SEEN = "not seen"
 STATES = (FAILED, DRIFTED, NOT_SEEN, SET_UP, REPAIRED, CHANGED, OK)
 """Every state of a host, the worst first."""
 PROBLEMS = (FAILED, DRIFTED, NOT_SEEN)
-"""Those that need somebody."""
+"""States that need somebody."""
 
 DAY = 86400
 
@@ -49,7 +49,7 @@ class Environment:
     ok: bool
     reasons: tuple[str, ...]
     evidence: tuple[str, ...]
-    """What has drifted, with what shows it."""
+    """Reasons of its drift, with their evidence."""
     text: str
     cause: str
     shown_by: str
@@ -62,7 +62,7 @@ class Environment:
 
     @property
     def version(self) -> str:
-        """That of TensorFlow, or of what takes its place."""
+        """The version of TensorFlow or LiteRT."""
         return self.tensorflow or (f"LiteRT {self.litert}" if self.litert else "")
 
 
@@ -84,21 +84,21 @@ class Host:
     free_bytes: float | None = None
     reasons: tuple[str, ...] = ()
     seen: float | None = None
-    """When it was last looked at."""
+    """When it last answered."""
     tried: float | None = None
-    """When somebody last tried to."""
+    """When a run last tried to reach it."""
     repaired: float | None = None
     repaired_because: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
-        """What its GPU's speed can be compared by."""
+        """The kind of machine, with which GPU speeds are compared."""
         cores = f", GPU with {self.gpu_cores} cores" if self.gpu_cores else ""
         return f"{self.chip or 'unknown chip'}{cores}"
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """Those of its environments, each once."""
+        """The verdicts of its environments, each once."""
         return tuple(dict.fromkeys(each.verdict for each in self.environments if each.verdict))
 
     @property
@@ -110,12 +110,12 @@ class Host:
 
     @property
     def speed(self) -> float | None:
-        """That of its fastest environment."""
+        """The GPU's speed in its fastest environment."""
         return max((each.speed for each in self.environments if each.speed), default=None)
 
     @property
     def status(self) -> Status:
-        """What other programs are told of it."""
+        """Its status for other programs."""
         environments = tuple(
             EnvironmentStatus(each.name, each.ok, each.verdict, each.reasons, each.text, each.speed)
             for each in self.environments
@@ -183,7 +183,7 @@ def state_with_attempt(attempt: Mapping[str, Any], report: Mapping[str, Any]) ->
 
 
 def age(moment: float | None, now: float) -> str:
-    """How long ago something was, as people say it."""
+    """How long ago something was, in words."""
     if moment is None:
         return "never"
     seconds = max(now - moment, 0)

@@ -43,19 +43,19 @@ Entry = dict[str, Any]
 
 SCHEMA = 1
 ANSWERED, UNREACHABLE = "answered", "unreachable"
-"""How an attempt to get a report ended, if not FAILED."""
+"""Outcomes of an attempt to get a report, beside FAILED."""
 
 KEPT = (
     *("ok", "changed", "text", "todo", "reasons", "platform", "managed_python", "environments"),
     "apple_silicon",
 )
-"""What is kept of a report."""
+"""Keys of a report that are kept."""
 LARGEST = 2_000_000
-"""Bytes of an entry. A real one has some 20,000."""
+"""Most bytes of an entry. A real one has some 20,000."""
 LARGEST_NUMBER = 2**63
 """JSON is read elsewhere, too, and Python writes no number of thousands of digits."""
 DEEPEST = 40
-"""Levels of objects in objects. A real report has some ten."""
+"""Most levels of nested objects. A real report has some ten."""
 
 SECONDS_TO_WAIT = 10.0
 """For the lock. It is held for milliseconds, unless a controller stands still or somebody else has taken it."""
@@ -63,7 +63,7 @@ _PAUSE = 0.02
 _LONGEST_NAME = 200
 
 MOST_APART = 3600
-"""Seconds between the clocks of controllers, or that a run takes."""
+"""Most seconds by which clocks of controllers differ, or that a run takes."""
 
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,99}")
 
@@ -73,7 +73,7 @@ class Damaged(Exception):
 
 
 class Ledger:
-    """The entries of a folder, which need not be there."""
+    """The entries in a folder, which may be missing."""
 
     def __init__(
         self, folder: Path, warn: Callable[[str], None] = lambda _: None, *, wait: float = SECONDS_TO_WAIT
@@ -214,7 +214,7 @@ def say_damaged(host: str, path: Path, damage: Damaged) -> str:
 
 
 def file_name(host: str) -> str:
-    """A name for a host's file. None leads out of its folder, and no two hosts have the same."""
+    """A file name for a host: never outside the folder, and unique to the host."""
     if _PLAIN.fullmatch(host):
         return host
     # A disk that ignores case would take Mac1 and mac1 for one.
@@ -240,7 +240,7 @@ def with_report(entry: Entry, report: Mapping[str, Any], now: float) -> Entry:
 
 
 def with_attempt(entry: Entry, outcome: str, message: str, now: float) -> Entry:
-    """An entry after somebody has tried."""
+    """An entry after a failed attempt."""
     if _is_later(mapping(entry.get("attempt")).get("time"), now):
         return entry
     nothing: Entry = {"seen": None, "report": None, "repair": None, "speed": {}, "verdicts": {}}
@@ -300,6 +300,6 @@ def cleaned(data: Any, secrets: Iterable[str] = (), depth: int = 0) -> Any:
         return {str(cleaned(key, secrets)): cleaned(each, secrets, depth + 1) for key, each in data.items()}
     if isinstance(data, (list, tuple)):
         return [cleaned(each, secrets, depth + 1) for each in data]
-    if isinstance(data, (int, float)) and not abs(data) <= LARGEST_NUMBER:  # what is no number at all is not, either
+    if isinstance(data, (int, float)) and not abs(data) <= LARGEST_NUMBER:  # what is not a number at all is not, either
         return None
     return data if data is None or isinstance(data, (bool, int, float)) else str(data)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What is known of a fleet as one page that needs nothing from elsewhere.
+"""The fleet's report as one HTML page that loads nothing else.
 
 Jinja escapes whatever a host said, and the page's policy lets a browser run nothing but our own script, by its hash.
 """
@@ -52,5 +52,5 @@ def to_html(hosts: list[Host], now: float) -> str:
 
 
 def digest(text: str) -> str:
-    """The hash by which a policy allows what is in the page itself."""
+    """The hash with which the page's policy allows its own script and style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

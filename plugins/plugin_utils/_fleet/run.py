@@ -28,7 +28,7 @@ REPORTING = (f"{OURS}tensorflow_environments", f"{OURS}tensorflow_environments_i
 
 
 class Run:
-    """What became of each host of a run."""
+    """The outcome of each host of a run."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
@@ -73,7 +73,7 @@ class Run:
         self._entries[host] = with_attempt(self._entries.get(host, {}), outcome, message, now)
 
     def end(self, now: float) -> list[str]:
-        """What is said when all is over; nothing where no task of ours ran."""
+        """The summary at the end of a run; nothing where no task of ours ran."""
         if not self._entries and not self._is_ours:
             return []
         for host, message in self._missed.items():
@@ -83,5 +83,5 @@ class Run:
 
 
 def said_in(result: Mapping[str, Any]) -> str:
-    """The words of a task that failed."""
+    """The message of a failed task."""
     return str(result.get("msg") or "")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""How fast the GPUs of a fleet are, by kind of machine, and which are unlike the others of their kind."""
+"""The GPU speeds of a fleet by kind of machine, with the outliers of each kind."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import Host
 
 ENOUGH = 4
-"""Hosts of one kind from which on one of them can be called unlike the others."""
+"""Hosts of one kind that are needed to call one of them an outlier."""
 SPREADS = 3.5
 """Robust standard deviations that make an outlier (Iglewicz and Hoaglin, 1993)."""
 PER_DEVIATION = 1.4826
 """The standard deviation of a normal distribution, by its median absolute deviation."""
 LEAST_SHARE = 0.1
-"""Nearer to the median than this share of it, nobody would notice."""
+"""A host is no outlier if it is nearer to the median than this share of it."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """That of one host's GPU, in GFLOP/s."""
+    """The speed of one host's GPU, in GFLOP/s."""
 
     host: str
     gflops: float
@@ -42,7 +42,7 @@ class Kind:
 
     @property
     def outliers(self) -> list[Speed]:
-        """Those unlike the others."""
+        """Hosts whose speed is unlike the others'."""
         return [speed for speed in self.speeds if speed.is_outlier]
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What is said of a fleet on a terminal: a line for each problem, the worst first, and one for all hosts."""
+"""A fleet's summary on a terminal: a line for each problem, the worst first, and one for all hosts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ORDER = (*reversed([state for state in STATES if state != NOT_SEEN]), NOT_SEEN)
-"""States as the line for the whole fleet tells them."""
+"""The order of states in the line for the whole fleet."""
 NAMED = 3
 """Hosts that are named where the same is to be said of more."""
 LONGEST = 600
@@ -29,7 +29,7 @@ KEPT_OF_END = 400
 
 
 def lines(hosts: list[Host], now: float, *, remembers: bool = True) -> list[str]:
-    """All that is said of hosts; nothing of none. `remembers` tells that there is a ledger."""
+    """The lines about hosts; none where there are no hosts. `remembers` tells that there is a ledger."""
     return [*problems(hosts, now, remembers), whole(hosts, now, remembers)] if hosts else []
 
 

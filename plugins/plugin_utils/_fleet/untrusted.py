@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What a host said, taken for what it should be: a host may answer anything, and nothing of it must break a report."""
+"""Values that a host sent, turned into the expected types: whatever a host answers, no report may break."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST = 2000
-"""Characters that are taken of one text."""
+"""Most characters of one text."""
 
 
 def text(value: object) -> str:

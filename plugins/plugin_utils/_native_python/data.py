@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[1] / "_data"
 
 Pins = dict[str, dict[str, Any]]
-"""By minor version."""
+"""Pins by minor version of Python."""
 
 FIELDS = {"archives": ("version", "build", "sha256"), "packages": ("version", "file", "sha256")}
-"""What a pin has to say, by the option that holds it."""
+"""Keys that a pin must have, by the option that holds it."""
 
 
 class Uv(NamedTuple):
@@ -71,7 +71,7 @@ def checked_pins(option: str, pins: Mapping[Any, Any]) -> Pins:
     """A user's own pins. Raises MetalfleetError with the one that is wrong, and how one is written."""
     for minor, pin in pins.items():
         if not isinstance(minor, str) or not re.fullmatch(r"3\.\d+", minor):
-            complaint = f"its key {minor!r} is no minor version between quotes"
+            complaint = f"its key {minor!r} is not a minor version between quotes"
         elif not isinstance(pin, dict) or not all(pin.get(field) for field in FIELDS[option]):
             complaint = f"the pin of Python {minor} does not say {', '.join(FIELDS[option])}"
         elif not re.fullmatch(r"\d+\.\d+\.\d+\w*", str(pin["version"])) or not str(pin["version"]).startswith(

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What a user wants a host to have."""
+"""The Python that a user declares for a host."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Declaration:
 
     @property
     def link(self) -> str:
-        """The name below `bin` of what starts it."""
+        """The name of its link in `bin`."""
         return link_to(Path(self.root), self.version if self.additional else "").name
 
     @property
@@ -80,7 +80,7 @@ class Declaration:
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown, the longest first."""
+        """Secrets that must not be shown, the longest first."""
         urls = [urlsplit(url) for url in (self.mirror, self.proxy, *self.indexes) if is_url(url)]
         parts = [url.password or url.username or "" for url in urls]  # a token may take the user's place
         found = {self.password, *parts, *map(unquote, parts)}
@@ -95,7 +95,7 @@ class Declaration:
 
 
 def declare(options: Mapping[str, Any]) -> Declaration:
-    """The declaration that a task's options make. Raises MetalfleetError for what cannot be meant."""
+    """The declaration that a task's options make. Raises MetalfleetError for impossible values."""
     declaration = Declaration(**{field.name: options[field.name] for field in fields(Declaration)})
     refuse_bad_place("native_python_root", declaration.root)
     if declaration.existing:
@@ -103,7 +103,7 @@ def declare(options: Mapping[str, Any]) -> Declaration:
     if not re.fullmatch(r"3\.\d+", declaration.version):
         minor = minor_of(declaration.version) if declaration.version.startswith("3.") else "3.12"
         raise MetalfleetError(
-            f"native_python_version is {declaration.version!r}, which is no minor version",
+            f"native_python_version is {declaration.version!r}, which is not a minor version",
             remedy=f'Write it such as "{minor}", between quotes.',
         )
     existing = "" if declaration.additional else declaration.existing  # which is of one version

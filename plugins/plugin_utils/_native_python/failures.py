@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What the failures of the scripts mean: by their exit statuses (see common.sh), and by what the programs said."""
+"""The causes of failed scripts, by their exit statuses (see common.sh), and by what the programs said."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ FAILURES = {
         "Wait for it, or end the process that is named, then run again.",
     ),
     27: (
-        "{root} is on a volume without file locks, so that two runs at once could do harm",
+        "{root} is on a volume without file locks, so that two runs at once could damage each other",
         "Choose a native_python_root (tensorflow_root) on the Mac's own disk.",
     ),
     28: (
-        "Instead of the file, {url} sent a web page (HTML), as a login portal or a proxy does",
+        "Instead of the file, {url} sent a web page (HTML), as login portals and proxies do",
         NETWORK_REMEDY,
     ),
     29: (
@@ -90,7 +90,7 @@ FAILURES = {
         "Its reason is in /var/log/install.log on the host. Free disk space, or remove what is in the way.",
     ),
     33: (
-        "A step of the installation did not come to its end in time, and was ended",
+        "A step of the installation did not finish in time, and was stopped",
         "Run again when the host is less busy; if that does not help, see there what the program waits for.",
     ),
     34: ("What the controller sent did not arrive whole", "Check the connection to the host, and run again."),
@@ -180,5 +180,5 @@ def in_words(said: str) -> str:
 
 
 def lower_first(sentence: str) -> str:
-    """As it goes on after a colon; names keep their capital letter."""
+    """The sentence as it continues after a colon; names keep their capital letter."""
     return sentence if sentence.startswith("Homebrew") else sentence[0].lower() + sentence[1:]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What a host is and has, as the scripts in on_host say it."""
+"""Facts of a host, as the scripts in on_host report them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OBJECTIONS = {
     "incomplete": "it has no standard library beside it, as a shim; it was not started",
     "no-pip": "it has no pip",
     "garbage": "it starts, but does not answer as a Python does",
-    "timed-out": "it did not answer in time, and was ended",
+    "timed-out": "it did not answer in time, and was stopped",
     "damaged": "it lacks a file, or has another one than was installed",
     "other-kind": "it is PyPy or a build without the global lock, for which TensorFlow has no wheels",
 }
@@ -90,13 +90,13 @@ class Host:
 
     @property
     def platform(self) -> str:
-        """The name that wheels of this host go by."""
+        """The name of this host's platform."""
         system = "macos" if self.is_mac else self.system.lower()
         return f"{system}-{'arm64' if self.is_mac else self.machine}"
 
     @property
     def seen(self) -> Seen:
-        """The same in the form in which the planner wants it."""
+        """The same facts in the form that the planner takes."""
         usable = [Interpreter(each.path, each.version, each.executable) for each in self.candidates if each.is_usable]
         return Seen(Path(self.root), self.system, self.linked, tuple(usable))
 

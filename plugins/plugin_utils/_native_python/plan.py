@@ -73,7 +73,7 @@ def refuse_unsuitable(host: Host, declaration: Declaration) -> None:
         )
     if host.is_apple_silicon is None:
         raise MetalfleetError(
-            "This Mac does not tell whether it is one with Apple Silicon",
+            "It is unknown whether this Mac has Apple Silicon",
             evidence="/usr/sbin/sysctl hw.optional.arm64 said nothing. Nothing was downloaded or changed.",
             remedy="Run that command on the Mac, as the same user, to see why.",
         )

@@ -61,13 +61,13 @@ class Script(NamedTuple):
 
 
 def inspection(declaration: Declaration) -> Script:
-    """What asks a host everything."""
+    """The script that collects all facts of a host."""
     on_one_line = f"exec({INTACT.read_text('utf-8')!r})"
     return Script("inspect.sh", {**question(declaration), "compare": on_one_line}, {})
 
 
 def scripts_for(host: Host, plan: Plan, declaration: Declaration) -> list[Script]:
-    """What carries a plan out. Reads the files on the controller that have to be sent, and checks them.
+    """The script that carries a plan out. Reads the files on the controller that have to be sent, and checks them.
 
     Raises MetalfleetError where a file is missing or damaged.
     """
@@ -129,7 +129,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 
 def curl_quoted(value: str) -> str:
-    """As curl's configuration wants it between double quotes.
+    """A value for curl's configuration, quoted between double quotes.
 
     Source: https://curl.se/docs/manpage.html#-K.
     """
@@ -143,7 +143,7 @@ def local_artifact(mirror: str, artifact: Artifact) -> bytes:
     computed = hashlib.sha256(content).hexdigest()
     if computed != artifact.sha256:
         is_page = re.search(rb"<html|<!doctype html", content[:512], re.IGNORECASE)
-        kind = "is a web page (HTML), as a login portal sends it" if is_page else "is damaged or another one"
+        kind = "is a web page (HTML), as login portals send" if is_page else "is damaged or another one"
         raise MetalfleetError(
             f"The file {path} {kind}",
             evidence=f"Its SHA-256 is {computed}; the pinned one is {artifact.sha256}.",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""The ways to come to an interpreter: where it may be already, and what brings it."""
+"""The sources of an interpreter: where it may be installed already, and how it is installed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Step(NamedTuple):
 
 
 class Source:
-    """A way to come to an interpreter on a Mac."""
+    """A source of an interpreter on a Mac."""
 
     def places(self, declaration: Declaration) -> list[str]:
         """Patterns of the paths at which an interpreter may be already."""
@@ -69,7 +69,7 @@ class Standalone(Source):
     publisher = "https://github.com/astral-sh/python-build-standalone/releases/download"
 
     def places(self, declaration: Declaration) -> list[str]:
-        """Only what we have unpacked ourselves."""
+        """Only the folder that we unpacked."""
         pin = pin_for(declaration)
         return [str(standalone_python(Path(declaration.root), pin["version"], str(pin["build"])))]
 
@@ -92,7 +92,7 @@ class PythonOrg(Source):
     publisher = "https://www.python.org/ftp/python"
 
     def places(self, declaration: Declaration) -> list[str]:
-        """The one place that the installer knows."""
+        """The one place where the installer puts it."""
         return [PYTHON_ORG_PYTHON.format(declaration.version)]
 
     def step(self, host: Host, declaration: Declaration) -> Step:  # noqa: ARG002 - any host can
@@ -110,7 +110,7 @@ class Homebrew(Source):
     """
 
     def places(self, declaration: Declaration) -> list[str]:
-        """The stable link, which goes along with upgrades."""
+        """The stable link, which follows upgrades."""
         return [HOMEBREW_PYTHON.format(declaration.version)]
 
     def step(self, host: Host, declaration: Declaration) -> Step:
@@ -130,7 +130,7 @@ class Homebrew(Source):
         if host.uid == "0":
             raise MetalfleetError(
                 "Homebrew does not run as root, and this task does",
-                remedy="Take `become` away, and connect as the user who owns /opt/homebrew.",
+                remedy="Remove `become`, and connect as the user who owns /opt/homebrew.",
             )
         if not host.developer_tools:
             raise MetalfleetError(
@@ -142,7 +142,7 @@ class Homebrew(Source):
 
 
 class Existing(Source):
-    """An interpreter that somebody else cares for: the named one, or the best that is found."""
+    """An interpreter that others maintain: the named one, or the best that is found."""
 
     on_mac = (
         "/Library/Frameworks/Python.framework/Versions/{0}/bin/python{0}",

@@ -151,7 +151,7 @@ def test_a_portals_web_page_is_named_as_what_it_is(mac: NewMac, run: Run, mirror
     result = run(host, check=False, **company.variables)
     assert re.search(r"instead of the file, https://[^ ]* sent a web page \(HTML\)", result.stdout)
     pushed = run(host, check=False)
-    assert "is a web page (HTML), as a login portal sends it" in pushed.stdout
+    assert "is a web page (HTML), as login portals send" in pushed.stdout
 
 
 # --- What users set, and what surrounds them --------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_an_interpreter_that_hangs_is_left_alone_and_not_left_behind(mac: NewMac
     hanging = stub(Kind.EXECUTABLE, {"arm64": ["/bin/sh", "-c", "sleep 4321"]})
     host.run("tee tools/bin/python3 >/dev/null && chmod +x tools/bin/python3", input=hanging, check=True)
     named = {"native_python_source": "existing", "native_python_existing": "~/tools/bin/python3"}
-    assert "it did not answer in time, and was ended" in run(host, check=False, **named).stdout
+    assert "it did not answer in time, and was stopped" in run(host, check=False, **named).stdout
     assert host.run("pgrep -f 'sleep 432[1]'").stdout == ""
 
 

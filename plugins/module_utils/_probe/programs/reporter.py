@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What every probe's program tells its parent, a line of JSON each time.
+"""Reports of a probe's program to its parent, one line of JSON each.
 
 Each stage writes a line before it begins and another after it, so that the parent knows where a process was that
 crashed or hung. The last line says that the program came to its end, and with which verdict:
@@ -56,7 +56,7 @@ class WrongPlaceError(Exception):
 
 
 class PlacementError(Exception):
-    """It was computed elsewhere than it was to be."""
+    """Another device computed than the one that was asked for."""
 
 
 class Reporter:

@@ -38,7 +38,7 @@ def refuse_bad_losses(losses: list[float]) -> None:
     """Refuse losses that are no numbers, or do not fall. Raises TrainingFailed."""
     numpy = importlib.import_module("numpy")
     if not numpy.isfinite(losses).all():
-        raise TrainingFailed(f"the loss is no number: {losses}")
+        raise TrainingFailed(f"the loss is not a number: {losses}")
     if not losses[-1] < 0.5 * losses[0]:
         raise TrainingFailed(f"the loss does not fall: from {losses[0]:.4g} to {losses[-1]:.4g}")
 

@@ -17,7 +17,7 @@ kind = sys.implementation.name + ("-without-lock" if "t" in getattr(sys, "abifla
 pip = int(bool(importlib.util.find_spec("pip")))
 print("python", kind, "%d.%d.%d" % sys.version_info[:3], pip, os.uname()[4], sys.executable)'
 
-# What the user's start-up files have changed does not matter: PATH, folder, umask, language, and what macOS shall claim
+# What the user's start-up files have changed does not matter: PATH, folder, umask, language, and what macOS is to claim
 # to be. A line that was cut off would name half of a folder.
 begin() {
     IFS= read -r assignments || exit 1

@@ -7,7 +7,7 @@
     finish.py controller NEW HOME [WHEELS]    add Ansible to the folder NEW, which has the collection, and move it to
                                   HOME, unless that works already
 
-One run at a time; each change is one rename, so an interrupted run leaves what was there or what shall be there.
+One run at a time; each change is one rename, so an interrupted run leaves either the old or the new state.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ exec /usr/bin/arch -arm64 {quoted} "$@"
 
 
 class EndError(Exception):
-    """The end of this program: the name of its exit status in install.sh, and what to say."""
+    """Ends this program: the name of its exit status in install.sh, and the message."""
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def run_pip(arguments: list[str]) -> None:
 
 
 def cause_in(said: str) -> str:
-    """Of the much that pip says, what tells why it failed."""
+    """The lines of pip's output that say why it failed."""
     told = (line.strip() for line in said.splitlines())
     return "\n".join(line for line in told if line.startswith(("ERROR", "WARNING", "Could not fetch URL")))
 
@@ -278,7 +278,7 @@ def move_away(home: Path, replaced: Path) -> None:
 
 
 def let_be_removed(top: Path) -> None:
-    """Give ourselves back what somebody has taken from us: a folder that is closed cannot be removed."""
+    """Restore the owner's permissions on folders: a closed one cannot be removed."""
     for folder, names, _ in os.walk(top):
         for path in (Path(folder, name) for name in names):
             with suppress(PermissionError):  # another user's; whoever removes it says so
@@ -302,7 +302,7 @@ def free_name(name: str) -> Path:
 
 
 def say_set_aside(path: Path) -> None:
-    """For the controller, which tells people."""
+    """Print a message for the controller to show."""
     sys.stdout.write(f"set_aside={path}\n")
 
 

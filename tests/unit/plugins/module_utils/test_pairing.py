@@ -88,7 +88,7 @@ def test_tensorflow_alone(wish: Wish, machine: Machine, expected: str) -> None:
         (
             Wish(),
             Machine("3.13", "14.0"),
-            r'no wheels for Python 3\.13, but for 3\.9.*Declare python: "3\.12"; or declare metal: none',
+            r'no wheels for Python 3\.13, only for 3\.9.*Declare python: "3\.12"; or declare metal: none',
         ),
         (Wish(), Machine("3.12", "11.6"), r"needs macOS 12\.\d or newer, not 11\.6\. Upgrade macOS .*\)\.$"),
         (Wish("2.9"), Machine("3.10", "11.7"), r"not 11\.7\. Upgrade macOS .*; or declare metal: none"),
@@ -109,9 +109,9 @@ def test_tensorflow_alone(wish: Wish, machine: Machine, expected: str) -> None:
         (
             Wish("2.21.0", "0.1.0"),
             Machine("3.14", "14.0"),
-            r'nor for any other .* Leave out tensorflow and metal, and declare python: "3\.12", which gives TensorFlow',
+            r'no Python for which both have wheels\. Leave out .* declare python: "3\.12", which gives TensorFlow',
         ),
-        (Wish("", "1.1.0"), Machine("3.12", "14.0"), r'3\.12, but for 3\.9, .*"2\.18\.1" and metal: "1\.2\.0"'),
+        (Wish("", "1.1.0"), Machine("3.12", "14.0"), r'3\.12, only for 3\.9, .*"2\.18\.1" and metal: "1\.2\.0"'),
     ],
 )
 def test_a_pair_that_cannot_be_had(wish: Wish, machine: Machine, words: str) -> None:
@@ -144,7 +144,7 @@ def test_whatever_is_wished_nobody_gets_what_does_not_work_and_the_remedy_can_be
 
 
 def assert_can_be_followed(remedy: str, wish: Wish, machine: Machine) -> None:
-    """What it offers can be had."""
+    """What it offers is available."""
     if offered := re.search(r'eclare tensorflow: "(.*?)" and metal: "(.*?)"', remedy):
         assert names(choose(PAIRS, Wish(*offered.groups()), machine)) == offered.groups()
     elif offered := re.search(r'eclare tensorflow: "(.*?)"', remedy):

@@ -38,7 +38,7 @@ def test_who_ended_badly_is_quoted() -> None:
         "The managed Python ended with status 1 and said: no module named json"
     )
     assert EndedBadly(137, f"Killed\n{NO_ANSWER}").text == (
-        "The managed Python gave no answer within 60 s and was ended"
+        "The managed Python gave no answer within 60 s and was stopped"
     )
 
 

@@ -198,10 +198,10 @@ def test_the_pair_of_a_lock_stays_where_it_can(
         ),
         (
             {"metal": "none", "tensorflow": "2.17", "platform": "macos-arm64-py3.14"},
-            r"no wheels for Python 3\.14, but for",
+            r"no wheels for Python 3\.14, only for",
         ),
         ({"metal": "none", "platform": "macos-arm64-py3.7"}, r"without the plug-in has no wheels for Python 3\.7"),
-        ({"packages": ["newer"]}, r"for the environment lab \(macos-arm64-py3.12\) cannot live together.*numpy"),
+        ({"packages": ["newer"]}, r"for the environment lab \(macos-arm64-py3.12\) conflict with each other.*numpy"),
         ({"packages": ["linux_only"]}, r"linux-only, which is wanted .* has no wheel for that platform"),
         ({"packages": ["old_python"]}, r"old-python, which is wanted .* has no wheel for Python 3\.12"),
         (
@@ -213,7 +213,7 @@ def test_the_pair_of_a_lock_stays_where_it_can(
         ({"packages": ["nobodys"]}, r"No index has nobodys, which"),
         (
             {"framework": "litert", "packages": ["backports-strenum==1.3.1"]},
-            r"cannot live together, or not with LiteRT.*backports-strenum<1\.3 is a limit of the collection",
+            r"conflict with each other, or with LiteRT.*backports-strenum<1\.3 is a limit of the collection",
         ),
         ({"packages": ["newer==9"]}, r"No index has newer==9, which.*Correct its name or version"),
         (

@@ -180,7 +180,7 @@ def test_a_made_lock_that_is_damaged_is_named(damage: str, tmp_path: Path, index
     locks.keep()
     [written] = (tmp_path / "locks").iterdir()
     written.write_text(written.read_text() + damage)
-    with pytest.raises(MetalfleetError, match=r"It is \S+/locks/lab-\S+\.txt\. .* or remove it to have it made anew"):
+    with pytest.raises(MetalfleetError, match=r"It is \S+/locks/lab-\S+\.txt\. .* or remove it so that it is made"):
         locks_of(declared, making=making(tmp_path, index))
 
 

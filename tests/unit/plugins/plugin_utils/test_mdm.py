@@ -58,11 +58,11 @@ def test_bad_rows_are_named(tmp_path: Path) -> None:
     assert list(macs.hosts) == ["mac-ada", "mac-bob"]
     assert macs.bad_rows == [
         "line 3: it has no host name",
-        'line 4: "Ada\'s MacBook" is no name that SSH can connect to',
+        'line 4: "Ada\'s MacBook" is not a name that SSH can connect to',
         "line 5: MAC-ADA is there twice",
-        "line 6: '-oProxyCommand=evil' is no name that SSH can connect to",
-        "line 7: 'a b' is no name that SSH can connect to",
-        "line 8: '../x' is no name that SSH can connect to",
+        "line 6: '-oProxyCommand=evil' is not a name that SSH can connect to",
+        "line 7: 'a b' is not a name that SSH can connect to",
+        "line 8: '../x' is not a name that SSH can connect to",
     ]
 
 
@@ -129,7 +129,7 @@ def test_a_misspelt_option_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(JAMF)
     done = inventory(tmp_path, "--list", variabels=VARIABLES)
     assert done.returncode
-    assert "variabels is no option: variables is probably meant" in done.stderr
+    assert "variabels is not an option: variables is probably meant" in done.stderr
 
 
 def test_ansible_doc_accepts_the_documentation() -> None:

@@ -23,12 +23,12 @@ SPEC = {**ENVIRONMENTS, **NATIVE_PYTHON}
         ({"environments": True}, "environments is a truth value, not a list"),
         ({"environments": ["tf"]}, "item 1 of environments is the text 'tf', not a mapping: write it as `- name: tf`"),
         ({"environments": [{"name": "a"}, [1]]}, "item 2 of environments is a list, not a mapping"),
-        ({"environments": [{"name": "a", "kep": 3}]}, "environments: kep is no option: keep is probably meant"),
+        ({"environments": [{"name": "a", "kep": 3}]}, "environments: kep is not an option: keep is probably meant"),
         (
             {"environments": [{"name": "a", "colour": 3}]},
-            "environments: colour is no option: there are name, state",
+            "environments: colour is not an option: there are name, state",
         ),
-        ({"python": {"verson": "3.12"}}, "python: verson is no option: version is probably meant"),
+        ({"python": {"verson": "3.12"}}, "python: verson is not an option: version is probably meant"),
     ],
 )
 def test_they_are_named(given: dict[str, Any], words: str) -> None:

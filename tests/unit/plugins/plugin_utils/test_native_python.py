@@ -349,7 +349,7 @@ class TestAnswer:
         assert Host("/r", "Darwin", machine, sysctl=sysctl).is_apple_silicon is is_one
 
     def test_a_mac_that_does_not_tell_is_not_called_an_intel(self) -> None:
-        with pytest.raises(MetalfleetError, match="does not tell whether it is one with Apple Silicon"):
+        with pytest.raises(MetalfleetError, match="unknown whether this Mac has Apple Silicon"):
             make_plan(mac(machine="x86_64", sysctl={}), declaration())
 
 
@@ -379,8 +379,8 @@ class TestOptions:
         ("changed", "message"),
         [
             ({"version": "3.1x"}, "native_python_version is '3.1x'"),
-            ({"version": "3.12.16"}, r'no minor version\. Write it such as "3\.12"'),
-            ({"archives": {3.1: {}}}, "its key 3.1 is no minor version between quotes"),
+            ({"version": "3.12.16"}, r'a minor version\. Write it such as "3\.12"'),
+            ({"archives": {3.1: {}}}, "its key 3.1 is not a minor version between quotes"),
             ({"archives": {"3.12": {"version": "3.12.1"}}}, "does not say version, build, sha256"),
             ({"archives": {"3.12": "3.12.1"}}, "does not say"),
             ({"archives": {"3.12": {"version": "3.11.1", "build": 1, "sha256": {}}}}, "does not say"),

@@ -58,9 +58,9 @@ def test_nothing_is_asked_of_other_locks(declared: dict[str, Any]) -> None:
     ("declared", "words"),
     [
         ({"lock": "mine.txt", "packages": ["six"]}, "has a lock of its own, and packages too"),
-        ({"tensorflow": "latest"}, "tensorflow: latest of the environment a is no version"),
-        ({"metal": "None"}, "metal: None of the environment a is no version"),
-        ({"packages": ["two words"]}, "'two words' in packages of the environment a is no requirement"),
+        ({"tensorflow": "latest"}, "tensorflow: latest of the environment a is not a version"),
+        ({"metal": "None"}, "metal: None of the environment a is not a version"),
+        ({"packages": ["two words"]}, "'two words' in packages of the environment a is not a requirement"),
         ({"packages": ["six @ https://example.com/six.whl"]}, "six in packages of the environment a names a URL"),
         ({"packages": ["tensorflow>=2.16"]}, "leaves the version open.*declare tensorflow:"),
         ({"packages": ["tensorflow-macos==2.12"], "tensorflow": "2.18.1"}, "and tensorflow: 2.18.1 besides"),

@@ -113,11 +113,11 @@ def test_the_whole_matrix(check: Check, published: Path) -> None:
         ("tensorflow==2.18.1", "tensorflow-metal==9.9", "tensorflow-metal==9.9 has no wheel for Python 3.12"),
         ("tensorflow==9.9", "tensorflow-metal==1.2.0", "tensorflow==9.9 has no wheel for Python 3.12"),
         ("tensorflow", "tensorflow-metal==1.2.0", "neither a file that ends in .whl or .dylib, nor NAME==VERSION"),
-        ("tensorflow==two", "tensorflow-metal==1.2.0", "two is no version"),
+        ("tensorflow==two", "tensorflow-metal==1.2.0", "two is not a version"),
         ("tensorflow-macos==2.15.1", "tensorflow-metal==1.2.0", "there is no TensorFlow in it"),
         ("tensorflow==2.18.1", "tensorflow==2.18.1", "has no plug-in for TensorFlow"),
         ("gone.whl", "tensorflow-metal==1.2.0", "gone.whl: No such file or directory"),
-        ("damaged.whl", "tensorflow-metal==1.2.0", "damaged.whl is no wheel, or a damaged one"),
+        ("damaged.whl", "tensorflow-metal==1.2.0", "damaged.whl is not a wheel, or a damaged one"),
         ("tensorflow==2.18.1", "damaged.dylib", "damaged.dylib ends after"),
     ],
 )  # fmt: skip
@@ -152,4 +152,4 @@ def test_a_member_that_is_damaged(check: Check, published: Path) -> None:
     wheel.write_bytes(content)
     done = check(*pair(str(wheel), "plugin-1.2.0.dylib"))
     assert done.returncode == 2
-    assert "is no wheel, or a damaged one" in done.stderr
+    assert "is not a wheel, or a damaged one" in done.stderr

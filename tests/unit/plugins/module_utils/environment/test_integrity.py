@@ -66,7 +66,7 @@ class TestHostileWheels:
         with zipfile.ZipFile(evil.path, "w") as archive:
             archive.writestr("evil/__init__.py", "")
             archive.writestr("evil-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
-        refused(host, evil, words="The wheel of evil is no wheel: its metadata or its RECORD is missing")
+        refused(host, evil, words="The wheel of evil is not a wheel: its metadata or its RECORD is missing")
 
     def test_a_wheel_that_cannot_be_unpacked(self, host: Host) -> None:
         evil, record = make_wheel(host.wheels, "evil"), "evil-1.0.dist-info/RECORD"
@@ -79,7 +79,7 @@ class TestHostileWheels:
         damaged = bytearray(evil.path.read_bytes())
         damaged[start : start + 4] = b"\xff" * 4
         evil.path.write_bytes(damaged)
-        refused(host, evil, words="The wheel of evil is no wheel: its metadata or its RECORD is missing or damaged")
+        refused(host, evil, words="The wheel of evil is not a wheel: its metadata or its RECORD is missing or damaged")
 
     def test_another_packages_metadata(self, host: Host) -> None:
         """Whoever writes another's RECORD can answer for another's files."""

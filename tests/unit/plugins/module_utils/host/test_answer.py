@@ -255,7 +255,7 @@ class TestDocument:
             assert (declared.lock_digest[0], declared.python) == (digest, additional)
             assert document.minors == ((additional,) if additional else ())
         options["environments"][0]["python"] = "3.11.2"
-        with pytest.raises(MetalfleetError, match="python: 3.11.2 of the environment .* is no minor version"):
+        with pytest.raises(MetalfleetError, match="python: 3.11.2 of the environment .* is not a minor version"):
             read_document(options, PLATFORM)
 
     @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ class TestDocument:
         document = read_document(self.options({"name": "tf", "state": "absent"}), PLATFORM)
         assert document.environments[0].state == "absent"
 
-    @pytest.mark.parametrize(("names", "words"), [(("tf", "tf"), "Two environments"), (("tf", "TF"), "by case only")])
+    @pytest.mark.parametrize(("names", "words"), [(("tf", "tf"), "Two environments"), (("tf", "TF"), "only in case")])
     def test_names_that_are_one_place_are_refused(self, names: tuple[str, str], words: str) -> None:
         with pytest.raises(MetalfleetError, match=words):
             read_document(self.options(*({"name": name, "state": "absent"} for name in names)), PLATFORM)
@@ -360,7 +360,7 @@ class TestManagedPython:
             ("Python 3.9, which an environment asks for,", "(absent). Run setup.yml to install or repair it."),
         ]
         built = host.converge()
-        assert "The managed Python 3.9, which the environment old is made with, is not there" in built["text"][0]
+        assert "The managed Python 3.9, which the environment old is made with, is missing" in built["text"][0]
         host.declare("old", python="3.9", state="absent")
         assert ask(replace(host.document, python=declared), host.tools)["managed_python"]["minors"] == []
 
@@ -447,7 +447,7 @@ class TestPairs:
         [
             ("2.18.1", "1.2.0", "12.0.1", "needs macOS 12.1 or newer, not 12.0.1."),
             ("2.20.0", "1.2.0", "", "the plug-in does not link"),
-            ("2.17.1", "1.1.0", "15.5", "has no wheels for Python 3.12, but for 3.9"),
+            ("2.17.1", "1.1.0", "15.5", "has no wheels for Python 3.12, only for 3.9"),
         ],
     )
     def test_what_a_mac_cannot_have_is_refused_before_anything_is_built(

@@ -325,8 +325,8 @@ def test_a_declared_text_without_certificates(host: Host, wheels: list[Wheel]) -
 FAULTS = {
     Fault.BROKEN: ("does not work as it should", "500"),
     Fault.GONE: ("could not be reached", "refused"),
-    Fault.MISSING: ("names a file that it has not got", "404"),
-    Fault.PORTAL: ("a web page came instead, as a login portal", "names no file"),
+    Fault.MISSING: ("lists a file that it does not have", "404"),
+    Fault.PORTAL: ("a web page came instead, as login portals", "names no file"),
     Fault.REFUSED: ("access was refused", "401"),
     Fault.TRUNCATED: ("could not be reached", "the connection ended after"),
     Fault.WRONG: ("is not the one in the lock", "has the SHA-256"),
@@ -413,7 +413,7 @@ def test_a_package_without_any_wheel(host: Host, published: Path) -> None:
     published.mkdir()
     (published / "alpha-1.0.tar.gz").write_bytes(b"source")
     lock = f"alpha==1.0 --hash=sha256:{hashlib.sha256(b'source').hexdigest()}"
-    with Index(published) as index, pytest.raises(MetalfleetError, match=r"alpha 1\.0 has no wheel for anybody"):
+    with Index(published) as index, pytest.raises(MetalfleetError, match=r"alpha 1\.0 has no wheel for any platform"):
         host.fetch(lock, Network(index_url=index.url))
 
 

@@ -110,7 +110,7 @@ def test_spellings(text: str) -> None:
         ("{", "Pipfile.lock"),
         ("@EXPLICIT", "an explicit list of conda packages"),
         ("<!DOCTYPE html>", "a web page"),
-        ("?!", "is no requirement"),
+        ("?!", "is not a requirement"),
     ],
 )
 def test_what_is_refused_is_named_with_its_line(line: str, why: str) -> None:
