@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import plistlib
 import re
 import shutil
 import socket
@@ -604,3 +605,49 @@ def test_example_of_the_readme_works(fleet: Fleet) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "ansible_host" in run.stdout
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+JOB = {
+    "Label": "example.job",
+    "ProgramArguments": ["/bin/sh", "-c", 'echo "$(id -u) $HOME $PATH $WORD" >> $HOME/ran; exit 7'],
+    "EnvironmentVariables": {"WORD": "hello"},
+    "StartCalendarInterval": [{"Hour": 11, "Minute": 30}, {"Hour": 16, "Minute": 0}],
+}
+
+
+def test_launchd_runs_jobs_at_their_times_and_on_wake_once(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    host.run("cat > job.plist", input=plistlib.dumps(JOB), check=True)
+    assert host.run("launchctl print gui/501/example.job").returncode == 113
+    said(host, "launchctl bootstrap gui/501 ~/job.plist")
+    assert host.run("launchctl bootstrap gui/501 ~/job.plist").returncode == 5
+    assert "state = not running" in said(host, "launchctl print gui/501/example.job")
+    assert host.pass_time("2026-12-01T00:00", "2026-12-01T11:30") == 0
+    assert host.pass_time("2026-12-01T11:30", "2026-12-02T00:00") == 2
+    assert host.pass_time("2026-12-02T00:00", "2026-12-05T00:00", asleep=True) == 1
+    assert said(host, "cat ran").splitlines() == ["501 /Users/admin /usr/bin:/bin:/usr/sbin:/sbin hello"] * 3
+    assert "last exit code = 7" in said(host, "launchctl print gui/501/example.job")
+    said(host, "launchctl kickstart gui/501/example.job; launchctl bootout gui/501/example.job")
+    assert host.run("launchctl bootout gui/501/example.job").returncode == 3
+    assert host.pass_time("2026-12-05T00:00", "2026-12-06T00:00") == 0
+
+
+def test_only_root_loads_daemons_and_only_who_is_logged_in_has_a_session(mac: NewMac) -> None:
+    host = mac("headless")
+    host.run("cat > job.plist", input=plistlib.dumps(JOB), check=True)
+    assert host.run("launchctl bootstrap gui/501 ~/job.plist").returncode == 125
+    assert host.run("launchctl bootstrap system ~/job.plist").returncode == 1
+    assert host.run("sudo launchctl bootstrap system ~/job.plist").returncode == 5  # another user could change it
+    said(host, "sudo chown root job.plist; sudo launchctl bootstrap system ~/job.plist")
+    assert "type = LaunchDaemon" in said(host, "launchctl print system/example.job")
+
+
+def test_a_mac_is_plugged_in_until_it_is_not(mac: NewMac) -> None:
+    host = mac("m1-fresh")
+    assert said(host, "pmset -g batt") == "Now drawing from 'AC Power'"
+    host.unplug(31)
+    assert "31%; discharging" in said(host, "pmset -g batt")
+    host.plug_in()
+    assert said(host, "pmset -g batt") == "Now drawing from 'AC Power'"

@@ -66,10 +66,11 @@ def start(settings: Mapping[str, str], log: Path, keep_open: Sequence[Held]) -> 
     )
 
 
-def enter(pid: int, command: list[str]) -> None:
-    """Run a Linux program as a host's root, in its mount namespace and root folder."""
-    where = ["nsenter", "--target", str(pid), "--mount", "--root", *([] if IS_ROOT else ["--user"])]
-    subprocess.run([*where, *command], check=True, env={})
+def enter(pid: int, command: list[str]) -> str:
+    """Run a Linux program as a host's root, in its namespaces and root folder; returns what it printed."""
+    namespaces = ["--mount", "--pid", "--uts", "--ipc", *([] if IS_ROOT else ["--user"])]
+    line = ["nsenter", "--target", str(pid), *namespaces, "--root", *command]
+    return subprocess.run(line, check=True, env={}, stdout=subprocess.PIPE, text=True).stdout
 
 
 def give(path: Path, user: int, group: int) -> None:

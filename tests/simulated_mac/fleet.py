@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from . import addresses, answers, engine, host_files
+from .inside.mac_programs import BATTERY
 from .profile import Profile
 from .state import State, inventory, ssh_options, start_time
 from .store import GROUP_ID, SIM, USER_ID, Store, is_locked
@@ -148,6 +149,25 @@ class Mac:
     def unlimit_disk(self, path: str) -> None:
         """Take away what ``limit_disk`` mounted, with what was written there."""
         engine.enter(self.pid, [f"/{SIM}/usr/bin/umount", path])
+
+    def pass_time(self, start: str, end: str, *, asleep: bool = False) -> int:
+        """Let the clock go from one moment to another (``2026-12-01T08:00``), and run the jobs that fall due.
+
+        Each runs to its end. A Mac that was ``asleep`` runs on wake what it missed, once. Returns the number of runs.
+        """
+        how = "asleep" if asleep else "awake"
+        said = engine.enter(
+            self.pid, [f"/{SIM}/python", "-ISE", f"/{SIM}/tools/mac_programs", "clock", start, end, how]
+        )
+        return int(said)
+
+    def unplug(self, percent: int) -> None:
+        """Let it run on its battery."""
+        self.run(f"echo {percent} | sudo tee {BATTERY}", check=True)
+
+    def plug_in(self) -> None:
+        """Let it run on the mains again."""
+        self.run(f"sudo rm -f {BATTERY}", check=True)
 
     def stop(self) -> None:
         """Switch it off: all its processes end at once. Its files stay."""

@@ -14,13 +14,16 @@ import hashlib
 import json
 import os
 import plistlib
+import pwd
 import re
 import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,9 @@ SELECTED_TOOLS = Path("/private/var/db/xcode_select_link")
 PASSWD, GROUP = Path("/private/etc/passwd"), Path("/private/etc/group")  # in place of a Mac's directory of users
 RECEIPTS = Path("/private/var/db/receipts")
 CONSOLE = Path("/dev/console")
+JOBS = Path("/private/var/tmp/launchd")  # in place of what launchd knows
+BATTERY = Path("/private/var/tmp/battery")  # percent, while the Mac is unplugged
+CLOCK = Path("clock")  # no program of a Mac: how fleet.py lets time pass
 ROSETTA = Path("/Library/Apple/usr/libexec/oah/libRosettaRuntime")
 SIGNATURE = b"simulated signature"
 ARCH_VARIABLE = "SIMULATED_MAC_ARCH"
@@ -345,14 +351,29 @@ def codesign(profile: Profile, args: list[str]) -> Answer:
     return fail(f"{name}: replacing existing signature\n", 0)
 
 
+# --------------------------------------------------------------------------------------------------------- launchd
+
+
 def launchctl(profile: Profile, args: list[str]) -> Answer:
+    """asuser, bootstrap, bootout, kickstart and print; see the functions below."""
+    verbs = {
+        "asuser": launch_in_session,
+        "bootstrap": bootstrap,
+        "bootout": bootout,
+        "kickstart": kickstart,
+        "print": print_service,
+    }
+    return verbs[args[0]](args[1:]) if args and args[0] in verbs else None
+
+
+def launch_in_session(args: list[str]) -> Answer:
     """``asuser UID PROGRAM [ARGUMENT...]``: runs a program in the session of whoever is logged in at the screen."""
-    if len(args) < 3 or args[0] != "asuser" or args[1] != str(CONSOLE.stat().st_uid):
+    if len(args) < 2 or args[0] != str(CONSOLE.stat().st_uid):
         return None
     if os.getuid() != 0:
         return fail("Could not switch to audit session 0x186a8: 1: Operation not permitted\n")
     return subprocess.run(
-        args[2:], env={**os.environ, SESSION_VARIABLE: args[1]}, close_fds=False, check=False
+        args[1:], env={**os.environ, SESSION_VARIABLE: args[0]}, close_fds=False, check=False
     ).returncode
 
 
@@ -368,12 +389,221 @@ def caffeinate(profile: Profile, args: list[str]) -> Answer:
     return 0
 
 
+def owner_of(domain: str) -> int | None:
+    """The user whose jobs are in a domain: ``system`` or ``gui/UID``; None for another one."""
+    match = re.fullmatch(r"system|gui/(\d+)", domain)
+    return int(match[1] or 0) if match else None
+
+
+def why_closed(domain: str) -> int:
+    """The error for a domain that this user cannot change; 0 if it can. The one at the screen is there while its user
+    is logged in."""
+    owner = owner_of(domain)
+    if os.getuid() not in (0, owner):
+        return 1
+    return 125 if owner and owner != CONSOLE.stat().st_uid else 0
+
+
+ERRORS = {
+    1: "Operation not permitted",
+    3: "No such process",
+    5: "Input/output error",
+    125: "Domain does not support specified action",
+}
+
+
+def job_file(service: str) -> Path:
+    """What is kept of a job that is loaded."""
+    return JOBS / f"{service.replace('/', '.')}.json"
+
+
+def read_job(service: str) -> dict[str, Any] | None:
+    """A loaded job: the domain, the path of its property list, what that said, and of its runs."""
+    try:
+        job: dict[str, Any] = json.loads(job_file(service).read_text())
+    except FileNotFoundError:
+        return None
+    return job
+
+
+def write_job(service: str, job: dict[str, Any]) -> None:
+    """Keep a job, in one step."""
+    JOBS.mkdir(exist_ok=True)
+    with suppress(PermissionError):
+        JOBS.chmod(0o1777)
+    new = JOBS / f".{os.getpid()}"
+    new.write_text(json.dumps(job))
+    new.rename(job_file(service))
+
+
+def is_running(job: dict[str, Any]) -> bool:
+    """Whether the job's process lives."""
+    return bool(job["pid"]) and Path(f"/proc/{job['pid']}").exists()
+
+
+def bootstrap(args: list[str]) -> Answer:
+    """``bootstrap DOMAIN PLIST``: loads a job, unless it is loaded."""
+    if len(args) != 2 or owner_of(args[0]) is None:
+        return None
+    domain, path = args[0], Path(args[1])
+    error, job = why_closed(domain), None
+    if not error:
+        with suppress(OSError, plistlib.InvalidFileException):
+            status = path.stat()
+            job = plistlib.loads(path.read_bytes())
+            is_safe = status.st_uid in (0, owner_of(domain)) and not status.st_mode & 0o022
+            error = 0 if is_safe and read_job(f"{domain}/{job['Label']}") is None else 5
+        if job is None:
+            error = 5
+    if error or job is None:
+        return fail(f"Bootstrap failed: {error}: {ERRORS[error]}\n", error)
+    kept = {"domain": domain, "path": str(path), "job": job, "pid": 0, "runs": 0, "last_exit": None}
+    write_job(f"{domain}/{job['Label']}", kept)
+    if job.get("RunAtLoad"):
+        start_job(f"{domain}/{job['Label']}")
+    return 0
+
+
+def bootout(args: list[str]) -> Answer:
+    """``bootout DOMAIN/LABEL``: ends a job, and forgets it."""
+    if len(args) != 1:
+        return None
+    error, job = why_closed(args[0].rpartition("/")[0]), read_job(args[0])
+    if job is None:
+        error = 3
+    if error or job is None:
+        return fail(f"Boot-out failed: {error}: {ERRORS[error]}\n", error)
+    job_file(args[0]).unlink()
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        for _ in range(50):
+            if not is_running(job):
+                return 0
+            with suppress(ProcessLookupError):
+                os.killpg(job["pid"], sent)
+            time.sleep(0.1)
+    return 0
+
+
+def kickstart(args: list[str]) -> Answer:
+    """``kickstart DOMAIN/LABEL``: starts a job now, unless it runs."""
+    if len(args) != 1:
+        return None
+    if read_job(args[0]) is None:
+        return fail(f'Could not find service "{args[0].rpartition("/")[2]}" in domain\n', 113)
+    start_job(args[0])
+    return 0
+
+
+def print_service(args: list[str]) -> Answer:
+    """``print DOMAIN/LABEL``: what is known of a job."""
+    job = read_job(args[0]) if len(args) == 1 else None
+    if job is None:
+        domain, _, label = args[0].rpartition("/")
+        return fail(f'Bad request.\nCould not find service "{label}" in domain for {domain}\n', 113)
+    state = f"running\n\tpid = {job['pid']}" if is_running(job) else "not running"
+    last = "(never exited)" if job["last_exit"] is None else job["last_exit"]
+    kind = "LaunchDaemon" if job["domain"] == "system" else "LaunchAgent"
+    print(
+        f"{args[0]} = {{\n\tpath = {job['path']}\n\ttype = {kind}\n\tstate = {state}\n"
+        f"\truns = {job['runs']}\n\tlast exit code = {last}\n}}"
+    )
+    return 0
+
+
+def start_job(service: str) -> None:
+    """Start a job that does not run, as launchd does: beside whoever asked for it."""
+    if os.fork() == 0:
+        os.setsid()
+        for stream in range(3):  # or a connection would be held open
+            os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+        run_job(service)
+        os._exit(0)
+
+
+def run_job(service: str) -> None:
+    """Run a job to its end, as the user of its domain, with launchd's few variables; nothing, if it runs already."""
+    job = read_job(service)
+    if job is None or is_running(job):
+        return
+    uid, told = owner_of(job["domain"]) or 0, job["job"]
+    account = pwd.getpwuid(uid)
+    session = {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name, "SHELL": account.pw_shell}
+    privileges: dict[str, Any] = {}
+    if os.getuid() != uid:
+        privileges = {"user": uid, "group": account.pw_gid, "extra_groups": []}
+    network = dict(line.split("=", 1) for line in (SIM / "tools/environment").read_text().splitlines())
+    out, err = (Path(told.get(f"Standard{name}Path", os.devnull)) for name in ("Out", "Error"))
+    with out.open("ab") as stdout, err.open("ab") as stderr:
+        process = subprocess.Popen(
+            told["ProgramArguments"],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            cwd="/",
+            env={
+                "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+                "XPC_SERVICE_NAME": told["Label"],
+                **({"TMPDIR": "/var/folders/zz/T/", **session} if uid else {}),
+                **network,
+                **told.get("EnvironmentVariables", {}),
+            },
+            start_new_session=True,
+            **privileges,
+            preexec_fn=lambda: os.nice(told.get("Nice", 0)) and None,  # noqa: PLW1509 - nothing else runs here
+        )
+    write_job(service, {**job, "pid": process.pid, "runs": job["runs"] + 1})
+    ended = process.wait()
+    left = read_job(service)
+    if left:  # it may have been booted out
+        write_job(service, {**left, "pid": 0, "last_exit": ended})
+
+
+def pass_time(start: str, end: str, is_asleep: bool) -> int:
+    """The clock goes from one moment to another: whatever falls due runs, each to its end; on wake what was missed,
+    once. Returns how many runs there were."""
+    first, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    minutes = [first + timedelta(minutes=number) for number in range(int((last - first) / timedelta(minutes=1)))]
+    count = 0
+    for file in sorted(JOBS.glob("*.json")) if JOBS.is_dir() else ():
+        job = json.loads(file.read_text())
+        service = f"{job['domain']}/{job['job']['Label']}"
+        due = [minute for minute in minutes if is_due(job["job"].get("StartCalendarInterval", []), minute)]
+        for _ in due[:1] if is_asleep else due:
+            run_job(service)
+            count += 1
+    return count
+
+
+def is_due(intervals: dict[str, int] | list[dict[str, int]], minute: datetime) -> bool:
+    """Whether a job is to start then. What is not said may be anything; Sunday is 0 and 7."""
+    now = {"Minute": minute.minute, "Hour": minute.hour, "Day": minute.day, "Month": minute.month}
+    day = minute.isoweekday() % 7
+    return any(
+        all(value % 7 == day if name == "Weekday" else now[name] == value for name, value in each.items())
+        for each in (intervals if isinstance(intervals, list) else [intervals])
+    )
+
+
+def pmset(profile: Profile, args: list[str]) -> Answer:
+    """``-g batt``: what the Mac draws its power from. Its battery's charge is in a file while it is unplugged."""
+    if args != ["-g", "batt"]:
+        return None
+    try:
+        charge = int(BATTERY.read_text())
+    except FileNotFoundError:
+        print("Now drawing from 'AC Power'")
+        return 0
+    print(f"Now drawing from 'Battery Power'\n -InternalBattery-0 (id=1)\t{charge}%; discharging; 3:12 remaining")
+    return 0
+
+
 SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
     "/opt/homebrew/bin/brew": brew,
     "/bin/launchctl": launchctl,
     "/usr/bin/caffeinate": caffeinate,
     "/usr/bin/codesign": codesign,
     "/usr/bin/dscl": dscl,
+    "/usr/bin/pmset": pmset,
     "/usr/bin/sw_vers": sw_vers,
     "/usr/bin/uname": uname,
     "/usr/sbin/installer": installer,
@@ -388,6 +618,9 @@ SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
 def main() -> int:
     """Answer one call."""
     program, args = Path(sys.argv[1]), sys.argv[2:]
+    if program == CLOCK:
+        print(pass_time(args[0], args[1], args[2] == "asleep"))
+        return 0
     profile: Profile = json.loads((SIM / "host/profile.json").read_text())
     answer = next((answer for path, answer in SIMULATED.items() if Path(path).name == program.name), None)
     status = answer(profile, args) if answer else None
