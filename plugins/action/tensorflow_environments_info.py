@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.doctor import tell
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ASKING
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._doctor import tell
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import EnvironmentsAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._progress import say
 

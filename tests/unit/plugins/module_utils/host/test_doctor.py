@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._doctor import tell_machine
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.doctor import tell_machine
 
 from tests.unit.plugins.module_utils.probe.failures import A100, LINUX, gpu_server
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What doctor.yml says of a host: its report, as text that a person reads from top to bottom."""
+"""What a doctor says of a host: its report, as text that a person reads from top to bottom."""
 
 from __future__ import annotations
 
