@@ -16,7 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.nvidi
 DEFAULT_ROOT = "~/.local/share/metalfleet"
 DEFAULT_LINKS = "~/.virtualenvs"
 
-OUR_FOLDERS = frozenset({"bin", "controller", "environments", "python", "set-aside", "uv", "wheels"})
+OUR_FOLDERS = frozenset({"agent", "bin", "controller", "environments", "python", "set-aside", "uv", "wheels"})
 """Names in the root folder."""
 
 READ_OTHERWISE = re.compile(r"""[\x00-\x1f\x7f!$*?\[\]:;"'`\\|&<>]""")
@@ -62,6 +62,11 @@ class Places:
     def uv(self) -> Path:
         """A link to the pinned uv."""
         return self.root / "bin" / "uv"
+
+    @property
+    def agent(self) -> Path:
+        """The folder of the agent: its program, its document, and what it remembers."""
+        return self.root / "agent"
 
     def generations(self, name: str) -> Path:
         """The folder of an environment's generations."""

@@ -145,12 +145,28 @@ ONE_ENVIRONMENT: Spec = {
 WANTED_PYTHON: Spec = {name: NATIVE_PYTHON[name] for name in ("source", "version", "existing", "archives", "packages")}
 """What tells which Python must be linked; where it comes from is native_python's matter."""
 
+AGENT: Spec = {
+    "times": {"type": "list", "elements": "str", "default": ["11:30", "16:30"]},
+    "delay": {"type": "int", "default": 1800},
+    "battery": {"type": "int", "default": 40},
+    "document_url": {"type": "str", "default": ""},
+    "signing_key": {"type": "path", "default": ""},
+}
+"""When the agent works, within which limits, and where it finds newer documents."""
+
 ENVIRONMENTS: Spec = {
     **DECLARATION,
+    "agent": {
+        "type": "dict",
+        "default": {},
+        "options": {"enabled": {"type": "bool"}, **AGENT, "mirror": NATIVE_PYTHON["mirror"]},
+    },
     "python": {"type": "dict", "default": {}, "options": WANTED_PYTHON},
     "on_failure": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
 }
 """What the modules for all environments of a host take from a playbook."""
+PUBLISHING: Spec = {**ENVIRONMENTS, "archives": {"type": "path", "default": ""}}
+"""What tensorflow_agent_archive takes, which works on the controller alone."""
 ASKING: Spec = {**ENVIRONMENTS, "doctor": {"type": "bool", "default": False}}
 """What tensorflow_environments_info takes."""
 
@@ -191,6 +207,8 @@ DOCUMENT: Spec = {
         },
     },
     "python": {"type": "dict", "default": {}},
+    "agent": {"type": "dict", "default": {}},
+    "agent_files": {"type": "dict", "default": {}, "no_log": True},
     "lock_texts": {"type": "dict", "default": {}, "no_log": True},
     "built_wheels": {"type": "dict", "default": {}, "no_log": True},
     "conda_engine": {"type": "str", "default": ""},
@@ -225,7 +243,7 @@ PROBE: Spec = {
 
 PLAYBOOK_VARIABLES = (
     *("tensorflow_hosts", "tensorflow_canary", "tensorflow_name", "tensorflow_generation"),
-    *("tensorflow_platforms", "tensorflow_upgrade"),
+    *("tensorflow_platforms", "tensorflow_upgrade", "tensorflow_agent_archives"),
     *("tensorflow_report_folder", "tensorflow_report_formats", "tensorflow_wheel_store_keep"),
 )
 """What playbooks take beside the roles' variables."""
@@ -241,4 +259,6 @@ OF_ONE_RUN = (
 def variables() -> list[str]:
     """The names of all variables that a user may set for our playbooks and roles."""
     shared = [f"native_python_{name}" for name in ("root", *NETWORK, *NATIVE_PYTHON, *DELIVERY)]
-    return [*(f"tensorflow_{name}" for name in (*DECLARATION, *RUNNING)), *shared, *PLAYBOOK_VARIABLES]
+    of_agent = ["agent", *(f"agent_{name}" for name in AGENT)]
+    ours = [f"tensorflow_{name}" for name in (*DECLARATION, *RUNNING, *of_agent)]
+    return [*ours, *shared, *PLAYBOOK_VARIABLES]

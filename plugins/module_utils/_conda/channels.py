@@ -8,7 +8,12 @@ import os
 from typing import TYPE_CHECKING
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import Meanings, explain_fetch
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import (
+    UNREACHED,
+    WEB_PAGE,
+    Meanings,
+    explain_fetch,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.web import (
     AccessRefused,
     FetchFailed,
@@ -43,11 +48,11 @@ _MEANINGS: Meanings = (
     ),
     (
         WebPage,
-        "a web page came instead, as login portals and proxies send",
+        WEB_PAGE,
         "Log in to the network, or check the proxy (tensorflow_proxy) and the channel (conda.channels).",
     ),
     (OutOfOrder, "the channel does not work as it should", _CHECK_CHANNEL),
-    (FetchFailed, "the channel could not be reached", _CHECK_CHANNEL),
+    (FetchFailed, f"the channel {UNREACHED}", _CHECK_CHANNEL),
 )
 
 

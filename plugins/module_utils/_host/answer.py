@@ -54,7 +54,18 @@ def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
     managed = look_at_python(document, tools.commands)
     end_watchdog()
     findings = [(doctored if document.doctor else examined)(finding, tools) for finding in studied]
-    return make_report(findings, platform=document.platform, managed=managed, facts=prober.facts)
+    report = make_report(findings, platform=document.platform, managed=managed, facts=prober.facts)
+    if not document.agent:
+        return report
+    # Imported here because most fleets have no agent.
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import (  # noqa: PLC0415
+        look_at_agent,
+    )
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.report import (  # noqa: PLC0415
+        with_agent,
+    )
+
+    return with_agent(report, look_at_agent(document, tools.commands))
 
 
 def tools_for(document: Document, prober: Prober) -> Tools:

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Callable
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent import installed
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.report import with_agent
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import memory
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.apply import apply
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import all_complete
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import to_remember
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Plan, to_remember
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import one_writer
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
@@ -37,9 +39,17 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, python_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
+Hold = Callable[[Finding], str]
+"""Says why an environment that has drifted is left as it is; "" where it is not."""
+
 
 def converge(
-    document: Document, *, check_mode: bool, with_diff: bool = False, tools: Tools | None = None
+    document: Document,
+    *,
+    check_mode: bool,
+    with_diff: bool = False,
+    tools: Tools | None = None,
+    hold: Hold = lambda _: "",
 ) -> dict[str, Any]:
     """Plan and, unless in check mode, apply; returns the report. What fails does not stop the other environments.
 
@@ -49,8 +59,9 @@ def converge(
     tools = tools or tools_for(document, prober)
     studied = [study(declared, tools) for declared in document.environments]
     managed = look_at_python(document, tools.commands)
+    agent = installed.look_at_agent(document, tools.commands)
     end_watchdog()
-    findings = [examined(finding, tools) for finding in studied]
+    findings = [held(examined(finding, tools), hold) for finding in studied]
     lacks = {} if check_mode or not document.is_delivered else find_lacks(document, findings, tools)
     if lacks:
         return {"changed": False, "lacks": lacks, "warnings": []}
@@ -59,8 +70,10 @@ def converge(
         findings = [replace(finding, carried=FORESEEN) for finding in findings]
         managed = replace(managed, carried=FORESEEN)
     elif managed.surplus or any(finding.is_pending for finding in findings):
-        findings, managed, warnings = carry_out(document, findings, managed, tools)
-    return make_report(
+        findings, managed, warnings = carry_out(document, findings, managed, tools, hold)
+    if agent and not check_mode:
+        agent = installed.carry_out(agent, document, tools.commands)
+    report = make_report(
         [probed(finding, tools) for finding in findings],
         platform=document.platform,
         managed=managed,
@@ -68,10 +81,17 @@ def converge(
         warnings=warnings,
         with_diff=with_diff,
     )
+    return with_agent(report, agent, FORESEEN if check_mode else DONE)
+
+
+def held(finding: Finding, hold: Hold) -> Finding:
+    """The finding; nothing is done to it where there is a reason to leave it as it is."""
+    why = hold(finding) if finding.is_pending else ""
+    return replace(finding, plan=Plan(reported=finding.plan.actions), left=why) if why else finding
 
 
 def carry_out(
-    document: Document, findings: list[Finding], managed: Managed, tools: Tools
+    document: Document, findings: list[Finding], managed: Managed, tools: Tools, hold: Hold
 ) -> tuple[list[Finding], Managed, list[str]]:
     """Repair what has to be repaired, as the only writer, and clean up; returns warnings, too."""
     try:
@@ -79,7 +99,7 @@ def carry_out(
         with one_writer(document.places), tools.supply.progress:
             stay_awake()
             # Another writer may have been at work until now.
-            done = [repaired(again(finding, tools), tools) for finding in findings]
+            done = [repaired(held(again(finding, tools), hold), tools) for finding in findings]
             surplus = look_at_python(document, tools.commands).surplus
             warnings = [*prune_archives(document, tools), *remove_surplus(document.places, surplus)]
             return done, replace(managed, carried=DONE), warnings

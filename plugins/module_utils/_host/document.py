@@ -68,6 +68,8 @@ class Document:
     """The folder with what it has brought, where that is not the wheel store itself."""
     doctor: bool = False
     """Whether everything is to be probed as deeply as can be, also what has drifted."""
+    agent: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What is declared of the agent, see _agent.installed.wanted_of; empty where nothing is."""
 
     @property
     def minors(self) -> tuple[str, ...]:
@@ -115,6 +117,7 @@ def read_document(options: Mapping[str, Any], platform: str = "") -> Document:
         is_delivered=(options.get("delivery") or "index") != "index",
         incoming=options.get("incoming") or "",
         doctor=bool(options.get("doctor")),
+        agent=read_agent(options),
     )
 
 
@@ -191,6 +194,12 @@ def read_network(options: Mapping[str, Any]) -> Network:
         password=options.get("password") or "",
         wheels=options.get("wheels") or "",
     )
+
+
+def read_agent(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is declared of the agent, with its files where they are sent."""
+    declared = options.get("agent") or {}
+    return {} if declared.get("enabled") is None else {**declared, "contents": options.get("agent_files") or {}}
 
 
 def refuse_double_names(names: list[str]) -> None:

@@ -46,6 +46,8 @@ class Finding:
     probe: Mapping[str, Any] | None = None
     """The probe of what is active now, or of the new generation that was refused."""
     warnings: tuple[str, ...] = ()
+    left: str = ""
+    """Why what has drifted is left as it is, if not because on_drift says so."""
 
     @property
     def is_pending(self) -> bool:
@@ -237,10 +239,9 @@ def say(finding: Finding) -> str:
     if finding.problem:
         return finding.problem.text
     if finding.plan.reported:
-        return (
-            "has drifted and was left as it is, because on_drift is report "
-            f"({say_reasons(finding.plan.reported)}). Run setup.yml with on_drift: repair to repair it"
-        )
+        why = finding.left or "on_drift is report"
+        remedy = "" if finding.left else ". Run setup.yml with on_drift: repair to repair it"
+        return f"has drifted and was left as it is, because {why} ({say_reasons(finding.plan.reported)}){remedy}"
     if finding.plan.actions and finding.carried != DONE:
         return say_what_is_to_do(finding)
     parts = [SAID_OF_STATE[finding.declaration.state](finding)]

@@ -49,6 +49,8 @@ _SDISTS = (".tar.gz", ".zip", ".tar.bz2")
 _OTHER_PLATFORM = "Use a lock that was made for this platform and Python."
 _CHECK_INDEX = "Check the network, the proxy (tensorflow_proxy) and the index (tensorflow_index_url), and run again."
 
+WEB_PAGE = "a web page came instead, as login portals and proxies send"
+UNREACHED = "could not be reached"
 Meanings = tuple[tuple[type[FetchFailed], str, str], ...]
 """What failures mean: kind, cause, remedy. The first that fits counts."""
 
@@ -70,11 +72,11 @@ _MEANINGS: Meanings = (
     ),
     (
         WebPage,
-        "a web page came instead, as login portals and proxies send",
+        WEB_PAGE,
         "Log in to the network on the host, or check proxy (tensorflow_proxy) and index (tensorflow_index_url).",
     ),
     (OutOfOrder, "the package index does not work as it should", _CHECK_INDEX),
-    (FetchFailed, "the package index could not be reached", _CHECK_INDEX),
+    (FetchFailed, f"the package index {UNREACHED}", _CHECK_INDEX),
 )
 
 

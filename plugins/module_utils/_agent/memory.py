@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
+"""What the agent remembers: what it did and why, what it found last, and in which repairs it failed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
+
+HISTORY, STATE, REPORT, GUARD, LOG = "history.json", "state.json", "report.json", ".lock", "log"
+OURS = frozenset({name for file in (HISTORY, STATE, REPORT) for name in (file, f"{file}.new")} | {GUARD, LOG})
+"""Names in the agent's folder that it makes itself; the second ones are left by a run that was killed."""
+KEPT = 100
+"""Entries of the history."""
+LONGEST = 1000
+"""Characters of an entry's text."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that was done, or was not possible."""
+
+    time: str
+    what: str
+    """`repaired`, `failed`, `left`, `rolled back` or `document`."""
+    environment: str
+    """Its name; "" for the whole host."""
+    reasons: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class State:
+    """As it stands, it is that of an agent that has not run yet."""
+
+    runs: int = 0
+    last_run: str = ""
+    seconds: float = 0.0
+    """Of CPU that the last run took, with all that it started."""
+    failed: Mapping[str, int] = field(default_factory=dict)
+    """How often the repair of each environment failed in a row."""
+    document: str = ""
+    """The digest of the document that this holds for."""
+
+
+def now() -> str:
+    """This moment as entries have it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+class Memory:
+    """The files in the agent's folder.
+
+    What cannot be read or written is not remembered: a full disk must not keep the agent from saying what it found.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def history(self) -> list[dict[str, Any]]:
+        """All events that are kept, the oldest first."""
+        read = self._read(HISTORY)
+        return [each for each in read if isinstance(each, dict)] if isinstance(read, list) else []
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Keep events. What is only said again, as of a repair that waits, is kept once."""
+        history = self.history()
+        for event in events:
+            told = {**asdict(event), "text": event.text[:LONGEST], "reasons": list(event.reasons)}
+            same = [each for each in history if each.get("environment") == event.environment]
+            if event.what == "repaired" or not same or {**same[-1], "time": event.time} != told:
+                history.append(told)
+        if events:
+            self._write(HISTORY, history[-KEPT:])
+
+    def state(self, document: str) -> State:
+        """What is known of the runs so far; of failures only those with the same document."""
+        read = self._read(STATE)
+        try:
+            state = State(**read) if isinstance(read, dict) else State()
+        except TypeError:
+            state = State()
+        return state if state.document == document else replace(state, failed={}, document=document)
+
+    def keep(self, state: State) -> None:
+        """Remember it."""
+        self._write(STATE, asdict(state))
+
+    def report(self) -> dict[str, Any]:
+        """What the last run found, with its time; nothing if there was none."""
+        read = self._read(REPORT)
+        return read if isinstance(read, dict) and isinstance(read.get("report"), dict) else {}
+
+    def keep_report(self, report: Mapping[str, Any]) -> None:
+        """Remember what a run has found."""
+        self._write(REPORT, {"seen": time.time(), "report": report})
+
+    def _read(self, name: str) -> Any:
+        with suppress(OSError, ValueError, RecursionError):
+            return json.loads(read_regular(self._folder / name))
+        return None
+
+    def _write(self, name: str, data: object) -> None:
+        with suppress(OSError):
+            put(self._folder / name, json.dumps(data).encode())
+
+
+@contextmanager
+def guarded(folder: Path, *, alone: bool, wait: float) -> Iterator[bool]:
+    """Let nobody exchange the agent's files while it runs: runs share the guard, whoever installs has it alone.
+
+    False where it could not be had in time; a folder that cannot be written to has no guard, and needs none.
+    """
+    try:
+        guard = (folder / GUARD).open("a")
+    except OSError:
+        yield True
+        return
+    with guard:
+        deadline = time.monotonic() + wait
+        while not _taken(guard.fileno(), fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
+            if time.monotonic() > deadline:
+                yield False
+                return
+            time.sleep(0.2)
+        yield True
+
+
+def _taken(guard: int, kind: int) -> bool:
+    try:
+        fcntl.flock(guard, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
+    return True
