@@ -346,6 +346,51 @@ options:
         default: {}
 """
 
+    AGENT = r"""
+options:
+  agent:
+    description:
+      - The agent, which keeps the environments of a Mac in order while no controller reaches it.
+      - It is that of the user that the task runs as. For root it is for the whole Mac.
+    type: dict
+    default: {}
+    suboptions:
+      enabled:
+        description: Whether the Mac has it. V(false) removes it. Where nothing is said, it is left as it is.
+        type: bool
+      times:
+        description:
+          - Times of the day at which it works, such as V(11:30). Quote them. A time at which the Mac was asleep is made
+            up for on wake.
+        type: list
+        elements: str
+        default: ["11:30", "16:30"]
+      delay:
+        description: Seconds for which it waits at those times, at most. Each Mac waits for a random time.
+        type: int
+        default: 1800
+      battery:
+        description: Percent of charge that a Mac on its battery must have for a repair.
+        type: int
+        default: 40
+      document_url:
+        description:
+          - URL (https) at which it looks for a newer document, with a signature at the same URL with C(.sig) behind it.
+        type: str
+        default: ""
+      signing_key:
+        description: Path on the controller of the private SSH key that documents are signed with.
+        type: path
+        default: ""
+      mirror:
+        description:
+          - URL from which the agent fetches the managed Python anew, as the option of
+            M(metalfleet.tensorflow.native_python). A folder on the controller is of no use to it, so that it asks the
+            publisher's site then.
+        type: str
+        default: ""
+"""
+
     ON_FAILURE = r"""
 options:
   on_failure:

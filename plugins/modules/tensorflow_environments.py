@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments.wheel_store
   - metalfleet.tensorflow.environments.rebuild
   - metalfleet.tensorflow.environments.python
+  - metalfleet.tensorflow.environments.agent
   - metalfleet.tensorflow.environments.locked
   - metalfleet.tensorflow.environments.on_failure
 seealso:
@@ -89,6 +90,11 @@ environments:
   type: list
   elements: dict
   sample: [{"name": "tensorflow", "ok": true, "reasons": ["absent"], "verdict": "gpu-ok"}]
+agent:
+  description: As M(metalfleet.tensorflow.tensorflow_environments_info) returns it, after the work.
+  returned: where O(agent) says whether the Mac has it
+  type: dict
+  sample: {"enabled": true, "ok": true, "reasons": ["agent-absent"]}
 apple_silicon:
   description: The facts of the host, as M(metalfleet.tensorflow.apple_silicon_facts) returns them.
   returned: if the host could answer

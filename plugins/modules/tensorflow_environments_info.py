@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments.wheel_store
   - metalfleet.tensorflow.environments.rebuild
   - metalfleet.tensorflow.environments.python
+  - metalfleet.tensorflow.environments.agent
   - metalfleet.tensorflow.environments.locked
   - metalfleet.tensorflow.environments.on_failure
 options:
@@ -172,6 +173,54 @@ environments:
       type: list
       elements: str
       sample: []
+agent:
+  description: The agent, and what it did on its own.
+  returned: where O(agent) says whether the Mac has it
+  type: dict
+  contains:
+    enabled:
+      description: Whether it is declared.
+      type: bool
+      sample: true
+    ok:
+      description: Whether it is as declared.
+      type: bool
+      sample: true
+    reasons:
+      description: The reason codes of its drift, each once.
+      type: list
+      elements: str
+      sample: []
+    plan:
+      description: What has to be done to it, in order.
+      type: list
+      elements: dict
+      sample: []
+    problem:
+      description: Why it is not as declared, as C(cause), C(evidence) and C(remedy), or V(null).
+      type: dict
+      sample: {"cause": "launchd does not take the agent's job.", "evidence": "", "remedy": ""}
+    text:
+      description: The same for people. Empty where nothing is to be said.
+      type: str
+      sample: ""
+    runs:
+      description: How often it has worked.
+      type: int
+      sample: 28
+    last_run:
+      description: When it last did, or V(null).
+      type: str
+      sample: "2026-11-28T11:41:07Z"
+    seconds:
+      description: CPU time that it took then.
+      type: float
+      sample: 5.2
+    history:
+      description: What it did last, or could not do, the oldest first.
+      type: list
+      elements: dict
+      sample: [{"time": "2026-11-20T11:35:12Z", "what": "repaired", "environment": "tensorflow", "reasons": []}]
 doctor:
   description: All of the report for people, line by line.
   returned: with O(doctor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleConnectionFailure
@@ -38,6 +39,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledge
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_litert
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,6 +56,8 @@ class EnvironmentsAction(FleetAction):
     module: str
     sends_locks: bool
     """Whether the module installs from the locks, or only compares their digests."""
+    keeps_report = True
+    """Whether what it answers is the report of the host, for the ledger."""
     spec = ENVIRONMENTS
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -63,6 +67,8 @@ class EnvironmentsAction(FleetAction):
             result = super().run(tmp, known)
         except AnsibleConnectionFailure as failure:
             result = {"unreachable": True, "changed": False, "msg": str(failure)}
+        if not self.keeps_report:
+            return result
         host = str(self._task.delegate_to or known["inventory_hostname"])
         before: Mapping[str, Any] = {}
         warnings: list[str] = [*(result.get("warnings") or [])]
@@ -84,6 +90,20 @@ class EnvironmentsAction(FleetAction):
         given = str(self._task.args.get("reports") or "")
         return folder_beside_inventory("reports", "tensorflow_reports", given, task_vars)
 
+    def _with_meanwhile(self, result: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """The result with what the agent did since the host was seen before this run."""
+        if not result.get("agent"):
+            return result
+        host, before = str(self._task.delegate_to or task_vars["inventory_hostname"]), {}
+        with suppress(MetalfleetError):  # which is said as soon as the report is to be kept there
+            before = Ledger(self._ledgers_folder(task_vars)).read(host)
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.meanwhile import (  # noqa: PLC0415
+            say_meanwhile,
+        )
+
+        said = say_meanwhile(result, once(["seen", host], lambda: str(before.get("seen") or "")))
+        return {**result, "text": [*result["text"], said]} if said else result
+
     def _keep(self, result: Mapping[str, Any], ledger: Ledger, host: str) -> Path:
         """Put a result into the ledger, and say where it is. Raises MetalfleetError."""
         secrets, now = [str(self._task.args.get("password") or "")], time.time()
@@ -97,15 +117,31 @@ class EnvironmentsAction(FleetAction):
         fails = options.pop("on_failure") == "fail"
         self._store = folder_of_wheels(options["wheel_store"], task_vars)
         self._refuse_two_roots(options, task_vars)
+        self._declare(options, task_vars)
         options = with_certificates(options, list(folders_of_users(task_vars)))
         locks = locks_of(options, task_vars)
         document = self._document(options, locks)
         # What cannot be meant is refused here, before the host is touched.
         read_document(document, platform_name(python=document["python"]["version"]))
         report = self._with_locks(self._answered(document, locks, task_vars), locks)
+        report = self._with_meanwhile(report, task_vars)
         if fails and not report.get("ok") and not report.get("failed"):
             return {**report, "failed": True, "msg": " ".join(report["text"])}
         return report
+
+    def _declare(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> None:
+        """Keep what is declared, and the key that the agent's documents are signed with."""
+        self._declared, named = options, options["agent"].get("signing_key")
+        self._private: Path | None = None
+        self._key = ""
+        if named:
+            from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.signing import (  # noqa: PLC0415
+                OPTION,
+                public_key,
+            )
+
+            self._private = find_file(named, OPTION, list(folders_of_users(task_vars)))
+            self._key = public_key(self._private)
 
     def _answered(self, document: dict[str, Any], locks: Locks, task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """The host's report. Where locks are made from what is declared, that is asked for which platform first."""
@@ -210,12 +246,13 @@ class EnvironmentsAction(FleetAction):
 
     def _document(self, options: Mapping[str, Any], locks: Locks) -> dict[str, Any]:
         """All that is declared for the host, with what only the controller knows."""
-        declared = {name: value for name, value in options.items() if name not in (*LOCKS, *REPORTS, "wheel_store")}
+        left_out = (*LOCKS, *REPORTS, "agent", "wheel_store")
+        declared = {name: value for name, value in options.items() if name not in left_out}
         document = {**declared, "python": wanted_python(options["python"])}
         return self._with_digests(document, locks)
 
     def _with_digests(self, document: dict[str, Any], locks: Locks) -> dict[str, Any]:
-        return {
+        told = {
             **document,
             "environments": locks.with_digests(document["environments"]),
             "lock_pairs": locks.pairs,
@@ -223,8 +260,19 @@ class EnvironmentsAction(FleetAction):
             **locks.conda,
             "lock_litert": locks.litert,
             "litert": [each.as_data() for each in read_litert()] if locks.litert else [],
-            **({"lock_texts": locks.texts, "built_wheels": locks.built_wheels} if self.sends_locks else {}),
         }
+        whole = {**told, "lock_texts": locks.texts, "built_wheels": locks.built_wheels}
+        return {**(whole if self.sends_locks else told), **self._of_agent(whole)}
+
+    def _of_agent(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """What the module is handed of the agent."""
+        if self._declared["agent"].get("enabled") is None:
+            return {}
+        from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.files import (  # noqa: PLC0415
+            agent_for,
+        )
+
+        return agent_for(self._declared, document, self._key, with_contents=self.sends_locks)
 
     def _platform(self, answer: Answer, document: Mapping[str, Any]) -> str:
         """The name that a host's locks go by; "" where that is not known yet."""
@@ -268,9 +316,27 @@ class EnvironmentsAction(FleetAction):
         if self.sends_locks and carried == report.ASKED:
             raise NoPythonYet
         if answer.blank:
-            return report.foresee(document, platform=platform_of(answer, document), carried=carried)
+            platform = platform_of(answer, document)
+            foreseen = report.foresee(document, platform=platform, carried=carried)
+            return self._with_agent(foreseen, document, platform, carried)
         missing = "The managed Python is missing, so that nothing else could be looked at"
         return report.without_python(document, missing, carried=carried)
+
+    @staticmethod
+    def _with_agent(
+        foreseen: dict[str, Any], document: Mapping[str, Any], platform: str, carried: str
+    ) -> dict[str, Any]:
+        """The report of a host that has nothing of ours yet, with the agent that a Mac is to have."""
+        if not document.get("agent") or not platform.startswith("macos"):
+            return foreseen
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import (  # noqa: PLC0415
+            foresee_agent,
+        )
+        from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.report import (  # noqa: PLC0415
+            with_agent,
+        )
+
+        return with_agent(foreseen, foresee_agent(read_document(document, platform)), carried)
 
 
 def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
@@ -299,7 +365,9 @@ def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
 
 def without_texts(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document as the module takes it that only asks."""
-    return {name: value for name, value in document.items() if name not in ("lock_texts", "built_wheels")}
+    return {
+        name: value for name, value in document.items() if name not in ("lock_texts", "built_wheels", "agent_files")
+    }
 
 
 def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,11 +86,13 @@ def role_options(role: str, options: Mapping[str, Any]) -> Spec:
             "native_python",
             {"root": _options.PLACES["root"], **_options.NETWORK, **_options.NATIVE_PYTHON, **_options.DELIVERY},
         ),
+        ("tensorflow_agent", _options.AGENT),
     ],
 )
 def test_a_roles_spec_says_what_the_options_say(role: str, declared: Spec) -> None:
     specified = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert comparable(specified) == comparable(role_options(role, declared))
+    switch = {"tensorflow_agent": {"type": "bool"}} if role == "tensorflow" else {}
+    assert comparable(specified) == comparable({**role_options(role, declared), **switch})
 
 
 def test_every_variable_of_a_role_is_one_that_slips_are_compared_with() -> None:
@@ -100,8 +102,8 @@ def test_every_variable_of_a_role_is_one_that_slips_are_compared_with() -> None:
 
 
 PLAYS = {
-    **{name: ["everyone"] for name in ("fetch", "lock", "report")},
-    **{name: ["everyone", "unanswered"] for name in ("audit", "doctor", "remove", "rollback")},
+    **{name: ["everyone"] for name in ("fetch", "lock", "publish", "report")},
+    **{name: ["everyone", "unanswered"] for name in ("agent", "audit", "doctor", "remove", "rollback")},
     "setup": ["canaries", "others", "unanswered"],
 }
 """The hosts of each playbook's plays; those that talk to hosts ask once more."""
@@ -244,7 +246,13 @@ def reasons_in(source: str) -> set[str]:
 
 
 def test_every_reason_code_is_tested_and_documented() -> None:
-    given = reasons_in(text_of("plugins/module_utils/_environment/plan.py", "plugins/module_utils/_python/surplus.py"))
+    given = reasons_in(
+        text_of(
+            "plugins/module_utils/_environment/plan.py",
+            "plugins/module_utils/_python/surplus.py",
+            "plugins/module_utils/_agent/installed.py",
+        )
+    )
     rows = re.findall(r"^\| (`[^|]*) \|[^|]*\|[^|]*\|$", text_of("docs/drift.md").partition("\n## ")[0], re.MULTILINE)
     documented = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
 

@@ -32,6 +32,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths impor
     head_of_file,
     is_nothing_there,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.meanwhile import last_repair
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import put_file
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import mapping, mappings, text
 
@@ -47,7 +48,7 @@ ANSWERED, UNREACHABLE = "answered", "unreachable"
 
 KEPT = (
     *("ok", "changed", "text", "todo", "reasons", "platform", "managed_python", "environments"),
-    "apple_silicon",
+    *("apple_silicon", "agent"),
 )
 """Keys of a report that are kept."""
 LARGEST = 2_000_000
@@ -229,14 +230,20 @@ def with_report(entry: Entry, report: Mapping[str, Any], now: float) -> Entry:
     facts = report.get("apple_silicon") or mapping(entry.get("report")).get("apple_silicon")
     known = {**report, "apple_silicon": facts} if facts else dict(report)
     is_repair = state_of(report) == REPAIRED
+    repair = {"time": written(now), "reasons": report.get("reasons")} if is_repair else entry.get("repair")
     return {
         **with_attempt(entry, ANSWERED, "", now),
         "seen": written(now),
         "report": known,
-        "repair": {"time": written(now), "reasons": report.get("reasons")} if is_repair else entry.get("repair"),
+        "repair": latest(repair, last_repair(report)),
         "speed": {**mapping(entry.get("speed")), **_measured(report, now)},
         "verdicts": {**mapping(entry.get("verdicts")), **_judged(report, now)},
     }
+
+
+def latest(*repairs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The last of some repairs."""
+    return max(filter(None, repairs), key=lambda each: text(each.get("time")), default=None)
 
 
 def with_attempt(entry: Entry, outcome: str, message: str, now: float) -> Entry:

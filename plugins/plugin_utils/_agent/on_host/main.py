@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the agent's program begins. A Python that is damaged may not even import what comes with it."""
+
+from __future__ import annotations
+
+import sys
+
+CANNOT = 3
+
+try:
+    from pathlib import Path
+
+    from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.command import main
+except (ImportError, SyntaxError, ValueError, OSError, AttributeError) as error:
+    sys.stderr.write(f"metalfleet: The managed Python is damaged ({error}). Run metalfleet repair.\n")
+    sys.exit(CANNOT)
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], Path(sys.argv[0])))
