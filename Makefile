@@ -24,7 +24,7 @@ help:
 	@echo 'make demo-down  stop the simulated Macs'
 	@echo 'make test       all checks and tests'
 	@echo 'make test-all   the same, with ten times as many kills, the environments of whole teams, ten other TensorFlows,'
-	@echo '                conda packages of real size, the matrix, and more scenarios of Molecule'
+	@echo '                conda packages of real size, every drift by the agent, the matrix, and more scenarios of Molecule'
 	@echo 'make torture    kills alone: KILLS=200, SEED=1 for others'
 	@echo 'make check      the checks that run nothing: style, types, lint, ansible-test sanity on the built collection'
 	@echo 'make release-check  install the built collection into an empty folder, and use it from there'
@@ -94,7 +94,7 @@ test: system-packages check release-check # the cheap before the dear
 test-all: test torture matrix
 	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
 		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py \
-		tests/integration/test_documents.py
+		tests/integration/test_documents.py tests/integration/test_agent.py
 	$(ANSIBLE_ENV) molecule test $(addprefix --scenario-name ,conda drift litert rollback upgrade)
 
 KILLS = 200
@@ -110,7 +110,8 @@ check: development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(PLUGINS) tests tools inventory molecule
 	$(BIN)/mypy --python-version 3.10 $(PLUGINS)/modules $(PLUGINS)/module_utils
-	$(BIN)/shellcheck --external-sources setup.sh .ci/* tools/*.sh tests/simulated_mac/*.sh
+	$(BIN)/shellcheck --external-sources setup.sh .ci/* tools/*.sh tests/simulated_mac/*.sh \
+		plugins/plugin_utils/_agent/on_host/*.sh
 	$(BIN)/yamllint --strict .
 	$(ANSIBLE_ENV) ansible-lint --strict --offline
 	$(BIN)/antsibull-changelog lint

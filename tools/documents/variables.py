@@ -52,9 +52,10 @@ def page() -> str:
             HEADING,
             section("An environment", "The keys of each entry of `tensorflow_environments`.", environment),
             section("All environments of a host", "", lasting),
-            section("Playbooks", "For `lock.yml`, `fetch.yml` and `report.yml`.", for_playbooks),
+            section("Playbooks", "For `lock.yml`, `fetch.yml`, `publish.yml` and `report.yml`.", for_playbooks),
             section("Of one run", "Given on the command line, with `-e`.", one_run),
             section("The managed Python", "", native_python["main"]),
+            section("The agent", "See [the agent](agent.md).", specs("tensorflow_agent")["main"]),
         ]
     )
 
