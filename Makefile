@@ -85,13 +85,13 @@ development:
 	@tools/controller.sh development $(PYTHON)
 
 .PHONY: test
-test: system-packages check release-check # the cheap before the dear
+test: system-packages check # the cheap before the dear
 	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder # mostly they wait for hosts
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
 	$(ANSIBLE_ENV) molecule test --scenario-name default --scenario-name localhost
 
 .PHONY: test-all
-test-all: test torture matrix
+test-all: test release-check torture matrix
 	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
 		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py \
 		tests/integration/test_documents.py tests/integration/test_agent.py

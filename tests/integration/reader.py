@@ -30,7 +30,7 @@ ELSEWHERE = {
     "test": "this is it",
     "test-all": "so is this",
     "check": "`make test` runs it",
-    "release-check": "`make test` runs it",
+    "release-check": "`make test-all` runs it",
     "docs": "`make check` runs it",
     "matrix": "`make test-all` runs it",
     "check-locks": "`make test` runs it",

@@ -395,7 +395,7 @@ def test_an_mdm_installs_the_agent_on_a_mac_that_no_controller_reaches(
         digest = site.publish(mac, declare(mac, small_wheels, **site.variables))
         send(mac, site.folder, "site")
         documented = (CHECKOUT / "docs/agent.md").read_text()
-        script = re.search(r"```sh\n(#!/bin/sh\n.*?)```", documented, re.DOTALL)
+        script = re.search(r"```bash\n(#!/bin/sh\n.*?)```", documented, re.DOTALL)
         assert script
         program = script[1].replace("https://www.example.com/agents/laptops.tar", f"file://{HOME}/site/agent.tar")
         program = re.sub(r"sha256=.*", f"sha256={digest}", program)
