@@ -72,7 +72,9 @@ def test_one_of_another_key_is_refused(folder: Path, keys: tuple[Path, Path]) ->
 def test_one_that_was_changed_is_refused(folder: Path, keys: tuple[Path, Path], changed: str) -> None:
     in_force = offered(folder, keys[0], serial=101)
     path = folder / "site" / changed
-    path.write_bytes(path.read_bytes().replace(b"n", b"m"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # a signature may lack any letter
+    path.write_bytes(content)
     with pytest.raises(MetalfleetError, match="was refused"):
         pull.pull(folder, in_force, Commands())
     assert not (folder / document.NAME).exists()
