@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import PUBLISHING
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.files import make_agent
@@ -14,7 +13,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.publi
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     folder_beside_inventory,
     folders_of_users,
-    put_file,
+    put_files,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import (
     EnvironmentsAction,
@@ -50,7 +49,7 @@ class ActionModule(EnvironmentsAction):
         files = publication(folder, host, made, private, int(time.time()))
         if not self._task.check_mode:
             locks.keep()
-            write(files.new)
+            put_files(files.new, "The agent's files", "tensorflow_agent_archives")
         return {
             "changed": bool(files.new or locks.new),
             "archive": str(files.archive),
@@ -60,16 +59,3 @@ class ActionModule(EnvironmentsAction):
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
         """No user of a host is concerned."""
-
-
-def write(files: Mapping[Any, bytes]) -> None:
-    """Put files in their places. Raises MetalfleetError."""
-    try:
-        for path, content in files.items():
-            put_file(path, content)
-    except OSError as error:
-        raise MetalfleetError(
-            f"The agent's files cannot be written to {error.filename or 'their folder'}",
-            evidence=f"{error.strerror or error}.",
-            remedy="Set tensorflow_agent_archives to a folder on the controller that can be written to.",
-        ) from error

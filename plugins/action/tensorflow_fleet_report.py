@@ -6,13 +6,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import REPORTING
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     folder_beside_inventory,
-    put_file,
+    has,
+    put_files,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import Host, host_of, worst_first
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import Ledger
@@ -21,7 +20,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summa
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 
 class ActionModule(FleetAction):
@@ -44,7 +42,7 @@ class ActionModule(FleetAction):
         }
         is_new = [path for path, content in files.items() if not has(path, content)]
         if not self._task.check_mode:
-            write({path: files[path] for path in is_new})
+            put_files({path: files[path] for path in is_new}, "The report", "tensorflow_report_folder")
         return {
             **({"warnings": warnings} if warnings else {}),
             "changed": bool(is_new),
@@ -60,24 +58,3 @@ class ActionModule(FleetAction):
 def last_moment(hosts: Iterable[Host], now: float) -> float:
     """The moment of which a report tells: that of the last run. Where nothing is new it is the same, byte by byte."""
     return max((moment for host in hosts for moment in (host.seen, host.tried) if moment is not None), default=now)
-
-
-def has(path: Path, content: bytes) -> bool:
-    """Whether a file is as it should be."""
-    try:
-        return head_of_file(path, len(content) + 1) == content
-    except OSError:
-        return False
-
-
-def write(files: Mapping[Path, bytes]) -> None:
-    """Put files in their places. Raises MetalfleetError."""
-    try:
-        for path, content in files.items():
-            put_file(path, content)
-    except OSError as error:
-        raise MetalfleetError(
-            f"The report cannot be written to {error.filename or 'its folder'}",
-            evidence=f"{error.strerror or error}.",
-            remedy="Set tensorflow_report_folder to a folder on the controller that can be written to.",
-        ) from error

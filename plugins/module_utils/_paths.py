@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, BinaryIO, Callable, Union
 
 CHUNK = 256 * 1024
+NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
+"""How a file system says that it knows no locks."""
 AnyPath = Union[str, "os.PathLike[str]"]
 Refused = Callable[[Path, OSError], None]
 """Called with a path that could not be looked at, and why."""
@@ -97,14 +99,17 @@ def is_folder(path: AnyPath) -> bool:
         return False
 
 
-def claim_for_writing(handle: IO[bytes]) -> bool:
-    """Whether this process alone may write to a file from now on; true also where a file system knows no locks."""
+def claim_for_writing(handle: IO[bytes], *, shared: bool = False) -> bool:
+    """Whether this process alone may write to a file from now on; true also where a file system knows no locks.
+
+    With `shared`, others may have the file like that, but nobody alone.
+    """
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+        if error.errno not in NO_LOCKS:
             raise
     return True
 

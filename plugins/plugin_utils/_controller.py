@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -100,3 +101,24 @@ def put_file(path: Path, content: bytes) -> None:
         except OSError:
             new_path.unlink(missing_ok=True)
             raise
+
+
+def put_files(files: Mapping[Path, bytes], what: str, option: str) -> None:
+    """Put files in their places. `option` names their folder. Raises MetalfleetError, which calls them `what`."""
+    try:
+        for path, content in files.items():
+            put_file(path, content)
+    except OSError as error:
+        raise MetalfleetError(
+            f"{what} cannot be written to {error.filename or f'the folder of {option}'}",
+            evidence=f"{error.strerror or error}.",
+            remedy=f"Set {option} to a folder on the controller that can be written to.",
+        ) from error
+
+
+def has(path: Path, content: bytes) -> bool:
+    """Whether a file is as it should be."""
+    try:
+        return head_of_file(path, len(content) + 1) == content
+    except OSError:
+        return False

@@ -13,13 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Callable, NoReturn
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import COMMAND
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import COMMAND, remove
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.keep import Keeper, keeper_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.launchd import Launchd, job
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memory import guarded
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.words import for_user
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import doctor
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import status_of
@@ -176,10 +175,7 @@ def install(keeper: Keeper, _: argparse.Namespace) -> int:
 
 def uninstall(keeper: Keeper, _: argparse.Namespace) -> int:
     """See parser."""
-    launchd = Launchd(Commands(), keeper.home)
-    launchd.remove()
-    (keeper.root / COMMAND).unlink(missing_ok=True)
-    safety.remove_tree(keeper.folder)
+    remove(keeper.root, keeper.folder, Launchd(Commands(), keeper.home))
     say("The agent is removed. The environments stay as they are.")
     return IN_ORDER
 

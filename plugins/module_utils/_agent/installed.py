@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent import document as agent_document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent import memory
@@ -238,12 +238,16 @@ def load_job(wanted: Wanted, places: Places, launchd: Launchd) -> None:
     launchd.load(job(places.root / COMMAND, wanted.times, wanted.delay))
 
 
-def remove(_wanted: Wanted, places: Places, launchd: Launchd) -> None:
-    """Remove the job first, so that nothing is started any more that is half gone."""
+def remove(root: Path, folder: Path, launchd: Launchd) -> None:
+    """Remove the agent in a folder below a root. Its job goes first, so that nothing is started that is half gone."""
     launchd.remove()
-    (places.root / COMMAND).unlink(missing_ok=True)
-    safety.remove_tree(places.agent)
+    (root / COMMAND).unlink(missing_ok=True)
+    safety.remove_tree(folder)
 
 
-STEPS = {"write-agent": write_files, "load-agent": load_job, "remove-agent": remove}
+STEPS: dict[str, Callable[[Wanted, Places, Launchd], None]] = {
+    "write-agent": write_files,
+    "load-agent": load_job,
+    "remove-agent": lambda _, places, launchd: remove(places.root, places.agent, launchd),
+}
 """How each action is done."""

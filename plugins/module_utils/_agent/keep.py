@@ -12,7 +12,17 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent import document as agent_document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.limits import why_left, why_not_now
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memory import Event, Memory, State, now
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memory import (
+    FAILED,
+    LEFT,
+    NEW_DOCUMENT,
+    REPAIRED,
+    ROLLED_BACK,
+    Event,
+    Memory,
+    State,
+    now,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.pull import pull
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
@@ -23,8 +33,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.manage
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.probing import Prober
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import Finding, make_report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import UNREACHED, WEB_PAGE
-
-REPAIRED, FAILED, LEFT, ROLLED_BACK, NEW_DOCUMENT = "repaired", "failed", "left", "rolled back", "document"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import claim_for_writing, read_regular
 
 HISTORY, STATE, REPORT, GUARD, LOG = "history.json", "state.json", "report.json", ".lock", "log"
 OURS = frozenset({name for file in (HISTORY, STATE, REPORT) for name in (file, f"{file}.new")} | {GUARD, LOG})
@@ -24,6 +22,8 @@ KEPT = 100
 """Entries of the history."""
 LONGEST = 1000
 """Characters of an entry's text."""
+REPAIRED, FAILED, LEFT, ROLLED_BACK, NEW_DOCUMENT = "repaired", "failed", "left", "rolled back", "document"
+"""What an event is."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Event:
 
     time: str
     what: str
-    """`repaired`, `failed`, `left`, `rolled back` or `document`."""
+    """REPAIRED, FAILED, LEFT, ROLLED_BACK or NEW_DOCUMENT."""
     environment: str
     """Its name; "" for the whole host."""
     reasons: tuple[str, ...]
@@ -78,7 +78,7 @@ class Memory:
         for event in events:
             told = {**asdict(event), "text": event.text[:LONGEST], "reasons": list(event.reasons)}
             same = [each for each in history if each.get("environment") == event.environment]
-            if event.what == "repaired" or not same or {**same[-1], "time": event.time} != told:
+            if event.what == REPAIRED or not same or {**same[-1], "time": event.time} != told:
                 history.append(told)
         if events:
             self._write(HISTORY, history[-KEPT:])
@@ -122,26 +122,15 @@ def guarded(folder: Path, *, alone: bool, wait: float) -> Iterator[bool]:
     False where it could not be had in time; a folder that cannot be written to has no guard, and needs none.
     """
     try:
-        guard = (folder / GUARD).open("a")
+        guard = (folder / GUARD).open("ab")
     except OSError:
         yield True
         return
     with guard:
         deadline = time.monotonic() + wait
-        while not _taken(guard.fileno(), fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
+        while not claim_for_writing(guard, shared=not alone):
             if time.monotonic() > deadline:
                 yield False
                 return
             time.sleep(0.2)
         yield True
-
-
-def _taken(guard: int, kind: int) -> bool:
-    try:
-        fcntl.flock(guard, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP):
-            raise
-    return True

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -22,12 +21,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import NO_LOCKS, is_folder
 
 WRITER_WAIT = 600.0  # seconds
 LSOF_SECONDS = 20  # less than the watchdog gives the whole look, see _watchdog
 LSOF_KEPT = 64 * 1024 * 1024  # bytes: a busy Mac has some hundred thousand files open
-NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
 
 # ------------------------------------------------------------------------------------------------------------- places
 

@@ -14,10 +14,12 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.scripts import (
+    MODULE_UTILS,
+    MODULE_UTILS_SENT,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._this_run import once
 
-MODULE_UTILS = Path(__file__).parents[2] / "module_utils"
-PACKAGE = "ansible_collections/metalfleet/tensorflow/plugins/module_utils"
 MAIN = Path(__file__).with_name("on_host") / "main.py"
 OLDEST = (1980, 1, 1, 0, 0, 0)
 """The first moment that such a file knows."""
@@ -26,7 +28,10 @@ OLDEST = (1980, 1, 1, 0, 0, 0)
 @cache
 def program() -> bytes:
     """The program, made of what is installed here."""
-    sources = {f"{PACKAGE}/{path.relative_to(MODULE_UTILS)}": path.read_bytes() for path in MODULE_UTILS.rglob("*.py")}
+    sources = {
+        f"{MODULE_UTILS_SENT}/{path.relative_to(MODULE_UTILS)}": path.read_bytes()
+        for path in MODULE_UTILS.rglob("*.py")
+    }
     return packed({**sources, "__main__.py": MAIN.read_bytes()})
 
 

@@ -9,8 +9,6 @@ HOST.tar                   all files of the agent with that document, to be unpa
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +18,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.insta
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.pull import SUFFIX
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.signing import sign
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import has
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import file_name
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.scripts import tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +45,12 @@ def publication(folder: Path, host: str, made: Made, key: Path | None, serial: i
     known = read(document)
     is_known = known is not None and known.digest == agent_document.digest_of(made.content)
     content = agent_document.write(made.content, known.serial if known and is_known else serial)
-    packed = tar({**made.files, DOCUMENT: content})
+    inside = dict(sorted({**made.files, DOCUMENT: content}.items()))
+    packed = tar_of(inside, lambda path: 0o755 if path == COMMAND else 0o644)
     files = {document: content, archive: packed}
     if key and not (is_known and signature.is_file()):
         files[signature] = sign(content, key)
-    new = {path: each for path, each in files.items() if not path.is_file() or path.read_bytes() != each}
+    new = {path: each for path, each in files.items() if not has(path, each)}
     return Publication(archive, hashlib.sha256(packed).hexdigest(), new)
 
 
@@ -59,14 +60,3 @@ def read(path: Path) -> agent_document.AgentDocument | None:
         return agent_document.read(path)
     except MetalfleetError:
         return None
-
-
-def tar(files: Mapping[str, bytes]) -> bytes:
-    """The files as tar -x takes them; the same files make the same bytes."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for path in sorted(files):
-            member = tarfile.TarInfo(path)
-            member.size, member.mode = len(files[path]), 0o755 if path == COMMAND else 0o644
-            archive.addfile(member, io.BytesIO(files[path]))
-    return stream.getvalue()

@@ -10,7 +10,7 @@ import re
 import shlex
 import tarfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python import intact
@@ -21,6 +21,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import Plan, question
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact, Step
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.urls import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 SCRIPTS = Path(__file__).with_name("on_host")
 
@@ -117,13 +120,13 @@ def supply(artifact: Artifact | None, declaration: Declaration) -> tuple[dict[st
     return {"sha256": artifact.sha256, "url": artifact.url(declaration.mirror), "user": curl_quoted(user)}, {}
 
 
-def tar_of(files: dict[str, bytes]) -> bytes:
-    """The files as tar -x takes them, readable by their owner only."""
+def tar_of(files: Mapping[str, bytes], mode_of: Callable[[str], int] = lambda _: 0o600) -> bytes:
+    """The files as tar -x takes them, readable by their owner only unless `mode_of` a path is another."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o600
+            member.size, member.mode = len(content), mode_of(name)
             tar.addfile(member, io.BytesIO(content))
     return stream.getvalue()
 

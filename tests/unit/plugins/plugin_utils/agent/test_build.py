@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.build import MAIN, PACKAGE, packed, program
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.build import MAIN, packed, program
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.scripts import MODULE_UTILS_SENT
 
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
 FOUND = {path.parts[-3].rpartition(".")[0]: path for path in sorted(PYENV.glob("versions/3.*/bin/python3"))}
@@ -66,7 +67,9 @@ def test_it_starts_with_each_python_of_a_host(tmp_path: Path, minor: str, python
 
 def test_a_python_that_is_damaged_is_said_in_one_line(tmp_path: Path) -> None:
     broken = tmp_path / "broken.pyz"
-    broken.write_bytes(packed({f"{PACKAGE}/_agent/command.py": b"import nothing\n", "__main__.py": MAIN.read_bytes()}))
+    broken.write_bytes(
+        packed({f"{MODULE_UTILS_SENT}/_agent/command.py": b"import nothing\n", "__main__.py": MAIN.read_bytes()})
+    )
     said = subprocess.run([sys.executable, "-I", "-S", broken], capture_output=True, text=True, check=False)
     assert said.returncode == 3
     assert (
