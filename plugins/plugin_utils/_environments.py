@@ -74,7 +74,8 @@ class EnvironmentsAction(FleetAction):
         warnings: list[str] = [*(result.get("warnings") or [])]
         try:
             folder = self._ledgers_folder(known)
-            before = Ledger(folder).read(host)
+            if self.sends_locks:
+                before = Ledger(folder).read(host)
             is_foreseen = self.sends_locks and self._task.check_mode and "environments" in result
             if not is_foreseen and not self._task.no_log:
                 result["ledger"] = str(self._keep(result, Ledger(folder, warnings.append), host))
@@ -94,14 +95,18 @@ class EnvironmentsAction(FleetAction):
         """The result with what the agent did since the host was seen before this run."""
         if not result.get("agent"):
             return result
-        host, before = str(self._task.delegate_to or task_vars["inventory_hostname"]), {}
-        with suppress(MetalfleetError):  # which is said as soon as the report is to be kept there
-            before = Ledger(self._ledgers_folder(task_vars)).read(host)
+        host = str(self._task.delegate_to or task_vars["inventory_hostname"])
+
+        def seen_before() -> str:
+            with suppress(MetalfleetError):  # which is said as soon as the report is to be kept there
+                return str(Ledger(self._ledgers_folder(task_vars)).read(host).get("seen") or "")
+            return ""
+
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.meanwhile import (  # noqa: PLC0415
             say_meanwhile,
         )
 
-        said = say_meanwhile(result, once(["seen", host], lambda: str(before.get("seen") or "")))
+        said = say_meanwhile(result, once(["seen", host], seen_before))
         return {**result, "text": [*result["text"], said]} if said else result
 
     def _keep(self, result: Mapping[str, Any], ledger: Ledger, host: str) -> Path:
