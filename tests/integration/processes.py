@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tests.simulated_mac.fleet import Mac
 
@@ -24,6 +24,8 @@ BETWEEN_LOOKS = 0.02
 SEED = int(os.environ.get("SEED") or 20261123)
 KILLS = int(os.environ.get("KILLS") or 20)
 """How often a test kills that chooses victims and moments at random, which `make torture` sets."""
+STILL = frozenset("TZX")
+"""States of processes that do nothing: stopped, or ended (proc(5))."""
 
 
 def running(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
@@ -49,20 +51,23 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(BETWEEN_LOOKS)
 
 
+def send(number: signal.Signals, pids: Iterable[int]) -> None:
+    """Send a signal to processes, any of which may have ended since it was seen."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def kill(mac: Mac, wanted: Callable[[str], bool]) -> None:
     """Kill such processes with SIGKILL, until none is left."""
     while found := running(mac, wanted):
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, found)
 
 
 def cut_connections(mac: Mac) -> None:
     """Kill the host's side of all its SSH connections, with SIGKILL."""
     while found := [pid for pid in descendants(mac.pid) if "@notty" in command_of(pid)]:
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, found)
 
 
 @contextmanager
@@ -76,23 +81,20 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
 
 def freeze(mac: Mac) -> None:
     """Let a host do nothing any more, as one that fell asleep."""
-    for pid in (mac.pid, *descendants(mac.pid)):
-        os.kill(pid, signal.SIGSTOP)
+    while awake := [pid for pid in (mac.pid, *descendants(mac.pid)) if state_of(pid) not in STILL]:
+        send(signal.SIGSTOP, awake)
 
 
 def thaw(mac: Mac) -> None:
     """Wake it."""
-    for pid in (mac.pid, *descendants(mac.pid)):
-        os.kill(pid, signal.SIGCONT)
+    while asleep := [pid for pid in (mac.pid, *descendants(mac.pid)) if state_of(pid) == "T"]:
+        send(signal.SIGCONT, asleep)
 
 
 def kill_controllers() -> None:
     """Kill every run of Ansible that this test has started, with SIGKILL."""
-    # Listed first: whoever is killed has no children any more.
-    for pid in list(descendants(os.getpid())):
-        if "ansible-playbook" in command_of(pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    # All are listed before the first is killed: whoever is killed has no children any more.
+    send(signal.SIGKILL, [pid for pid in descendants(os.getpid()) if "ansible-playbook" in command_of(pid)])
 
 
 def is_module(command: str) -> bool:
@@ -176,3 +178,10 @@ def command_of(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     return ""
+
+
+def state_of(pid: int) -> str:
+    """A process's state, one letter as proc(5) has it; `X` if it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return "X"
