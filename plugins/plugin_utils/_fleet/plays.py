@@ -22,8 +22,8 @@ NOBODY = ["all:!all"]
 """A pattern for no host: an empty list is one for all."""
 
 REPORT = "tensorflow_report"
-REGISTERED = (REPORT, "__tensorflow_done")
-"""Where the role's tasks leave what a host answered."""
+REGISTERED = (REPORT, "__tensorflow_done", "__native_python_done")
+"""Where the roles' tasks leave what a host answered."""
 
 
 @dataclass(frozen=True)

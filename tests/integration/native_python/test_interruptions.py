@@ -17,9 +17,20 @@ import pytest
 
 from tests.ansible_runner import CHECKOUT
 from tests.integration.conftest import NewMac
-from tests.integration.hosts import ROOT, said
+from tests.integration.environments import SmallWheels
+from tests.integration.fleets import Site, told
+from tests.integration.hosts import ROOT, SETUP, said, send
 from tests.integration.native_python.shared import OFFLINE, ROLE, Run, command_line, is_in_order
-from tests.integration.processes import BETWEEN_LOOKS, KILLS, PATIENCE, SEED, VICTIMS
+from tests.integration.processes import (
+    BETWEEN_LOOKS,
+    KILLS,
+    PATIENCE,
+    SEED,
+    VICTIMS,
+    cut_connections,
+    meanwhile,
+    wait_until,
+)
 from tests.simulated_mac.fleet import Mac
 
 Start = Callable[[Mac], "subprocess.Popen[bytes]"]
@@ -123,6 +134,26 @@ def test_a_full_disk_is_named_and_repaired_once_there_is_room(mac: NewMac, run: 
     ]  # fmt: skip
     host.unlimit_disk("/Users/admin/.local")
     run(host)
+    is_in_order(host)
+
+
+def test_a_host_that_is_lost_in_the_middle_has_its_turn_once_more(
+    mac: NewMac, site: Site, mirror: Path, small_wheels: SmallWheels
+) -> None:
+    """In the same run of setup.yml, and nothing has failed."""
+    host = mac("m1-fresh", "lost")
+    send(host, small_wheels.folder, "wheels")
+    site.variables |= {"native_python_mirror": str(mirror), **OFFLINE}
+
+    def cut() -> None:
+        wait_until(lambda: any(host.path(ROOT).glob("python/.new.*")))
+        cut_connections(host)
+
+    with meanwhile(cut):
+        result = site.run(SETUP, "--limit", "lost")
+    assert result.rc == 0, result.output
+    assert (result.recap["lost"]["failed"], result.recap["lost"]["ignored"]) == (0, 1)
+    assert told(result)[-1] == "1 Mac: 1 set up"
     is_in_order(host)
 
 

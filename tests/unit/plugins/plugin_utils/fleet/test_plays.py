@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.plays import NOBODY, Fleet
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.plays import (
+    NOBODY,
+    REGISTERED,
+    Fleet,
+)
 
 MACS = ["a", "b", "c", "d"]
 GROUPS = {"tensorflow": MACS, "canary": ["x", "c"], "others": ["d", "x"]}
@@ -53,7 +57,8 @@ def test_who_did_not_answer_is_no_canary(canary: str, missing: int) -> None:
     assert fleet(canary, c=OK, a=LOST, b=BROKEN).missing_canaries(MACS) == missing
 
 
-def test_who_did_not_answer_is_asked_again() -> None:
-    gone = {"__tensorflow_done": {"unreachable": True}}
+@pytest.mark.parametrize("registered", REGISTERED)
+def test_who_did_not_answer_is_asked_again(registered: str) -> None:
+    gone = {registered: {"unreachable": True}}
     assert fleet(a=OK, b=LOST, c=gone).unanswered() == ["b", "c"]
     assert fleet(a=OK, b=BROKEN).unanswered() == NOBODY
