@@ -14,14 +14,25 @@ from tests.ansible_runner import Result
 from tests.index import Fault, Index
 from tests.integration.conftest import NewEnvironments
 from tests.integration.environments import SmallEnvironment, run_playbook
+from tests.integration.hosts import LINKS
 from tests.integration.processes import cut_connections, running, wait_until
 
+OF_ROOT = "/opt/metalfleet"
 Builds = tuple[Future[Result], Callable[[], None]]
 
 
 def told(environment: SmallEnvironment) -> str:
     """What is said of its build."""
     return f"{environment.mac.name}: tf: downloading, 0 MB of 0 MB\n"
+
+
+def become_root(environment: SmallEnvironment) -> None:
+    """Declare that it belongs to root, where root has a managed Python."""
+    environment.sh(
+        f"sudo mkdir -p {OF_ROOT}/bin; sudo cp -R $root/python $root/uv {OF_ROOT}; cd {OF_ROOT}; "
+        "sudo ln -s $PWD/python/*/bin/python$minor bin/python3; sudo ln -s $PWD/uv/*/bin/uv bin/uv"
+    )
+    environment.options |= {"root": OF_ROOT, "links": f"{OF_ROOT}/envs", "become": True}
 
 
 @pytest.fixture
@@ -52,14 +63,17 @@ def text_of(log: Path) -> str:
 
 
 def test_builds_are_told_while_they_last(environments: NewEnvironments, log: Path) -> None:
-    hosts = environments(["one", "two"])
+    """Those of root, too, who comes by sudo."""
+    hosts = environments(["one", "of-root"])
+    become_root(hosts["of-root"])
     with told_builds(hosts, log) as (run, go_on):
         go_on()
         said = run.result().stdout
     for environment in hosts.values():
         assert said.count(told(environment)) == 1
-        assert environment.says() == "1.0 3.0"
-        assert environment.sh("ls -A $root | grep progress || true") == ""
+        assert environment.sh(f"ls -A $root {OF_ROOT} | grep progress || true") == ""
+    for environment, link in zip(hosts.values(), (f"{LINKS}/tf", f"{OF_ROOT}/envs/tf"), strict=True):
+        assert environment.sh(f"{link}/bin/python -I -B -c 'import beta; print(beta.VERSION)'") == "3.0\n"
     assert ": tf: " not in run_playbook(hosts.values()).stdout
 
 
