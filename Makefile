@@ -92,9 +92,7 @@ test: system-packages check # the cheap before the dear
 
 .PHONY: test-all
 test-all: test release-check torture matrix
-	TEST_ALL=1 $(BIN)/pytest tests/integration/test_teams.py tests/integration/test_tensorflow_versions.py \
-		tests/integration/test_nvidia.py tests/integration/test_conda.py tests/integration/test_one_mac.py \
-		tests/integration/test_documents.py tests/integration/test_agent.py
+	TEST_ALL=1 $(BIN)/pytest -m slow
 	$(ANSIBLE_ENV) molecule test $(addprefix --scenario-name ,conda drift litert rollback upgrade)
 
 KILLS = 200

@@ -25,11 +25,14 @@ MakeEnvironment = Callable[[str], Path]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests run in one process, one after the other (--dist loadgroup).
+    """Leave out what is slow, and say which tests run in one process, one after the other (--dist loadgroup).
 
     Those of a file share its hosts. Those that begin with a Mac after setup.yml share what takes minutes to make.
     """
     for item in items:
+        slow = item.get_closest_marker("slow")
+        if slow and "TEST_ALL" not in os.environ:
+            item.add_marker(pytest.mark.skip(reason=f"{slow.args[0]}: make test-all does it"))
         needs_converged = "converged" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("converged" if needs_converged else str(item.path)))
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import ssl
 import subprocess
@@ -35,8 +34,6 @@ JOB = "gui/501/org.metalfleet.tensorflow"
 COMMAND = f"{ROOT}/bin/metalfleet"
 DAYS = iter(range(1, 29))
 PATIENCE = 300  # seconds
-
-for_all = pytest.mark.skipif(not os.environ.get("TEST_ALL"), reason="takes minutes; TEST_ALL=1 runs it")
 
 
 def declare(mac: Mac, wheels: SmallWheels, **changed: Any) -> dict[str, Any]:
@@ -173,7 +170,7 @@ def test_on_its_battery_a_mac_repairs_nothing(mac: Mac, small_wheels: SmallWheel
     mac.plug_in()
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 def test_a_generation_that_somebody_went_back_from_is_not_switched_to(mac: Mac, small_wheels: SmallWheels) -> None:
     environment = SmallEnvironment(mac, small_wheels)
     environment.options["lock"] = small_wheels.write_lock("newer", small_wheels.alpha, small_wheels.beta_3)
@@ -189,7 +186,7 @@ def test_a_generation_that_somebody_went_back_from_is_not_switched_to(mac: Mac, 
     assert environment.says() == "1.0 3.0"
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 def test_a_repair_that_fails_three_times_waits_for_another_declaration(mac: Mac, small_wheels: SmallWheels) -> None:
     environment = SmallEnvironment(mac, small_wheels)
     environment.sh("rm $packages/alpha/part7.py; rm -r $root/wheels; mv wheels away; mkdir wheels")
@@ -208,7 +205,7 @@ def test_a_repair_that_fails_three_times_waits_for_another_declaration(mac: Mac,
     environment.assert_in_order()
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 def test_what_is_only_to_be_reported_is_left(mac: Mac, small_wheels: SmallWheels) -> None:
     declared = declare(mac, small_wheels)
     declared["tensorflow_environments"][0]["on_drift"] = "report"
@@ -220,7 +217,7 @@ def test_what_is_only_to_be_reported_is_left(mac: Mac, small_wheels: SmallWheels
     assert environment.sh("ls $packages/alpha/part7.py || true") == ""
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 def test_a_full_disk_leaves_what_is_there(mac: Mac, small_wheels: SmallWheels) -> None:
     environment = SmallEnvironment(mac, small_wheels)
     environment.sh("rm $packages/alpha/part7.py")
@@ -352,7 +349,7 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 def test_a_newer_document_is_followed_if_it_is_signed(mac: Mac, small_wheels: SmallWheels, site: Site) -> None:
     declared = declare(mac, small_wheels, **site.variables)
     on(mac, AGENT, **declared)
@@ -384,7 +381,7 @@ def test_a_newer_document_is_followed_if_it_is_signed(mac: Mac, small_wheels: Sm
     assert on(mac, SETUP, **newer).recap[mac.name]["changed"] == 0
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 def test_an_mdm_installs_the_agent_on_a_mac_that_no_controller_reaches(
     fleet: Fleet, template: str, small_wheels: SmallWheels, site: Site
 ) -> None:
@@ -417,7 +414,7 @@ def test_an_mdm_installs_the_agent_on_a_mac_that_no_controller_reaches(
 # ------------------------------------------------------------------------------------------------------ make test-all
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 @pytest.mark.parametrize("name", DRIFTS)
 def test_each_drift_is_repaired_by_the_job(mac: Mac, small_wheels: SmallWheels, name: str) -> None:
     environment, drift = SmallEnvironment(mac, small_wheels), DRIFTS[name]
@@ -426,7 +423,7 @@ def test_each_drift_is_repaired_by_the_job(mac: Mac, small_wheels: SmallWheels, 
     environment.assert_in_order()
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 @pytest.mark.parametrize("name", DAMAGES)
 def test_each_damage_to_the_managed_python_is_repaired_by_the_job(
     mac: Mac, small_wheels: SmallWheels, name: str
@@ -438,7 +435,7 @@ def test_each_damage_to_the_managed_python_is_repaired_by_the_job(
     assert mac.shim_calls() == []
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 def test_two_users_of_a_mac_have_an_agent_each(mac: Mac, small_wheels: SmallWheels) -> None:
     said(mac, "sudo sysadminctl -addUser ann && sudo cp -R wheels mirror /Users/Shared && chmod 755 .")
     declared = declare(
@@ -460,7 +457,7 @@ def test_two_users_of_a_mac_have_an_agent_each(mac: Mac, small_wheels: SmallWhee
     SmallEnvironment(mac, small_wheels).assert_in_order()
 
 
-@for_all
+@pytest.mark.slow("takes minutes")
 def test_the_agent_of_the_whole_mac_is_a_daemon(mac: Mac, small_wheels: SmallWheels) -> None:
     places = {"tensorflow_root": "/opt/metalfleet", "tensorflow_links": "/opt/metalfleet/envs"}
     declared = declare(mac, small_wheels, ansible_become=True, **places)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import random
 import shutil
@@ -147,7 +146,7 @@ def test_killed_at_any_moment(
         assert said(each, f"ls -d {ROOT}/wheels/*.part {ROOT}/environments/lab/*/.rattler 2>/dev/null || true") == ""
 
 
-@pytest.mark.skipif(not os.environ.get("TEST_ALL"), reason="a channel of real size takes minutes: make test-all")
+@pytest.mark.slow("makes a channel of real size")
 @pytest.mark.skipif(sys.platform != "linux", reason="its wheels are for Linux")
 def test_conda_s_own_tensorflow_computes_on_the_cpu_of_linux(tmp_path: Path) -> None:
     """A channel of real size, of the wheels of TensorFlow, on this machine itself."""

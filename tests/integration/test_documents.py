@@ -7,7 +7,6 @@ What a reader puts in for the words in capitals is a simulated Mac on which ever
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ LATER = {
     "docs/scheduling.md": "types what docs/report.md does",
 }
 """Pages that are left to `make test-all`, and why."""
-TEST_ALL = pytest.mark.skipif("TEST_ALL" not in os.environ, reason="takes minutes: make test-all does it")
+SLOW = pytest.mark.slow("takes minutes")
 
 
 def text_of(document: str) -> str:
@@ -39,7 +38,7 @@ def text_of(document: str) -> str:
 
 
 def with_long_ones_apart(documents: list[str]) -> list[object]:
-    return [pytest.param(each, marks=[TEST_ALL] if each in LATER else [], id=each) for each in documents]
+    return [pytest.param(each, marks=[SLOW] if each in LATER else [], id=each) for each in documents]
 
 
 @pytest.fixture
@@ -119,7 +118,7 @@ def test_the_examples_have_the_same_settings() -> None:
     assert len({(CHECKOUT / "examples" / example / "ansible.cfg").read_text() for example in EXAMPLES}) == 1
 
 
-@TEST_ALL
+@SLOW
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_works(
     example: str, mac: NewMac, converged: str, channel: tuple[Channel, str], tmp_path: Path

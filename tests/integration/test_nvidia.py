@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from pathlib import Path
@@ -20,8 +19,7 @@ from tests.unit.plugins.module_utils.probe.failures import A100, gpu_server
 NODE = Path("/dev/nvidiactl")
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif("TEST_ALL" not in os.environ, reason="installs gigabytes: make test-all does it"),
+    pytest.mark.slow("installs gigabytes"),
     pytest.mark.skipif(sys.platform != "linux" or platform.machine() not in CUDA_MACHINES, reason="there is no build"),
     pytest.mark.skipif(NODE.exists(), reason="this machine may have a GPU"),
 ]

@@ -260,8 +260,7 @@ def assert_order(mac: Mac) -> None:
     assert mac.shim_calls() == []
 
 
-@pytest.mark.slow
-@pytest.mark.skipif("TEST_ALL" not in os.environ, reason="copies all wheels: make test-all does it")
+@pytest.mark.slow("copies all wheels")
 def test_a_mac_without_a_network_is_set_up_from_a_folder(
     fleet: Fleet, prepared: Callable[..., Mac], tmp_path: Path
 ) -> None:
@@ -285,8 +284,7 @@ def test_a_mac_without_a_network_is_set_up_from_a_folder(
     assert_order(host)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif("TEST_ALL" not in os.environ, reason="builds an environment twice: make test-all does it")
+@pytest.mark.slow("builds an environment twice")
 def test_what_hosted_runners_do_with_the_developer_tools_hidden(mac: NewMac, stick: Path, tmp_path: Path) -> None:
     """`make hosted-fresh`, on a simulated Mac: it damages and repairs, and leaves what there was to see."""
     profile = tmp_path / "with-tools.yml"
@@ -314,7 +312,6 @@ def test_what_hosted_runners_do_with_the_developer_tools_hidden(mac: NewMac, sti
     assert "cpu-ok" in said(host, "cat checkout/evidence/reports/*.json")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif("KILLS" not in os.environ, reason="make torture does it")
 def test_killed_at_any_moment(prepared: Callable[..., Mac]) -> None:
     """Whatever of the user was killed when: the next run ends well."""

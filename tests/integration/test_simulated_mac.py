@@ -491,7 +491,7 @@ def test_archive_is_reproducible(fleet: Fleet, tmp_path: Path) -> None:
 # --- TensorFlow -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.slow("installs TensorFlow once more")
 def test_real_tensorflow_computes_on_the_stand_in_for_metal(mac: NewMac, native_python_template: str) -> None:
     host = mac(f"m1-fresh@{native_python_template}")
     wheels = "tensorflow==2.18.1 tensorflow-metal==1.2.0 numpy==2.0.2"
@@ -505,7 +505,6 @@ def test_real_tensorflow_computes_on_the_stand_in_for_metal(mac: NewMac, native_
     assert host.shim_calls() == []
 
 
-@pytest.mark.slow
 def test_command_line(fleet: Fleet) -> None:
     def command(*words: str) -> str:
         line = [sys.executable, "-m", "tests.simulated_mac", "--fleet", fleet.name, *words]
@@ -576,7 +575,7 @@ def commands_of(page: Path) -> list[str]:
     return [str(line) for line in lines]
 
 
-@pytest.mark.slow
+@pytest.mark.slow("makes the simulated Macs' base anew")
 def test_commands_of_the_readme_work(tmp_path: Path) -> None:
     # In a store of its own, for the last command removes everything.
     environment = os.environ | {
@@ -594,7 +593,6 @@ def test_commands_of_the_readme_work(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.slow
 def test_example_of_the_readme_works(fleet: Fleet) -> None:
     page = (BED / "README.md").read_text()
     example = page.partition("## In tests\n")[2].partition("\n## ")[0]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,8 +60,7 @@ def test_what_cannot_be_had_as_wheels_is_named() -> None:
         versions({"packages": ["tensorflow-datasets"]}, "macos-arm64-py3.12")
 
 
-@pytest.mark.slow
-@pytest.mark.skipif("TEST_ALL" not in os.environ, reason="installs gigabytes: make test-all does it")
+@pytest.mark.slow("installs gigabytes")
 def test_they_can_be_installed_on_one_mac(mac: NewMac, converged: str, tmp_path: Path) -> None:
     host = mac(f"m1-fresh@{converged}")
     metal.use(host, "ok")

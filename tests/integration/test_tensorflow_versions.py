@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,9 +15,8 @@ from tests.hanging import ask_until
 from tests.integration.variants import EXPECTED, Expected, wait_until_gone, with_plugin
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow("installs gigabytes"),
     pytest.mark.skipif(sys.platform != "linux", reason="the stand-in is for Linux"),
-    pytest.mark.skipif("TEST_ALL" not in os.environ, reason="installs gigabytes: make test-all does it"),
 ]
 
 OLD: dict[str, tuple[str, ...]] = {
