@@ -99,7 +99,7 @@ KILLS = 200
 SEED =
 .PHONY: torture
 torture: system-packages development
-	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/pytest -s tests/integration -k killed_at_any_moment
+	TEST_ALL=1 KILLS=$(KILLS) SEED=$(SEED) $(BIN)/pytest -s tests/integration -k killed_at_any_moment
 
 # What travels to the hosts is checked once more, for the oldest Python that mypy knows.
 .PHONY: check

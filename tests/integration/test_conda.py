@@ -37,6 +37,7 @@ def declared(url: str, tmp_path: Path, **options: Any) -> dict[str, Any]:
     return {"tensorflow_environments": [environment], "tensorflow_locks": str(tmp_path / "locks")}
 
 
+@pytest.mark.slow("installs TensorFlow by conda")
 def test_tensorflow_comes_with_the_gpu_on_top_of_conda_packages(
     mac: NewMac, managed_python_template: str, channel: tuple[Channel, str], tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_conda_packages_come_by_way_of_the_controller(
     assert f"The wheel store {store} lacks tool 1.0 (damaged). Nothing is fetched" in lacking.output
 
 
+@pytest.mark.slow("installs a Python by conda many times")
 def test_killed_at_any_moment(
     fleet: Fleet, mac: NewMac, managed_python_template: str, channel: tuple[Channel, str], tmp_path: Path
 ) -> None:

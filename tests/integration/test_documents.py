@@ -25,6 +25,7 @@ EXAMPLES = sorted(path.parent.name for path in CHECKOUT.glob("examples/*/README.
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted(CHECKOUT.glob("docs/*.md"))]
 DOCUMENTS = [str(path.relative_to(CHECKOUT)) for path in PAGES]
 LATER = {
+    "CONTRIBUTING.md": "makes a checkout's tools anew",
     "docs/upgrades.md": "builds a generation",
     "docs/onboarding.md": "types what docs/getting_started.md does",
     "docs/scheduling.md": "types what docs/report.md does",

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import shutil
@@ -312,7 +311,7 @@ def test_what_hosted_runners_do_with_the_developer_tools_hidden(mac: NewMac, sti
     assert "cpu-ok" in said(host, "cat checkout/evidence/reports/*.json")
 
 
-@pytest.mark.skipif("KILLS" not in os.environ, reason="make torture does it")
+@pytest.mark.slow("installs Ansible many times")
 def test_killed_at_any_moment(prepared: Callable[..., Mac]) -> None:
     """Whatever of the user was killed when: the next run ends well."""
     moments = random.Random(SEED)

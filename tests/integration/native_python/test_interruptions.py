@@ -69,10 +69,16 @@ MOMENTS = [
     ("uv/.new.*", 0.2),  # uv is being installed
     ("bin/uv", 0.0),  # the links are being switched
 ]
-at_each_moment = pytest.mark.parametrize(("sign", "later"), MOMENTS, ids=[sign for sign, _ in MOMENTS])
 
 
-@at_each_moment
+def at_each_moment(*quick: str) -> pytest.MarkDecorator:
+    """Once for each, of which but some are slow."""
+    others = pytest.mark.slow("installs a Python twice")
+    moments = [pytest.param(*each, id=each[0], marks=[] if each[0] in quick else [others]) for each in MOMENTS]
+    return pytest.mark.parametrize(("sign", "later"), moments)
+
+
+@at_each_moment("python/.new.*/python/bin", "uv/.new.*")
 def test_a_run_whose_connection_is_cut_is_repaired_by_the_next(
     mac: NewMac, run: Run, start: Start, *, sign: str, later: float
 ) -> None:
@@ -88,7 +94,7 @@ def test_a_run_whose_connection_is_cut_is_repaired_by_the_next(
     assert run(host).recap[host.name]["changed"] == 0
 
 
-@at_each_moment
+@at_each_moment("python/cpython-*", "bin/uv")
 def test_a_run_whose_processes_on_the_host_are_killed_is_repaired_by_the_next(
     mac: NewMac, run: Run, start: Start, *, sign: str, later: float
 ) -> None:
@@ -103,6 +109,7 @@ def test_a_run_whose_processes_on_the_host_are_killed_is_repaired_by_the_next(
     assert run(host).recap[host.name]["changed"] == 0
 
 
+@pytest.mark.slow("installs a Python many times")
 def test_killed_at_any_moment(mac: NewMac, run: Run, start: Start) -> None:
     """Random victims and moments, while a Mac gets its first Python: the next run always ends well."""
     moments = random.Random(SEED)

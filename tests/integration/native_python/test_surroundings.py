@@ -124,9 +124,10 @@ def test_what_keeps_the_archive_away_is_told_without_secrets(
     ],
 )
 def test_what_keeps_uv_away_is_told_without_secrets(
-    mac: NewMac, run: Run, company: Company, index: str, cause: str
+    mac: NewMac, run: Run, ready: str, company: Company, index: str, cause: str
 ) -> None:
-    host = mac("m1-fresh")
+    host = mac(ready)
+    host.run(f"rm -r {ROOT}/uv", check=True)
     changed = {"native_python_index_url": index.replace("SERVER", company.server.address)}
     result = run(host, "-vvvv", check=False, **{**company.variables, **changed})
     assert f"No native Python was installed: {cause[0].lower()}{cause[1:]}" in result.stdout, result.stdout[-3000:]
