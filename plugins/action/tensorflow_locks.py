@@ -3,34 +3,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import refuse_double_names
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import LOCKING
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._ahead import AheadAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import folders_of_users
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import (
-    locks_of,
-    with_certificates,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import with_certificates
 
 
-class ActionModule(FleetAction):
+class ActionModule(AheadAction):
     """See plugins/modules/tensorflow_locks.py for the documentation."""
 
-    _requires_connection = False
     spec = LOCKING
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Make the locks that are missing, outdated or to be upgraded; write them unless in check mode."""
-        refuse_double_names([str(each["name"]) for each in options["environments"]])
-        locks = locks_of(with_certificates(options, list(folders_of_users(task_vars))), task_vars)
-        usual = platform_name("darwin", python=options["python"]["version"])
-        for platform in options["platforms"] or [usual, *sorted(locks.platforms - {usual})]:
+        options = with_certificates(options, folders_of_users(task_vars))
+        locks, platforms = self.locks_and_platforms(options, task_vars)
+        for platform in platforms:
             locks.complete(platform, upgrade=frozenset(options["upgrade"]))
         if not self._task.check_mode:
             locks.keep()
@@ -42,9 +32,6 @@ class ActionModule(FleetAction):
             "diff": [lock.diff for lock in locks.new],
             **({"warnings": locks.remarks} if locks.remarks else {}),
         }
-
-    def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
-        """This runs on the controller, so root on a host does not matter."""
 
 
 def say_nothing_to_do(are_requested: bool) -> str:

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
-    read_network,
-    refuse_double_names,
-)
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import STOCKING
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import FleetAction
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._ahead import AheadAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     find_file,
     folder_of_wheels,
@@ -30,7 +27,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery im
     needs_of,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import (
-    locks_of,
     wanted_python,
     with_certificates,
 )
@@ -39,21 +35,19 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks
     from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import Artifact
 
 
-class ActionModule(FleetAction):
+class ActionModule(AheadAction):
     """See plugins/modules/tensorflow_wheel_store.py for the documentation."""
 
-    _requires_connection = False
     spec = STOCKING
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Fetch what is missing, and remove what is old, unless in check mode."""
-        refuse_double_names([str(each["name"]) for each in options["environments"]])
         if options["keep"] is not None and options["keep"] < 1:
             raise MetalfleetError(
                 f"tensorflow_wheel_store_keep is {options['keep']}",
@@ -64,8 +58,8 @@ class ActionModule(FleetAction):
             options["mirror"] = str(find_file(options["mirror"], "native_python_mirror", folders, "folder"))
         options = with_certificates(options, folders)
         store = ControllerStore(folder_of_wheels(options["wheel_store"], task_vars), read_network(options))
-        locks = locks_of(options, task_vars)
-        needs = find_needs(options, locks)
+        locks, platforms = self.locks_and_platforms(options, task_vars)
+        needs = find_needs(options, locks, platforms)
         minors = {need.minor for need in needs if need.minor and need.platform.startswith("macos")}
         artifacts = artifacts_for(wanted_python(options["python"]), minors)
         missing = [name for need in needs for name in store.missing(need.wanted)]
@@ -99,16 +93,12 @@ class ActionModule(FleetAction):
             said.append(f"{store.folder} has all that is needed for {names}: {in_mb(size)} in all.")
         return said or [f"There is nothing to do for {store.folder}."]
 
-    def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
-        """This runs on the controller, so root on a host does not matter."""
 
-
-def find_needs(options: Mapping[str, Any], locks: Locks) -> list[Need]:
+def find_needs(options: Mapping[str, Any], locks: Locks, platforms: Iterable[str]) -> list[Need]:
     """The files that each environment needs on each platform. Makes missing locks."""
-    usual = platform_name("darwin", python=options["python"]["version"])
     macos = options["oldest_macos"] or default_pair().least_macos
     needs: list[Need] = []
-    for platform in options["platforms"] or [usual, *sorted(locks.platforms - {usual})]:
+    for platform in platforms:
         locks.complete(platform)
         needs += needs_of(locks.with_digests(options["environments"]), locks, platform, macos)
     return [*needs, *needs_of_controller(locks)]

@@ -172,6 +172,7 @@ ASKING: Spec = {**ENVIRONMENTS, "doctor": {"type": "bool", "default": False}}
 
 LOCKING: Spec = {
     **{name: ENVIRONMENTS[name] for name in ("environments", "allow_untested", "locks", "oldest_macos", "python")},
+    **REPORTS,
     **NETWORK,
     "wheels": BUILD["wheels"],
     "platforms": {"type": "list", "elements": "str", "default": []},

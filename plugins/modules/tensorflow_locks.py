@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments
   - metalfleet.tensorflow.environments.network
   - metalfleet.tensorflow.environments.python
+  - metalfleet.tensorflow.environments.reports
 attributes:
   check_mode:
     support: full
@@ -46,7 +47,9 @@ options:
     description:
       - Platforms and Pythons to make locks for, such as C(macos-arm64-py3.12), C(linux-x86_64-py3.12),
         C(linux-x86_64+cuda-py3.12) (with an NVIDIA GPU) or C(linux-aarch64-py3.11).
-      - The default is Macs with the Python that O(python.version) names, and whatever there is a lock for already.
+      - The default is that of each host, as it was in its last report, or is where the host is this machine; a host of
+        which nothing is known is taken for a Mac with the Python that O(python.version) names. And whatever there is a
+        lock for already.
     type: list
     elements: str
     default: []

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments
   - metalfleet.tensorflow.environments.network
   - metalfleet.tensorflow.environments.python
+  - metalfleet.tensorflow.environments.reports
   - metalfleet.tensorflow.environments.locked
   - metalfleet.tensorflow.environments.wheel_store
 attributes:
@@ -48,7 +49,9 @@ options:
   platforms:
     description:
       - Platforms and Pythons to download for, such as C(macos-arm64-py3.12) or C(linux-x86_64-py3.12).
-      - The default is Macs with the Python that O(python.version) names, and whatever there is a lock for already.
+      - The default is that of each host, as it was in its last report, or is where the host is this machine; a host of
+        which nothing is known is taken for a Mac with the Python that O(python.version) names. And whatever there is a
+        lock for already.
     type: list
     elements: str
     default: []

@@ -17,6 +17,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
     CONDA,
+    is_named_as_its_host,
     lock_platform,
     refuse_bad_name,
     refuse_bad_python,
@@ -25,6 +26,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     refuse_lock_without_ipykernel,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import target_of, with_python, without_cuda
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
     DEFAULT,
     NO_PLUGIN,
@@ -221,19 +223,25 @@ class Locks:
 
     @property
     def conda_engine(self) -> str:
-        """The lock of what installs conda packages, where any are declared."""
-        return self.texts[self._engine]
+        """The lock of what installs conda packages; "" where none are declared."""
+        return self.texts.get(self._engine, "")
 
     @property
     def channels(self) -> list[str]:
         """The channels that need credentials, which locks leave out."""
         return closed_channels(self._conda.values())
 
-    @property
-    def platforms(self) -> set[str]:
-        """Those for which any requested lock is there."""
-        folder = self._making.folder
-        return {file.platform for name in self._requests for file in find_lock_files(folder, name)}
+    def platforms_with(self, known: str) -> list[str]:
+        """A platform that is known, with those of hosts of which the locks that are there tell."""
+        told, vague = {known}, set[str]()
+        for name in self._requests:
+            found = {file.platform for file in find_lock_files(self._making.folder, name)}
+            if is_named_as_its_host(self._environments[name]):
+                told |= found
+            else:
+                vague |= {with_python(platform, self._making.python) for platform in found}
+        targets = {without_cuda(target_of(platform)) for platform in told}
+        return sorted(told | {platform for platform in vague if target_of(platform) not in targets})
 
     def complete(self, platform: str, *, upgrade: frozenset[str] = frozenset()) -> bool:
         """Make what is missing for a platform; returns whether anything was. Raises MetalfleetError.

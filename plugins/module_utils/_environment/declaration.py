@@ -150,8 +150,18 @@ def lock_platform(environment: Mapping[str, Any], platform: str) -> str:
 
     It may have another Python, and make no use of an NVIDIA GPU.
     """
-    uses_none = environment.get("gpu") == GPU_NONE or environment.get("framework") == LITERT
-    return with_python(without_cuda(platform) if uses_none else platform, str(environment.get("python") or ""))
+    of_it = platform if may_use_cuda(environment) else without_cuda(platform)
+    return with_python(of_it, str(environment.get("python") or ""))
+
+
+def is_named_as_its_host(environment: Mapping[str, Any]) -> bool:
+    """Whether an environment's lock goes by the name of the host's platform, so that it tells that."""
+    return may_use_cuda(environment) and not environment.get("python")
+
+
+def may_use_cuda(environment: Mapping[str, Any]) -> bool:
+    """Whether an environment is another one on a host with an NVIDIA GPU."""
+    return environment.get("gpu") != GPU_NONE and environment.get("framework") != LITERT
 
 
 def read_demand(options: Mapping[str, Any]) -> Demand:

@@ -265,8 +265,21 @@ def test_a_host_with_an_nvidia_gpu_has_locks_of_its_own_unless_the_cpu_is_to_com
     cuda, cpu = "linux-x86_64+cuda-py3.12", "linux-x86_64-py3.12"
     assert {path.name for path in (tmp_path / "locks").iterdir()} == {f"a-{cuda}.txt", f"b-{cpu}.txt", f"c-{cpu}.txt"}
     assert [next(iter(each["lock_digests"])) for each in locks.with_digests(declared)] == [cuda, cpu, cpu]
-    assert locks.platforms == {cuda, cpu}
+    assert locks.platforms_with(cuda) == [cuda], "which the locks for the CPU do not contradict"
     assert not locks_of(*declared, making=making(tmp_path, index, python="3.12")).complete(cuda)
+
+
+def test_locks_that_are_there_tell_platforms_and_no_more_than_those(tmp_path: Path) -> None:
+    """Else each run would make some more."""
+    (tmp_path / "locks").mkdir()
+    for name in (f"a-{MAC}", "b-macos-arm64-py3.11", "a-linux-x86_64-py3.10", "c-linux-aarch64-py3.11"):
+        (tmp_path / f"locks/{name}.txt").touch()
+    making = Making(tmp_path / "locks", python="3.12")
+    own = [{"name": name, "packages": ["lab"], "python": "3.11"} for name in "bc"]
+    locks = locks_of({"name": "a", "packages": ["lab"]}, *own, making=making)
+
+    assert locks.platforms_with(MAC) == ["linux-aarch64-py3.12", "linux-x86_64-py3.10", MAC]
+    assert locks_of(own[0], making=making).platforms_with(MAC) == [MAC]
 
 
 def test_nothing_is_made_for_a_host_of_which_the_platform_is_not_known(tmp_path: Path, index: Index) -> None:
