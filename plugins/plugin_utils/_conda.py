@@ -88,8 +88,10 @@ class Engine:
             raise MetalfleetError(
                 f"The lock {path} cannot be read",
                 evidence=f"py-rattler says: {failure}",
-                remedy="Make it again with conda-lock or pixi, or use what `conda list --explicit --sha256` prints.",
+                remedy="Make it again with conda-lock or pixi, or use what `conda list --explicit --sha256` prints. An "
+                "environment.yml is no lock: declare what it names in conda.packages.",
             ) from failure
+        refuse_unproven(path, (each for packages in found.values() for kind in packages.values() for each in kind))
         return {subdir: as_lock(packages) for subdir, packages in found.items()}
 
     def _ask(self, question: Mapping[str, Any]) -> Any:
@@ -129,6 +131,19 @@ def refuse_without_hash(found: Iterable[Mapping[str, Any]]) -> None:
                 "whether a file is that package",
                 evidence=f"It is {without_credentials(each['url'])}.",
                 remedy="Make the channel anew with `conda index`, or name another one that has the package.",
+            )
+
+
+def refuse_unproven(path: Path, packages: Iterable[Mapping[str, str]]) -> None:
+    """Refuse the lock of another tool with a package that has no digest. Raises MetalfleetError."""
+    for each in packages:
+        if not each["sha256"]:
+            raise MetalfleetError(
+                f"The lock {path} has no SHA-256 of {each['name']}, without which nobody could tell whether a file is "
+                "that package",
+                evidence=f"It comes from {without_credentials(each['url'])}.",
+                remedy="Make the lock again, for packages of channels and indexes alone: what lies in a folder or in "
+                "git is put on an index as a wheel, and named by its version.",
             )
 
 
@@ -192,9 +207,10 @@ def explain(order: Order, said: str) -> MetalfleetError:
 
 KNOWN = (
     Known(
-        r"failed to parse repodata|failed to extract repodata|failed to parse digest",
+        r"failed to (parse repodata|extract repodata|parse digest|decode )",
         "The list of packages of a channel (repodata.json) is damaged, so that nothing can be solved {where}",
-        "Make it anew where the channel is made, with `conda index`; or clear what a proxy on the way to it has kept.",
+        "Make it anew where the channel is made, with `conda index`; or log in to the network, or clear what a proxy "
+        "on the way to it has kept.",
     ),
     Known(
         r"could not find subdir '(?P<subdir>[^']*)' in channel",
@@ -219,7 +235,7 @@ KNOWN = (
         "Correct its name or version in conda.packages, or name the channel that has it in conda.channels.",
     ),
     Known(
-        r"(?i)error sending request|failed to fetch|connection|404|dns",
+        r"(?i)error sending request|failed to fetch|connection|404|dns|HTTP status|redirect",
         "A channel cannot be reached from the controller, so that nothing can be solved {where}",
         "Correct conda.channels or tensorflow_proxy, and check the network.",
     ),

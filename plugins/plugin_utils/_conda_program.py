@@ -86,15 +86,29 @@ def read(path: str) -> dict[str, Any]:
     from rattler import LockFile  # noqa: PLC0415
 
     lock = LockFile.from_path(Path(path))
-    environment = lock.default_environment() or next(iter(dict(lock.environments()).values()))
+    environments = dict(lock.environments())
+    if "default" not in environments and len(environments) != 1:
+        raise LookupError(f"it has several environments ({', '.join(sorted(environments))}), and none called default")
+    environment = environments.get("default") or next(iter(environments.values()))
     found = {}
     for platform in environment.platforms():
         conda: list[dict[str, Any]] = []
         wheels: list[dict[str, Any]] = []
         for package in environment.packages(platform) or ():
-            hashes = package.hashes
-            digest = hashes.sha256.hex() if hashes and hashes.sha256 else ""
-            entry = {"name": package.name, "version": str(package.version), "url": package.location, "sha256": digest}
+            entry = {
+                "name": package.name,
+                "version": str(package.version),
+                "url": package.location,
+                "sha256": digest_of(package),
+            }
             (wheels if hasattr(package, "requires_dist") else conda).append(entry)
         found[str(platform)] = {"conda": conda, "wheels": wheels}
     return found
+
+
+def digest_of(package: Any) -> str:
+    """The SHA-256 of a package in a lock; "" where it has none, as of a folder or of git."""
+    try:
+        return str(package.hashes.sha256.hex())
+    except AttributeError:  # which py-rattler itself raises there
+        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import make_plan
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import refuse_full_disk
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import explain, refuse_full_disk
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order, read_request
 
 from tests.conda import Channel, Package
 from tests.index import Index
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 MAC = "macos-arm64-py3.12"
 DIGEST = "a" * 64
 CONDA_FORGE = "https://conda.anaconda.org/conda-forge"
+SHARDS = "http://host:8080/noarch/repodata_shards.msgpack.zst"
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +162,22 @@ def test_a_damaged_channel_is_told_as_that(tmp_path: Path, channel: Channel, nam
         locks_for(tmp_path, lab(channel=channel.url))
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (f"failed to decode zstd shard from '{SHARDS}' (34 bytes received).", "is damaged.*log in to the network"),
+        (f"HTTP status client error (401 Unauthorized) for url ({SHARDS})", "refuses access"),
+        (f"HTTP status server error (503 Service Unavailable) for url ({SHARDS})", "cannot be reached"),
+        (f"HTTP status client error (407 Proxy Authentication Required) for url ({SHARDS})", "tensorflow_proxy"),
+        (f"error following redirect for url ({SHARDS}) Caused by: too many redirects", "cannot be reached"),
+    ],
+)
+def test_what_a_channel_answers_is_told_as_that(said: str, words: str) -> None:
+    request = read_request(lab("tool"))
+    assert request
+    assert re.search(words, str(explain(Order("lab", MAC, request, "12.1"), said)))
+
+
 def test_tensorflow_of_conda_is_for_the_cpu_of_a_mac_and_for_linux(tmp_path: Path, channel: Channel) -> None:
     on_cpu = locks_for(tmp_path / "mac", lab("tensorflow", channel=channel.url, gpu="none"))
     on_linux = locks_for(tmp_path / "linux", lab("tensorflow", channel=channel.url), "linux-x86_64-py3.12")
@@ -203,29 +222,26 @@ package:
 """
     for subdir in ("linux-64", "osx-arm64")
 )
+SIX = "https://host/six-1.16.0-py2.py3-none-any.whl"
+OF_PIXI = {
+    "channels": [{"url": CONDA_FORGE}],
+    "indexes": ["https://host/simple"],
+    "packages": {
+        subdir: [{"conda": f"{CONDA_FORGE}/{subdir}/python-3.12.1-0.conda"}, {"pypi": SIX}]
+        for subdir in ("linux-64", "osx-arm64")
+    },
+}
 PIXI_LOCK = json.dumps(
     {
         "version": 6,
-        "environments": {
-            "default": {
-                "channels": [{"url": CONDA_FORGE}],
-                "indexes": ["https://host/simple"],
-                "packages": {
-                    subdir: [
-                        {"conda": f"{CONDA_FORGE}/{subdir}/python-3.12.1-0.conda"},
-                        {"pypi": "https://host/six-1.16.0-py2.py3-none-any.whl"},
-                    ]
-                    for subdir in ("linux-64", "osx-arm64")
-                },
-            }
-        },
+        "environments": {"default": OF_PIXI},
         "packages": [
             *(
                 {"conda": f"{CONDA_FORGE}/{subdir}/python-3.12.1-0.conda", "sha256": DIGEST, "depends": []}
                 for subdir in ("linux-64", "osx-arm64")
             ),
             {
-                "pypi": "https://host/six-1.16.0-py2.py3-none-any.whl",
+                "pypi": SIX,
                 "name": "six",
                 "version": "1.16.0",
                 "sha256": DIGEST,
@@ -233,6 +249,10 @@ PIXI_LOCK = json.dumps(
         ],
     }
 )
+
+
+SEVERAL = json.dumps({**json.loads(PIXI_LOCK), "environments": dict.fromkeys(("gpu", "test"), OF_PIXI)})
+GIT = "git+https://host/six.git?rev=main#" + "b" * 40
 
 
 @pytest.mark.parametrize(("name", "text"), [("conda-lock.yml", CONDA_LOCK), ("pixi.lock", PIXI_LOCK)])
@@ -309,6 +329,14 @@ def test_a_lock_decides_the_python(tmp_path: Path) -> None:
         (CONDA_LOCK.replace("3.12.1", "3.11.9", 2), "has several Pythons.*3.1. for linux-64, 3.1. for osx-arm64"),
         (f"@EXPLICIT\n{CONDA_FORGE}/osx-arm64/python-3.12.1-0.conda\n", "no SHA-256 of python-3.12.1"),
         (CONDA_LOCK.replace(f"sha256: {DIGEST}", "md5: " + "b" * 32), "no SHA-256"),
+        (SEVERAL, r"several environments \(gpu, test\), and none called default"),
+        (
+            PIXI_LOCK.replace(SIX, GIT).replace(
+                f', "version": "1.16.0", "sha256": "{DIGEST}"', ', "version": "1.16.0"'
+            ),
+            "no SHA-256 of six.*It comes from git",
+        ),
+        ("channels: [conda-forge]\ndependencies: [python]\n", r"An environment\.yml is no lock"),
     ],
 )
 def test_locks_that_cannot_be_used_are_explained(tmp_path: Path, text: str, words: str) -> None:
