@@ -36,8 +36,17 @@ CONDA_TENSORFLOW = frozenset({"tensorflow", "tensorflow-base", "tensorflow-cpu",
 """conda-forge's packages of TensorFlow, which have the CPU alone on a Mac."""
 OLD_LITERT = ("tflite-runtime", "tflite-runtime-nightly")
 OTHER_PLUGIN = "tensorflow-metal-plugin"
-OF_CUDA = re.compile(r"nvidia-(?!ml-py).*|cuda-.*|cupy(-.*)?|tensorrt(-.*)?|tensorflow-gpu")
-"""Packages that are for NVIDIA GPUs only; nvidia-ml-py tells of them, and can be installed everywhere."""
+OF_CUDA = re.compile(
+    r"nvidia-(?!ml-py).*|(cuda|cudatoolkit|cupy|tensorrt|(lib)?cudnn|(lib)?nccl|libcu(blas|fft|rand|solver|sparse))(-.*)?"
+    r"|(tensorflow|onnxruntime)-gpu|pytorch-cuda|pycuda|.+-cu(da)?1\d(-.*)?"
+)
+"""Packages, of an index or of conda, that are for NVIDIA GPUs only.
+
+nvidia-ml-py tells of them, and can be installed everywhere.
+"""
+
+OF_CUDA_EXTRA = re.compile(r"(and-)?cuda")
+"""Such as those of tensorflow[and-cuda] and jax[cuda12]."""
 
 MAC = {
     "os_name": "posix",
@@ -176,18 +185,27 @@ def refuse_models_without_litert(environment: Mapping[str, Any]) -> None:
 def refuse_cuda_on_mac(order: Order) -> None:
     """Refuse what is for NVIDIA GPUs only, in an environment on a Mac, unless it is asked for elsewhere alone."""
     for requirement in map(Requirement, order.request.packages):
-        is_cuda = OF_CUDA.fullmatch(normalized(requirement.name)) or "and-cuda" in requirement.extras
+        name = normalized(requirement.name)
+        is_cuda = OF_CUDA.fullmatch(name) or any(map(OF_CUDA_EXTRA.match, requirement.extras))
         if is_cuda and (requirement.marker is None or requirement.marker.evaluate(MAC)):
-            others = (
-                f" For a package that only Linux hosts are to have, write {requirement.name}; sys_platform == 'linux'."
-            )
-            raise MetalfleetError(
-                f"{requirement} in packages of the environment {order.environment} is for NVIDIA GPUs, which no Mac "
-                "with Apple Silicon has: its GPU is used by Apple's plug-in, tensorflow-metal",
-                evidence=f"The lock is for {order.platform}.",
-                remedy="Leave it out: a Mac gets TensorFlow with the plug-in, and a Linux host with an NVIDIA GPU gets "
-                f"it with CUDA and cuDNN by itself.{others * (normalized(requirement.name) not in OWN_NAMES)}",
-            )
+            marked = f"{requirement.name}; sys_platform == 'linux'"
+            only = f"For a package that only Linux hosts are to have, write {marked}." if name not in OWN_NAMES else ""
+            raise cuda_on_mac(order, f"{requirement} in packages", only)
+    for each in order.request.conda.packages if order.request.conda else ():
+        if OF_CUDA.fullmatch(conda_name(each)):
+            only = "What only Linux hosts are to have of conda is declared in variables of theirs alone."
+            raise cuda_on_mac(order, f"{each} in conda.packages", only)
+
+
+def cuda_on_mac(order: Order, what: str, only_linux: str) -> MetalfleetError:
+    """Why an environment on a Mac cannot have a package, and how hosts with Linux alone get it."""
+    return MetalfleetError(
+        f"{what} of the environment {order.environment} is for NVIDIA GPUs, which no Mac with Apple Silicon has: its "
+        "GPU is used by Apple's plug-in, tensorflow-metal",
+        evidence=f"The lock is for {order.platform}.",
+        remedy="Leave it out: a Mac gets TensorFlow with the plug-in, and a Linux host with an NVIDIA GPU gets it with "
+        f"CUDA and cuDNN by itself. {only_linux}".rstrip(),
+    )
 
 
 def refuse_conda_without_kind(environment: Mapping[str, Any]) -> None:

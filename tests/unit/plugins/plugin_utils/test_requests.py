@@ -77,8 +77,8 @@ def test_what_cannot_be_meant(declared: dict[str, Any], words: str) -> None:
         read_request({"name": "a", **declared})
 
 
-def order_of(package: str) -> Order:
-    request = read_request({"name": "a", "packages": [package]})
+def order_of(package: str, **declared: Any) -> Order:
+    request = read_request({"name": "a", "packages": [package], **declared})
     assert request
     return Order("a", "macos-arm64-py3.12", request, "12.1")
 
@@ -88,7 +88,7 @@ def order_of(package: str) -> Order:
     [
         *("nvidia-cudnn-cu12", "nvidia_cublas_cu12==12.5.3.2", "nvidia-cudnn", "cuda-python", "cupy-cuda12x", "cupy"),
         *("tensorrt", "tensorflow[and-cuda]", "tensorflow[and-cuda]==2.18.1", "tensorflow-gpu==2.10.1"),
-        "nvidia-cudnn-cu12; python_version > '3'",
+        *("nvidia-cudnn-cu12; python_version > '3'", "jax[cuda12]", "jax-cuda12-plugin", "onnxruntime-gpu"),
     ],
 )
 def test_cuda_is_not_for_a_mac(package: str) -> None:
@@ -100,7 +100,17 @@ def test_cuda_is_not_for_a_mac(package: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["nvidia-ml-py", "nvidia-cudnn-cu12; sys_platform == 'linux'", "cudatext", "pandas"]
+    "package", ["nvidia-ml-py", "nvidia-cudnn-cu12; sys_platform == 'linux'", "cudatext", "pandas", "jax[k8s]"]
 )
 def test_what_a_mac_is_not_to_have_is_not_its_matter(package: str) -> None:
     refuse_cuda_on_mac(order_of(package))
+
+
+@pytest.mark.parametrize(
+    "package", ["cudatoolkit=11.8", "conda-forge::cudnn >=9", "cuda-nvcc", "nccl", "libcublas-dev"]
+)
+def test_cuda_of_conda_is_not_for_a_mac(package: str) -> None:
+    conda = {"kind": "conda", "tensorflow": "2.18.1", "conda": {"packages": ["ffmpeg", package]}}
+    with pytest.raises(MetalfleetError, match="in conda.packages .* is for NVIDIA GPUs, which no Mac") as refused:
+        refuse_cuda_on_mac(order_of("six", **conda))
+    assert "in variables of theirs alone" in refused.value.problem.remedy
