@@ -84,7 +84,12 @@ def test_models_of_the_user_are_run(litert_environment: Path, tmp_path: Path) ->
     broken.write_text("no model")
 
     assert ask(litert_environment, "none", model).stages[-1].name == "models"
-    for wrong, words in ((broken, "cannot load or run a model"), (tmp_path / "none.tflite", "is not there")):
+    os.mkfifo(tmp_path / "pipe.tflite")
+    for wrong, words in (
+        (broken, "cannot load or run a model"),
+        (tmp_path / "none.tflite", "is not there"),
+        (tmp_path / "pipe.tflite", "is not there, or cannot be read"),
+    ):
         result = ask(litert_environment, "none", model, wrong)
         assert (result.verdict, result.ok) == ("model-failed", False)
         assert result.diagnosis
@@ -120,6 +125,53 @@ def test_what_goes_wrong_is_pinned_to_its_stage(
     result = ask(environment, "none")
 
     assert (result.verdict, result.stages[-1].name) == (verdict, stage)
+
+
+WRAPPED = """
+import importlib.util
+from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+spec = importlib.util.spec_from_file_location("real", {real!r})
+real = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(real)
+class CompiledModel:
+    @staticmethod
+    def from_buffer(model, hardware_accel):
+        made = real.CompiledModel.from_buffer(model, hardware_accel=HardwareAccelerator.CPU)
+        if hardware_accel == HardwareAccelerator.GPU:
+            {gpu}
+        return made
+"""
+"""Stands between the probe and LiteRT: what is called the GPU is the CPU, and does something else."""
+METAL = "print('GPU accelerator(libLiteRtMetalAccelerator.dylib) registered.')"
+NO_ACCELERATOR = "GPU accelerator could not be loaded"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "verdict", "cause"),
+    [
+        (f"{METAL}; made.is_fully_accelerated = lambda: True", "gpu-ok", ""),
+        ("made.is_fully_accelerated = lambda: True", "gpu-software", ""),
+        (f"{METAL}; made.run_by_index = lambda *_: None", "gpu-wrong-results", "does not compute a small model right"),
+        (f"{METAL}; made.is_fully_accelerated = lambda: False", "gpu-unusable", "does not compute a small model right"),
+        (f"raise RuntimeError('{NO_ACCELERATOR}')", "gpu-missing", "finds no GPU here, or has no accelerator for it"),
+        (f"{METAL}; import os; made.run_by_index = lambda *_: os.abort()", "crashed", "SIGABRT"),
+    ],
+)
+def test_an_accelerator_that_is_missing_or_wrong_is_told(
+    litert_environment: Path, tmp_path: Path, gpu: str, verdict: str, cause: str
+) -> None:
+    environment = clone(litert_environment, tmp_path / "environment")
+    package = next(environment.glob("lib/python3*/site-packages/ai_edge_litert"))
+    real = package.resolve()
+    package.unlink()
+    package.mkdir()
+    (package / "__init__.py").write_text(f"__path__.append({str(real)!r})")
+    (package / "compiled_model.py").write_text(WRAPPED.format(real=str(real / "compiled_model.py"), gpu=gpu))
+
+    result = ask(environment, "required")
+
+    assert (result.verdict, result.ok) == (verdict, verdict == "gpu-ok"), result
+    assert cause in (result.diagnosis.cause if result.diagnosis else "")
 
 
 EDGE = {"name": "edge", "framework": "litert"}

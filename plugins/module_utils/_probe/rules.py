@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe import diagnosis
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis, Failure, Rule
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.litert import RUNNING
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow_numbers import NO_KERNEL
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import (
     LITERT,
@@ -102,6 +103,10 @@ def _nvidia(failure: Failure) -> Nvidia | None:
 
 def _with_nvidia(failure: Failure) -> bool:
     return _nvidia(failure) is not None
+
+
+def _ended_by_signal(failure: Failure) -> bool:
+    return bool(failure.signal)
 
 
 def _without_cuda(failure: Failure) -> bool:
@@ -1199,6 +1204,14 @@ RULES: tuple[Rule, ...] = (
         pattern=r"Could not open '(?P<file>[^']*)'",
         cause="The model {file} is not there, or cannot be read.",
         remedy="Bring it to that place on the host, or correct `models`.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("model-failed",),
+        when=(_ended_by_signal,),
+        pattern=rf"^{RUNNING}(?P<file>.*)$(?![\s\S]*^{RUNNING})",
+        cause="The model {file} crashes LiteRT {litert} ({signal}).",
+        remedy="Convert it again for LiteRT {litert}, or correct `models`.",
     ),
     Rule(
         frameworks=(LITERT,),

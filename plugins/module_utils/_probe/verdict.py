@@ -28,6 +28,8 @@ _PACKAGES = {
 
 GPU_REQUIRED, GPU_PREFERRED, GPU_NONE = "required", "preferred", "none"
 
+MODEL_FAILED = "model-failed"
+"""A user's model cannot be used, also where it crashes LiteRT: no rebuild of the environment would help."""
 GPU_OK, GPU_PARAVIRTUAL, GPU_SOFTWARE, CPU_OK = "gpu-ok", "gpu-paravirtual", "gpu-software", "cpu-ok"
 
 SATISFYING: dict[str, tuple[str, ...]] = {
@@ -258,5 +260,6 @@ def conclude(told: Told, fate: Fate, duration: float) -> tuple[str, list[Stage]]
     # It ended in the middle of the current stage, or before it could begin the next.
     done = [stage for stage in stages if stage.name != told.current]
     seconds = round(duration - sum(stage.seconds for stage in done), 3)
-    verdict = told.verdict if fate.state == "failed" else fate.state
+    is_stages_own = fate.state == "failed" or (fate.state == "crashed" and told.verdict == MODEL_FAILED)
+    verdict = told.verdict if is_stages_own else fate.state
     return verdict, [*done, Stage(told.current, fate.state, seconds, fate.reason)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import sys
 from typing import Any, NamedTuple, NoReturn
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import (
@@ -37,6 +38,9 @@ STAGES = {
 `gpu-wrong-results`. All take half a second together, so that every level has them."""
 
 INPUTS, OUTPUTS = 64, 32
+
+RUNNING = "Running the model "
+"""What stands before a user's model in the output."""
 
 
 class Layer(NamedTuple):
@@ -214,6 +218,9 @@ def refuse_wrong(result: Any, layer: Layer, who: str, verdict: str) -> None:
 
 def run_model(path: str) -> None:
     """Load a user's model, and run it once on the CPU with drawn inputs. Raises ModelError."""
+    if not os.path.isfile(path):  # noqa: PTH113 - a path, not a Path, is at hand; and LiteRT waits for a FIFO for ever
+        raise ModelError(f"{path}: Could not open '{path}'")
+    print(f"{RUNNING}{path}", file=sys.stderr, flush=True)  # noqa: T201 - a model that ends this process is known then
     try:
         interpreted(path)
     except Exception as error:

@@ -678,6 +678,13 @@ ADAPTER = "environment.cc:532] Selected adapter: SwiftShader Device, backend=Vul
         ("gpu-wrong-results", "exact", {"error": "3 of 32"}, "does not compute a small model right", "Update macOS"),
         ("model-failed", "models", {"error": "ModelError: /m: Could not open '/m'"}, "The model /m is not", "`models`"),
         ("model-failed", "models", {"error": "ModelError: /m: not valid"}, "cannot load or run a model", "Convert"),
+        (
+            "model-failed",
+            "models",
+            {"signal": "SIGSEGV", "printed": "Running the model /a\nINFO\nRunning the model /b c\nINFO: 1\n"},
+            "The model /b c crashes LiteRT 2.3.0 (SIGSEGV)",
+            "Convert",
+        ),
         ("crashed", "import", {"signal": "SIGABRT"}, NOT_KNOWN, "No certain remedy"),
     ],
 )

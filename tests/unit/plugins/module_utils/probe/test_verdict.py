@@ -87,6 +87,13 @@ def test_each_stage_has_its_own_failing_verdict(stage: str) -> None:
     assert conclude(read_reports(reports(begun(stage))), CRASHED, 1.0)[0] == "crashed"
 
 
+def test_a_users_model_that_crashes_is_no_fault_of_the_environment() -> None:
+    told = read_reports(reports({"stage": "models", "state": "begun", "verdict": "model-failed"}))
+
+    assert conclude(told, CRASHED, 1.0)[0] == "model-failed"
+    assert conclude(told, Fate("timed-out", "not ended"), 1.0)[0] == "timed-out"
+
+
 def test_a_failure_may_have_a_verdict_of_its_own() -> None:
     told = read_reports(reports(begun("exact"), failed("exact", "gpu-wrong-results")))
 
