@@ -15,8 +15,8 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 INFO = ("info/index.json", "info/paths.json", "info/link.json")
@@ -119,7 +119,7 @@ def spelled(path: str, minor: str) -> str:
     return unicodedata.normalize("NFC", path).casefold()
 
 
-def complaints(filename: str, info: Info, subdir: str, links: Iterable[str], minor: str) -> Iterator[str]:
+def complaints(filename: str, info: Info, subdir: str, links: Collection[str], minor: str) -> Iterator[str]:
     """Why an archive is refused."""
     yield from complaints_of_index(filename, info.get("info/index.json", {}), subdir, minor)
     yield from complaints_of_names(info["names"])
@@ -163,7 +163,7 @@ def leads_out(link: str, target: str) -> bool:
     )
 
 
-def complaints_of_path(path: str, links: Iterable[str], minor: str) -> Iterator[str]:
+def complaints_of_path(path: str, links: Collection[str], minor: str) -> Iterator[str]:
     """Why the path of a file is refused."""
     place = spelled(path, minor)
     if not path or path.startswith("/") or {"", ".", ".."} & set(path.split("/")) or not path.isprintable():
@@ -172,5 +172,5 @@ def complaints_of_path(path: str, links: Iterable[str], minor: str) -> Iterator[
         yield f"brings {path}, which is not a package's to bring"
     if LINK_SCRIPT.fullmatch(path):
         yield f"has a script that runs when it is installed ({path}), and scripts of packages are not run"
-    if any(place.startswith(f"{link}/") for link in links):
+    if any(str(folder) in links for folder in PurePosixPath(place).parents):  # of which there are few, and many links
         yield f"writes through a link ({path})"

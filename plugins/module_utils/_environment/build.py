@@ -108,6 +108,8 @@ def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools)
     files.remove_bytecode(generation)
     contents = kind.inspect(generation)
     refuse_startup_files(contents.claims, declaration.startup_files_of)
+    if tools.machine:  # on Linux they are two files, such as terminfo/E/Eterm and terminfo/e/eterm of conda's ncurses
+        refuse_one_path_in_two_spellings(contents.claims)
     checked = check(generation, contents, bare)
     refuse_foreign_code(generation, checked.tree, tools.machine)
     kind.refuse_unmet(generation)
@@ -143,7 +145,6 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
         if Path(claim.path).name not in NOBODYS:
             claims.setdefault(claim.path, []).append(claim)
     refuse_unknown((path for path, _ in files.paths(tree)), {*bare, *claims, *contents.records})
-    refuse_one_path_in_two_spellings(claims)
     damaged, owned, shared = {}, dict(contents.records), {}
     for path, claimed in claims.items():
         if path in contents.records:
@@ -177,15 +178,16 @@ def refuse_unknown(paths: Iterable[str], known: Collection[str]) -> None:
         )
 
 
-def refuse_one_path_in_two_spellings(claims: Mapping[str, list[Claim]]) -> None:
+def refuse_one_path_in_two_spellings(claims: Iterable[Claim]) -> None:
     """On a Mac's volume both are one file: whoever is installed last wins."""
-    seen: dict[str, str] = {}
-    for path in claims:
-        other = seen.setdefault(spelled_on_a_mac(path), path)
-        if other != path:
-            owners = sorted({claims[other][0].owner, claims[path][0].owner})
+    seen: dict[str, Claim] = {}
+    for claim in claims:
+        other = seen.setdefault(spelled_on_a_mac(claim.path), claim)
+        if other.path != claim.path:
+            owners = sorted({other.owner, claim.owner})
             raise MetalfleetError(
-                f"The packages {' and '.join(owners)} bring {other} and {path}, which are one file on most Macs",
+                f"The packages {' and '.join(owners)} bring {other.path} and {claim.path}, which are one file on most "
+                "Macs",
                 remedy="Remove one of them from the lock.",
             )
 

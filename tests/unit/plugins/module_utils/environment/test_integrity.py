@@ -99,6 +99,7 @@ class TestHostileWheels:
         [("Both.py", "both.py"), ("\N{LATIN SMALL LETTER E WITH ACUTE}.py", "e\N{COMBINING ACUTE ACCENT}.py")],
     )
     def test_a_name_that_is_anothers_on_a_mac(self, host: Host, one: str, other: str) -> None:
+        host.machine = "arm64"
         evil = make_wheel(host.wheels, "evil", files={one: b"VERSION = '6'\n"})
         worse = make_wheel(host.wheels, "worse", files={other: b"VERSION = '7'\n"})
         refused(host, evil, worse, words=r"The packages evil and worse bring .*which are one file on most Macs")

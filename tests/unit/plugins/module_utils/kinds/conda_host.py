@@ -43,7 +43,9 @@ class CondaHost(Host):
         self.minor = python.version.rpartition(".")[0]
         self.lines = {"python": self.channel.add(python)}
         self.add(Package("pure", noarch="python", files=module("pure"), entry_points=["pure-run = pure:main"]))
-        self.add(Package("tool", subdir=SUBDIR, files={"bin/tool": b"#!/bin/sh\n", "share/tool.txt": b"1"}))
+        on_linux = {"share/terminfo/E/Eterm": b"1", "share/terminfo/e/eterm": b"2"}  # as conda's ncurses has
+        files = {"bin/tool": b"#!/bin/sh\n", "share/tool.txt": b"1", **on_linux}
+        self.add(Package("tool", subdir=SUBDIR, files=files))
 
     def add(self, package: Package, *, suffix: str = ".conda", digest: str = "") -> None:
         """Put a package into the channel and into the lock, whose digest may be another."""
