@@ -6,6 +6,7 @@ All policy is here: which generation is wanted, what is drift, what is repaired 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -183,6 +184,7 @@ def plan_surplus(declaration: Declaration, seen: Observation, active: int, cause
             yield Action("remove-generation", reason, evidence, str(declaration.home / str(number)))
 
 
+_INTERPRETER = re.compile(r"bin/python[\d.]*t?")  # and not such as python3-config
 REBUILT_VERDICTS = ("import-failed", "crashed")
 PLANS = {"present": plan_presence, "absent": plan_removal, "rolled_back": plan_rollback}
 
@@ -385,12 +387,12 @@ def reason_of(difference: Difference, machine: str) -> str:
     if difference.kind == "permissions":
         return "permissions-changed"
     if difference.kind == "missing":
-        return "interpreter-missing" if difference.path.startswith("bin/python") else "file-missing"
+        return "interpreter-missing" if _INTERPRETER.fullmatch(difference.path) else "file-missing"
     if runs_at_startup(difference.path):
         return "startup-file"
     if difference.kind == "extra":
         return "stray-plugin" if f"/{PLUGIN_FOLDER}/" in difference.path else "package-extra"
-    if difference.path.startswith("bin/python"):
+    if _INTERPRETER.fullmatch(difference.path):
         return "interpreter-changed"
     foreign = machine and difference.architectures and machine not in difference.architectures
     return "wrong-architecture" if foreign else "file-damaged"

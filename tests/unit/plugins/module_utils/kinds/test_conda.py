@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import Difference
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import reason_of
 
 from tests.conda import Package, of_prefix
 from tests.simulated_mac import pythons
@@ -125,6 +127,18 @@ def test_drift_is_noticed_and_repaired(in_order: CondaHost, name: str) -> None:
     assert in_order.four_runs(integrity="full") == [[reason], [reason], [], []]
     assert in_order.says("import pure; print(pure.VERSION)") == "1.0"
     assert (in_order.link / "share/tool.txt").read_text() == "1"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("bin/python3.12", "interpreter-missing"),
+        ("bin/python3.13t", "interpreter-missing"),
+        ("bin/python3.12-config", "file-missing"),
+    ],
+)
+def test_what_lies_beside_the_interpreter_is_a_file_like_others(path: str, reason: str) -> None:
+    assert reason_of(Difference(path, "missing"), "") == reason
 
 
 HOSTILE: dict[str, tuple[Package, str]] = {
