@@ -26,7 +26,8 @@ from ansible.utils.display import Display
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.build import NATIVE_SUFFIXES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import (
-    CONDA,
+    VENV,
+    WITH_PYTHON,
     lock_platform,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
@@ -34,9 +35,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.incoming import ARCHIVE, name_on_the_way
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import UNREADABLE, refuse_unrecorded
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import (
+    WANTED,
     Wanted,
     conda_packages_wanted,
-    conda_wanted,
     wheels_wanted,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
@@ -297,12 +298,10 @@ def needs_of_one(environment: Mapping[str, Any], locks: Locks, platform: str, ma
             f"The environment {name} has no lock for {of_it}",
             remedy="Leave that platform out of tensorflow_platforms, or choose another native_python_version.",
         )
-    lock, managed = locks.texts[digest], platform_named(platform, macos)
-    if environment.get("kind") == CONDA:
-        minor, parts = "", conda_wanted(lock, managed, locks.conda_engine, locks.channels)
-    else:
-        minor, parts = python_of(of_it), [wheels_wanted(lock, platform_named(of_it, macos))]
-    for wanted in parts:
+    kind = environment.get("kind") or VENV
+    minor = "" if kind in WITH_PYTHON else python_of(of_it)
+    managed = platform_named(of_it if minor else platform, macos)
+    for wanted in WANTED[kind](locks.texts[digest], managed, locks.conda_engine, locks.channels):
         yield Need(name, of_it, wanted.without(locks.built_wheels), minor)
 
 

@@ -16,7 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.distr
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Contents, Installed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import TO_START, Uv
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import Wanted, wheels_wanted
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import Wanted, venv_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 
@@ -41,7 +41,7 @@ class Venv:
 
     def wanted(self, lock: str, platform: Platform) -> Collection[Wanted]:
         """The wheels."""
-        return [wheels_wanted(lock, platform)]
+        return venv_wanted(lock, platform)
 
     def inspect(self, generation: Path) -> Contents:
         """Read the metadata and the RECORD of every distribution."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Callable
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
     parse_conda_lock,
     wheels_in,
     with_credentials,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import CONDA, VENV
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Pin, digest_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 
@@ -56,6 +58,11 @@ def conda_packages_wanted(lock: str, channels: Collection[str] = ()) -> Wanted:
     return Wanted(digest_of(lock), pins, urls=urls)
 
 
+def venv_wanted(lock: str, platform: Platform, _engine: str = "", _channels: Collection[str] = ()) -> list[Wanted]:
+    """All that an environment of wheels is installed from, for its Python. Raises MetalfleetError."""
+    return [wheels_wanted(lock, platform)]
+
+
 def conda_wanted(lock: str, managed: Platform, engine: str, channels: Collection[str] = ()) -> list[Wanted]:
     """All that an environment of conda packages is installed from: py-rattler too, and wheels for its own Python.
 
@@ -63,3 +70,10 @@ def conda_wanted(lock: str, managed: Platform, engine: str, channels: Collection
     """
     own = managed.with_python(parse_conda_lock(lock).python_version)
     return [wheels_wanted(engine, managed), conda_packages_wanted(lock, channels), wheels_wanted(lock, own)]
+
+
+WANTED: Mapping[str, Callable[[str, Platform, str, Collection[str]], list[Wanted]]] = {
+    VENV: venv_wanted,
+    CONDA: conda_wanted,
+}
+"""The same by kind, for the controller: the platform is that of the managed Python which the kind has need of."""

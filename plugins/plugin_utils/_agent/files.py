@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.document import content_of, digest_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import COMMAND, DOCUMENT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import WITH_PYTHON
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.build import program, program_digest
@@ -115,7 +116,7 @@ def for_macs(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def minors_of(document: Mapping[str, Any]) -> list[str]:
     """Minor versions of Python that environments ask for beside the managed one."""
-    wanted = {str(each.get("python") or "") for each in document["environments"] if each.get("kind") != "conda"}
+    wanted = {str(each.get("python") or "") for each in document["environments"] if each.get("kind") not in WITH_PYTHON}
     return sorted(wanted - {"", document["python"]["version"]})
 
 
