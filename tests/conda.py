@@ -195,9 +195,14 @@ def of_mac(archive: Path, folder: Path) -> Channel:
     version = archive.name.removeprefix("cpython-").partition("+")[0]
     channel = Channel(folder / "channel")
     channel.add(of_prefix(folder / "python", version, "osx-arm64"))
-    program = {"bin/tool": b"#!/bin/sh\necho tool\n"}
-    channel.add(Package("tool", subdir="osx-arm64", files=program, programs=frozenset(program)))
+    channel.add(tool("osx-arm64"))
     return channel
+
+
+def tool(subdir: str) -> Package:
+    """A package with a program."""
+    program = {"bin/tool": b"#!/bin/sh\necho tool\n"}
+    return Package("tool", subdir=subdir, files=program, programs=frozenset(program))
 
 
 def of_wheel(wheel: Path, python: str, subdir: str, depends: Sequence[str] = ()) -> Package:

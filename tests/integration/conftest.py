@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -177,15 +178,23 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A folder over HTTP, by its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.fixture(scope="session")
 def channel(
     fleet: Fleet, managed_python_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Channel, str]]:
     """A channel with a Mac's Python and two packages, and where it is served."""
-    folder = tmp_path_factory.mktemp("conda")
-    channel = of_mac(next(fleet.store.archives.glob("*/*.tar.gz")), folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(channel.folder)))
-    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
-    yield channel, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    channel = of_mac(next(fleet.store.archives.glob("*/*.tar.gz")), tmp_path_factory.mktemp("conda"))
+    with served(channel.folder) as url:
+        yield channel, url
