@@ -124,7 +124,7 @@ def test_what_keeps_the_archive_away_is_told_without_secrets(
     ],
 )
 def test_what_keeps_uv_away_is_told_without_secrets(
-    mac: NewMac, run: Run, ready: str, company: Company, index: str, cause: str
+    mac: NewMac, run: Run, ready: str, company: Company, *, index: str, cause: str
 ) -> None:
     host = mac(ready)
     host.run(f"rm -r {ROOT}/uv", check=True)
