@@ -73,18 +73,20 @@ agent:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.alone import put_in_order
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._handed import read_handed, with_handed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
     platform_to_be,
     read_document,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import DOCUMENT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import DOCUMENT, ENVIRONMENTS
 
 
 def main() -> None:
     """Plan and, unless in check mode, apply."""
-    module = AnsibleModule(DOCUMENT, supports_check_mode=True)
+    module = AnsibleModule(with_handed(ENVIRONMENTS), supports_check_mode=True)
     try:
-        document = read_document(module.params, platform_to_be(module.params))
+        options = read_handed(module, DOCUMENT)
+        document = read_document(options, platform_to_be(options))
         report = put_in_order(document, check_mode=module.check_mode)
     except MetalfleetError as error:
         module.fail_json(msg=str(error))
