@@ -118,6 +118,7 @@ check: development
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet --pedantic .github
 	@$(MAKE) --no-print-directory published
+	$(BIN)/pytest -q tests/published -k release
 	$(ANSIBLE_ENV) antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self $(PUBLISHED_COLLECTION)
 	@$(MAKE) --no-print-directory accepted
 	$(BIN)/python -m tools.sanity $(PUBLISHED_COLLECTION)
