@@ -19,18 +19,7 @@ author: metalfleet maintainers (@metalfleet)
 extends_documentation_fragment:
   - metalfleet.tensorflow.attributes
   - metalfleet.tensorflow.attributes.changes
-  - metalfleet.tensorflow.environments
-  - metalfleet.tensorflow.environments.reports
-  - metalfleet.tensorflow.environments.places
-  - metalfleet.tensorflow.environments.network
-  - metalfleet.tensorflow.environments.build
-  - metalfleet.tensorflow.environments.delivery
-  - metalfleet.tensorflow.environments.wheel_store
-  - metalfleet.tensorflow.environments.rebuild
-  - metalfleet.tensorflow.environments.python
-  - metalfleet.tensorflow.environments.agent
-  - metalfleet.tensorflow.environments.locked
-  - metalfleet.tensorflow.environments.on_failure
+  - metalfleet.tensorflow.environments.all
 seealso:
   - module: metalfleet.tensorflow.tensorflow_environments_info
     description: Makes the same report, and changes nothing.
