@@ -24,6 +24,7 @@ class ActionModule(ModuleAction):
 
     module = "python_environment"
     spec = ONE_ENVIRONMENT
+    hands_document = True
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Run the module with the text of the lock."""

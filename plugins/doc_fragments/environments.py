@@ -401,3 +401,12 @@ options:
     choices: [fail, report]
     default: fail
 """
+
+    # One fragment cannot name others.
+    ALL: str = "options:" + "".join(
+        each.partition("options:")[2]
+        for each in (
+            *(DOCUMENTATION, REPORTS, PLACES, NETWORK, BUILD, DELIVERY, WHEEL_STORE),
+            *(REBUILD, PYTHON, AGENT, LOCKED, ON_FAILURE),
+        )
+    )

@@ -129,6 +129,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._handed import read_handed, with_handed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
     Document,
@@ -146,11 +147,10 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options imp
 
 def main() -> None:
     """Plan and, unless in check mode, apply."""
-    module = AnsibleModule(
-        {**ONE_ENVIRONMENT, **SENT}, supports_check_mode=True, required_if=[("state", "present", ["lock_text"])]
-    )
+    module = AnsibleModule(with_handed(ONE_ENVIRONMENT), supports_check_mode=True)
     try:
-        report = converge(document_of(module.params), check_mode=module.check_mode, with_diff=True)
+        options = read_handed(module, {**ONE_ENVIRONMENT, **SENT})
+        report = converge(document_of(options), check_mode=module.check_mode, with_diff=True)
     except MetalfleetError as refusal:
         module.fail_json(msg=str(refusal))
     [environment] = report["environments"]
@@ -159,7 +159,7 @@ def main() -> None:
     result = {**environment, "changed": report["changed"], "diff": report.get("diff", {})}
     if not environment["ok"]:
         module.fail_json(msg=environment["text"], **result)
-    lock = module.params["lock_text"] if module.params["state"] == "present" else ""
+    lock = options["lock_text"] if options["state"] == "present" else ""
     module.exit_json(packages=pinned_versions(lock or ""), **result)
 
 

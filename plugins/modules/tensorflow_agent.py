@@ -19,18 +19,7 @@ author: metalfleet maintainers (@metalfleet)
 extends_documentation_fragment:
   - metalfleet.tensorflow.attributes
   - metalfleet.tensorflow.attributes.changes
-  - metalfleet.tensorflow.environments
-  - metalfleet.tensorflow.environments.reports
-  - metalfleet.tensorflow.environments.places
-  - metalfleet.tensorflow.environments.network
-  - metalfleet.tensorflow.environments.build
-  - metalfleet.tensorflow.environments.delivery
-  - metalfleet.tensorflow.environments.wheel_store
-  - metalfleet.tensorflow.environments.rebuild
-  - metalfleet.tensorflow.environments.python
-  - metalfleet.tensorflow.environments.agent
-  - metalfleet.tensorflow.environments.locked
-  - metalfleet.tensorflow.environments.on_failure
+  - metalfleet.tensorflow.environments.all
 seealso:
   - module: metalfleet.tensorflow.tensorflow_environments
     description: Builds and repairs the environments from the controller.
@@ -73,18 +62,20 @@ agent:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.alone import put_in_order
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._handed import read_handed, with_handed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
     platform_to_be,
     read_document,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import DOCUMENT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import DOCUMENT, ENVIRONMENTS
 
 
 def main() -> None:
     """Plan and, unless in check mode, apply."""
-    module = AnsibleModule(DOCUMENT, supports_check_mode=True)
+    module = AnsibleModule(with_handed(ENVIRONMENTS), supports_check_mode=True)
     try:
-        document = read_document(module.params, platform_to_be(module.params))
+        options = read_handed(module, DOCUMENT)
+        document = read_document(options, platform_to_be(options))
         report = put_in_order(document, check_mode=module.check_mode)
     except MetalfleetError as error:
         module.fail_json(msg=str(error))

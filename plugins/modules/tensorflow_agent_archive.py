@@ -18,18 +18,7 @@ author: metalfleet maintainers (@metalfleet)
 notes:
   - This is an action plugin.
 extends_documentation_fragment:
-  - metalfleet.tensorflow.environments
-  - metalfleet.tensorflow.environments.reports
-  - metalfleet.tensorflow.environments.places
-  - metalfleet.tensorflow.environments.network
-  - metalfleet.tensorflow.environments.build
-  - metalfleet.tensorflow.environments.delivery
-  - metalfleet.tensorflow.environments.wheel_store
-  - metalfleet.tensorflow.environments.rebuild
-  - metalfleet.tensorflow.environments.python
-  - metalfleet.tensorflow.environments.agent
-  - metalfleet.tensorflow.environments.locked
-  - metalfleet.tensorflow.environments.on_failure
+  - metalfleet.tensorflow.environments.all
 attributes:
   check_mode:
     support: full

@@ -18,18 +18,7 @@ author: metalfleet maintainers (@metalfleet)
 extends_documentation_fragment:
   - metalfleet.tensorflow.attributes
   - metalfleet.tensorflow.attributes.info
-  - metalfleet.tensorflow.environments
-  - metalfleet.tensorflow.environments.reports
-  - metalfleet.tensorflow.environments.places
-  - metalfleet.tensorflow.environments.network
-  - metalfleet.tensorflow.environments.build
-  - metalfleet.tensorflow.environments.delivery
-  - metalfleet.tensorflow.environments.wheel_store
-  - metalfleet.tensorflow.environments.rebuild
-  - metalfleet.tensorflow.environments.python
-  - metalfleet.tensorflow.environments.agent
-  - metalfleet.tensorflow.environments.locked
-  - metalfleet.tensorflow.environments.on_failure
+  - metalfleet.tensorflow.environments.all
 options:
   doctor:
     description:
@@ -240,19 +229,21 @@ ledger:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._handed import read_handed, with_handed
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import ask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
     platform_to_be,
     read_document,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import DOCUMENT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ASKING, DOCUMENT
 
 
 def main() -> None:
     """Look at everything, and report it."""
-    module = AnsibleModule(DOCUMENT, supports_check_mode=True)
+    module = AnsibleModule(with_handed(ASKING), supports_check_mode=True)
     try:
-        report = ask(read_document(module.params, platform_to_be(module.params)))
+        options = read_handed(module, DOCUMENT)
+        report = ask(read_document(options, platform_to_be(options)))
     except MetalfleetError as error:
         module.fail_json(msg=str(error))
     for warning in report.pop("warnings"):

@@ -21,6 +21,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._handed import to_hand
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
     OF_ONE_RUN,
@@ -109,6 +110,8 @@ class FleetAction(ActionBase):
     _requires_connection = True
 
     spec: Spec
+    hands_document = False
+    """Whether its modules work with a document that is made of the options, not with the options themselves."""
     _connection: Any
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -257,10 +260,15 @@ class FleetAction(ActionBase):
     ) -> dict[str, Any]:
         result = self._execute_module(
             module_name=f"metalfleet.tensorflow.{module}",
-            module_args=without_none(options),
+            module_args=self._arguments(without_none(options)),
             task_vars={**task_vars, "ansible_python_interpreter": interpreter},
         )
         return dict(result)
+
+    def _arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        if not self.hands_document:
+            return options
+        return {**{name: options[name] for name, each in self.spec.items() if each.get("required")}, **to_hand(options)}
 
     def _low_level_execute_command(self, cmd: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """As Ansible does it; where the interpreter's stand-in is to be started, start the managed Python instead."""

@@ -59,6 +59,7 @@ class EnvironmentsAction(FleetAction):
     keeps_report = True
     """Whether what it answers is the report of the host, for the ledger."""
     spec = ENVIRONMENTS
+    hands_document = True
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """As every action, and keep in the ledger what came of it."""

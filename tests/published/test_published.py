@@ -3,7 +3,8 @@
 
 What is used has the four folders alone that a collection of the Ansible package may depend on.
 
-Not among the tests that run by default: `make release-check` and `make matrix` run these.
+Not among the tests that run by default: `make release-check` and `make matrix` run these, `make check` those of the
+release itself.
 """
 
 from __future__ import annotations

@@ -236,6 +236,8 @@ def reasons_in(source: str) -> set[str]:
                 found |= constants(reason)
             case ast.Assign(targets=[ast.Name(id="reason" | "REASON")]):
                 found |= constants(node.value)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="reasons"), attr="append"), args=[reason]):
+                found |= constants(reason)
             case ast.Call(func=ast.Name(id="Action"), args=[_, reason, *_]):
                 found |= constants(reason)
             case ast.FunctionDef(name="reason_of"):
@@ -255,6 +257,15 @@ def test_every_reason_code_is_tested_and_documented() -> None:
     )
     rows = re.findall(r"^\| (`[^|]*) \|[^|]*\|[^|]*\|$", text_of("docs/drift.md").partition("\n## ")[0], re.MULTILINE)
     documented = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
+
+    assert given == documented
+    assert [code for code in sorted(given) if not is_told(code, *TESTS)] == []
+
+
+def test_every_reason_for_another_python_is_tested_and_documented() -> None:
+    given = reasons_in(text_of("plugins/module_utils/_python/wanted.py"))
+    section = text_of("docs/native_python.md").partition("\n## What is done, and why\n")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE))
 
     assert given == documented
     assert [code for code in sorted(given) if not is_told(code, *TESTS)] == []

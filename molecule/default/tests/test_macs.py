@@ -50,6 +50,12 @@ def test_python_is_native(host: testinfra.host.Host, environment: str) -> None:
     assert answer(host, f"{environment}/bin/python", says) == ["darwin", "arm64"]
 
 
+def test_python_comes_from_where_it_was_declared_to(host: testinfra.host.Host, environment: str) -> None:
+    interpreter = host.check_output("readlink -f %s", f"{environment}/bin/python")
+    is_from_homebrew = interpreter.startswith("/opt/homebrew/")
+    assert is_from_homebrew == (host.check_output("hostname") == "m4")
+
+
 def test_tensorflow_computes_on_the_gpu(host: testinfra.host.Host, environment: str) -> None:
     version, gpus, device, product = answer(host, f"{environment}/bin/python", COMPUTE)
     assert version == "2.18.1"

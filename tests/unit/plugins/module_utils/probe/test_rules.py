@@ -593,6 +593,8 @@ NO_TOOLS = "xcrun: error: invalid active developer path (/Library/Developer/Comm
 ARCHITECTURE = (
     "ImportError: dlopen(/x/h5py/_errors.so, 2): tried: '/x' (mach-o file, but is an incompatible architecture)"
 )
+NOT_STARTED = "/Users/ann/Desktop/x/bin/python cannot be started: Operation not permitted"
+ELSEWHERE = "ImportError: tensorflow was imported from /opt/x/tensorflow, which is not in /x"
 NO_TRACKABLE = "ModuleNotFoundError: No module named 'tensorflow.python.trackable'"
 SOFTWARE = "Metal device set to: Apple Software Renderer"
 NO_KERNEL = "InvalidArgumentError: No registered 'ResourceApplyAdam' OpKernel for 'GPU' devices"
@@ -626,6 +628,10 @@ NO_KERNEL = "InvalidArgumentError: No registered 'ResourceApplyAdam' OpKernel fo
         ("keras-failed", "keras", {"error": ARCHITECTURE}, "another processor", "remove.yml"),
         ("keras-failed", "keras", {"error": NO_TRACKABLE}, "incompatible", "Name a keras"),
         ("keras-failed", "keras", {"error": "RuntimeError: x", "printed": NO_TRACKABLE}, NOT_KNOWN, "No certain"),
+        ("import-failed", "import", {"error": NO_TRACKABLE}, "Keras asks TensorFlow", "Name a keras"),
+        ("import-failed", "start", {"error": NOT_STARTED}, "out of /Users/ann/Desktop", "leave out `tensorflow_root`"),
+        ("import-failed", "import", {"error": ELSEWHERE}, "another TensorFlow", "often a .pth file"),
+        ("crashed", "import", {"machine": "x86_64", "printed": NO_AVX, "facts": LINUX}, "needs AVX", "virtual machine"),
         ("timed-out", "exact", {"has_gpu": False}, "did not end in time", "`tensorflow_probe_timeout`"),
         ("timed-out", "import", {}, "could not be imported in time", "the plug-in hangs"),
         ("timed-out", "import", {"plugin": None}, "could not be imported in time", "`tensorflow_probe_timeout`"),
@@ -746,7 +752,19 @@ WITHOUT_DRIVER, WITHOUT_NODES, WITH_OLD_DRIVER, WITH_OLD_GPU = LESS_FIT
             {"printed": NO_DRIVER, "facts": WITHOUT_NODES},
             ("there are: /dev/nvidia0, /dev/nvidiactl.", "cuInit", "`nvidia-modprobe -c 0 -u`"),
         ),
+        (
+            "gpu-missing",
+            "list",
+            {"facts": WITHOUT_NODES},
+            ("there are: /dev/nvidia0", "Stage list", "`nvidia-modprobe"),
+        ),
         ("gpu-missing", "list", {"facts": WITH_OLD_DRIVER}, ("470.256.02 is too old for CUDA 12.5.1", "", "525.60.13")),
+        (
+            "gpu-missing",
+            "list",
+            {"printed": NO_DRIVER, "facts": WITH_OLD_DRIVER},
+            ("470.256.02 is too old for CUDA", "cuInit", "525.60.13"),
+        ),
         (
             "gpu-missing",
             "list",
@@ -762,6 +780,12 @@ WITHOUT_DRIVER, WITHOUT_NODES, WITH_OLD_DRIVER, WITH_OLD_GPU = LESS_FIT
                 "Tesla K80",
                 "an older `tensorflow` for an older GPU",
             ),
+        ),
+        (
+            "gpu-missing",
+            "list",
+            {"facts": WITH_OLD_GPU},
+            ("compute capability of the GPU is 3.7", "Stage list", "older"),
         ),
         ("gpu-missing", "list", {"printed": IGNORED}, ("has no code for this GPU", "minimum required", "`gpu: none`")),
         (
@@ -789,6 +813,7 @@ WITHOUT_DRIVER, WITHOUT_NODES, WITH_OLD_DRIVER, WITH_OLD_GPU = LESS_FIT
             {"printed": NO_DRIVER},
             ("550.54.14 is loaded, but offers no GPU", "cuInit", "Restart"),
         ),
+        ("gpu-missing", "list", {}, ("550.54.14 is loaded, but offers no GPU", "Stage list", "Restart")),
         ("gpu-unusable", "create", {"error": HELD}, ("Another process holds the GPU", "busy", "`nvidia-smi -c 0`")),
         ("gpu-unusable", "create", {"printed": FULL}, ("memory of the GPU is full", "OUT_OF_MEMORY", "`nvidia-smi`")),
         ("gpu-unusable", "placement", {}, ("cannot be opened, or does not compute", "", "update NVIDIA's driver")),
