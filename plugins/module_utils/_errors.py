@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+UNLIKE = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
+"""What is raised where data has another form than the one it is read by."""
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -99,6 +99,11 @@ def is_folder(path: AnyPath) -> bool:
         return False
 
 
+def open_guard(path: AnyPath) -> BinaryIO:
+    """A file that is only there to be locked. Raises OSError, also for a FIFO, which would keep a writer waiting."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666), "wb")
+
+
 def claim_for_writing(handle: IO[bytes], *, shared: bool = False) -> bool:
     """Whether this process alone may write to a file from now on; true also where a file system knows no locks.
 

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Callable, NoReturn
@@ -40,21 +41,37 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str], program: Path) -> int:
     """Carry out one command; returns the exit status."""
-    options = parser().parse_args(arguments)
-    keeper = keeper_of(program)
     try:
-        with guarded(keeper.folder, alone=False, wait=WAIT) as is_free:
-            run: Callable[[Keeper, argparse.Namespace], int] = options.run if is_free else refuse_now
-            return run(keeper, options)
+        try:
+            return carry_out(parser().parse_args(arguments), keeper_of(program))
+        finally:
+            sys.stdout.flush()  # here it can still be said that nobody reads it, or that a disk is full
     except MetalfleetError as error:
         sys.stderr.write(f"metalfleet: {for_user(str(error))}\n")
     except KeyboardInterrupt:
         sys.stderr.write("metalfleet: interrupted. Nothing half-done is in use.\n")
-    except BrokenPipeError:  # whoever read it has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        sys.stderr.write(f"metalfleet: {error.filename or 'something'} cannot be used: {error.strerror or error}.\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it is tried once more at the end
+        if not isinstance(error, BrokenPipeError):  # whoever read it has seen enough
+            used = error.filename or "the output"
+            sys.stderr.write(f"metalfleet: {used} cannot be used: {error.strerror or error}.\n")
+    except Exception as error:  # noqa: BLE001 - whoever reads it is no programmer
+        sys.stderr.write(f"metalfleet: {fault(error)}\n")
     return CANNOT
+
+
+def carry_out(options: argparse.Namespace, keeper: Keeper) -> int:
+    """Do what was asked for; nobody exchanges the agent meanwhile."""
+    with guarded(keeper.folder, alone=False, wait=WAIT) as is_free:
+        run: Callable[[Keeper, argparse.Namespace], int] = options.run if is_free else refuse_now
+        return run(keeper, options)
+
+
+def fault(error: Exception) -> str:
+    """What is said of an error that is ours, with the place, for whoever repairs it."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = f"{type(error).__name__}: {error}, at {Path(place.filename).name}:{place.lineno}"
+    return f"This is a fault of the agent ({' '.join(said.split())}). Tell whoever manages this Mac."
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import UNLIKE, MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
     Document,
     platform_to_be,
@@ -27,6 +27,8 @@ SCHEMA = 1
 NAME = "document.json"
 NOT_CONTENT = ("serial", "sha256")
 """What tells one writing of a document from another, and is no part of what it says."""
+LATEST = 2**40
+"""No serial number is higher: no clock shows a later time."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def parse(text: bytes) -> AgentDocument:
         data = json.loads(text)
         schema, sealed = data["schema"], data["sha256"]
         whole = {name: value for name, value in data.items() if name != "sha256"}
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (*UNLIKE, RecursionError) as error:
         raise damaged(str(error)) from error
     if not isinstance(schema, int) or schema > SCHEMA:
         raise MetalfleetError(
@@ -77,9 +79,17 @@ def parse(text: bytes) -> AgentDocument:
         raise damaged("It does not have the SHA-256 that it says")
     try:
         content = {name: value for name, value in whole.items() if name not in NOT_CONTENT}
-        return AgentDocument(int(data["serial"]), dict(data["options"]), dict(data["settings"]), digest_of(content))
-    except (ValueError, LookupError, TypeError) as error:
+        return AgentDocument(serial_of(data), dict(data["options"]), dict(data["settings"]), digest_of(content))
+    except UNLIKE as error:
         raise damaged(str(error)) from error
+
+
+def serial_of(data: Mapping[str, Any]) -> int:
+    """The serial number of a document. Raises one of UNLIKE."""
+    serial = int(data["serial"])
+    if not 0 <= serial < LATEST:
+        raise ValueError(f"No clock shows its serial number {serial}")
+    return serial
 
 
 def read(path: Path) -> AgentDocument:
@@ -97,15 +107,18 @@ def read(path: Path) -> AgentDocument:
 def document_for(options: Mapping[str, Any], home: Path) -> Document:
     """What the engine works with: the options as a module gets them. Raises MetalfleetError.
 
-    Ansible expands "~" in a module's paths; here it is done by us.
+    Ansible expands "~" in a module's paths, and checks its options; here both is done by us.
     """
-    environments = [
-        {**each, "models": [expand_home(str(model), str(home)) for model in each.get("models") or ()]}
-        for each in options["environments"]
-    ]
-    places = {name: expand_home(str(options[name]), str(home)) for name in ("root", "links")}
-    expanded = {**options, **places, "environments": environments}
-    return read_document(expanded, platform_to_be(expanded))
+    try:
+        environments = [
+            {**each, "models": [expand_home(str(model), str(home)) for model in each.get("models") or ()]}
+            for each in options["environments"]
+        ]
+        places = {name: expand_home(str(options[name]), str(home)) for name in ("root", "links")}
+        expanded = {**options, **places, "environments": environments}
+        return read_document(expanded, platform_to_be(expanded))
+    except UNLIKE as error:
+        raise damaged(f"It has its SHA-256, and yet is no document ({type(error).__name__}: {error})") from error
 
 
 def digest_of(data: Mapping[str, Any]) -> str:

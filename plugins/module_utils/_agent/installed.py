@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -22,7 +23,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, sha256_of
 
 COMMAND = "bin/metalfleet"
 DOCUMENT = f"agent/{agent_document.NAME}"
@@ -126,15 +127,31 @@ def look(wanted: Wanted, places: Places, launchd: Launchd) -> Seen:
 
 def files_of(places: Places) -> Iterator[tuple[str, str]]:
     """Every file of the agent with its SHA-256, and what lies among them with none; its memory is left out."""
-    found = [places.root / COMMAND]
-    for folder, _, names in os.walk(places.agent):
-        found += [Path(folder, name) for name in names if name not in memory.OURS and name != ".DS_Store"]
-    for path in filter(os.path.lexists, found):
+    for path in filter(os.path.lexists, [places.root / COMMAND, *entries(places.agent)]):
         with suppress(OSError):
             digest = content_digest(path) if path.name == agent_document.NAME else sha256_of(path)
             yield str(path.relative_to(places.root)), digest
             continue
         yield str(path.relative_to(places.root)), ""
+
+
+def entries(agent: Path) -> Iterator[Path]:
+    """All in the agent's folder that is no folder, its memory left out; and what only has the place of a folder."""
+    if not is_folder(agent):
+        yield agent
+        return
+    for folder, folders, names in os.walk(agent):
+        here = Path(folder)
+        odd = [name for name in folders if not is_folder(here / name) or (here == agent and name in memory.OURS)]
+        folders[:] = [name for name in folders if name not in odd]
+        for path in (here / name for name in (*names, *odd)):
+            if path.name != ".DS_Store" and not is_memory(path, agent):
+                yield path
+
+
+def is_memory(path: Path, agent: Path) -> bool:
+    """Whether it is a file that the agent makes itself."""
+    return path.parent == agent and path.name in memory.OURS and stat.S_ISREG(path.lstat().st_mode)
 
 
 def content_digest(path: Path) -> str:
@@ -185,6 +202,8 @@ def carry_out(agent: Agent, document: Document, commands: Commands) -> Agent:
     if wanted is None or not agent.actions:
         return agent
     try:
+        if os.path.lexists(places.agent) and not is_folder(places.agent):
+            safety.set_aside(places.agent, places.set_aside)
         places.agent.mkdir(parents=True, exist_ok=True)
         with memory.guarded(places.agent, alone=True, wait=BUSY) as is_alone:
             if not is_alone:
@@ -229,6 +248,8 @@ def write_files(wanted: Wanted, places: Places, _launchd: Launchd) -> None:
         if path == DOCUMENT:
             content = agent_document.numbered(content, wanted.serial)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if is_folder(target):
+            safety.set_aside(target, places.set_aside)
         put(target, content)
         target.chmod(0o755 if path == COMMAND else 0o644)
 

@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import claim_for_writing, read_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import UNLIKE
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import status_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
+    claim_for_writing,
+    open_guard,
+    read_regular,
+)
 
-HISTORY, STATE, REPORT, GUARD, LOG = "history.json", "state.json", "report.json", ".lock", "log"
-OURS = frozenset({name for file in (HISTORY, STATE, REPORT) for name in (file, f"{file}.new")} | {GUARD, LOG})
+HISTORY, STATE, REPORT, GUARD = "history.json", "state.json", "report.json", ".lock"
+LOG, FAILURES = "log", "failures"
+"""Those that the command's shell script writes; the second one counts failed repairs of Pythons."""
+OURS = frozenset({name for file in (HISTORY, STATE, REPORT, LOG) for name in (file, f"{file}.new")} | {GUARD, FAILURES})
 """Names in the agent's folder that it makes itself; the second ones are left by a run that was killed."""
 KEPT = 100
 """Entries of the history."""
@@ -86,10 +94,7 @@ class Memory:
     def state(self, document: str) -> State:
         """What is known of the runs so far; of failures only those with the same document."""
         read = self._read(STATE)
-        try:
-            state = State(**read) if isinstance(read, dict) else State()
-        except TypeError:
-            state = State()
+        state = State(**read) if is_state(read) else State()
         return state if state.document == document else replace(state, failed={}, document=document)
 
     def keep(self, state: State) -> None:
@@ -99,7 +104,11 @@ class Memory:
     def report(self) -> dict[str, Any]:
         """What the last run found, with its time; nothing if there was none."""
         read = self._read(REPORT)
-        return read if isinstance(read, dict) and isinstance(read.get("report"), dict) else {}
+        try:
+            status_of("", read["report"], float(read["seen"]))
+        except UNLIKE:  # or it is one of another agent's
+            return {}
+        return dict(read)
 
     def keep_report(self, report: Mapping[str, Any]) -> None:
         """Remember what a run has found."""
@@ -115,6 +124,15 @@ class Memory:
             put(self._folder / name, json.dumps(data).encode())
 
 
+def is_state(read: Any) -> bool:
+    """Whether what was read is a state: its values are of the kinds that those of a new one are of."""
+    kinds = {name: type(value) for name, value in asdict(State()).items()}
+    if not isinstance(read, dict) or not read.keys() <= kinds.keys():
+        return False
+    is_alike = all(type(value) is kinds[name] for name, value in read.items())
+    return is_alike and all(type(count) is int for count in read.get("failed", {}).values())
+
+
 @contextmanager
 def guarded(folder: Path, *, alone: bool, wait: float) -> Iterator[bool]:
     """Let nobody exchange the agent's files while it runs: runs share the guard, whoever installs has it alone.
@@ -122,7 +140,7 @@ def guarded(folder: Path, *, alone: bool, wait: float) -> Iterator[bool]:
     False where it could not be had in time; a folder that cannot be written to has no guard, and needs none.
     """
     try:
-        guard = (folder / GUARD).open("ab")
+        guard = open_guard(folder / GUARD)
     except OSError:
         yield True
         return

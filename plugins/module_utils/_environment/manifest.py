@@ -162,7 +162,8 @@ def _as_json(data: object) -> bytes:
 def put(path: Path, content: bytes) -> None:
     """Give a file its content with one rename, after the bytes have reached the disk."""
     new = path.with_name(path.name + ".new")
-    with new.open("wb") as out:
+    new.unlink(missing_ok=True)  # a link would lead elsewhere, and a FIFO would be waited for
+    with new.open("xb") as out:
         out.write(content)
         out.flush()
         os.fsync(out.fileno())

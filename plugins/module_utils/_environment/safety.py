@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Callable, NoReturn, TextIO
+from typing import BinaryIO, Callable, NoReturn
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
     CommandExited,
@@ -21,7 +21,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import NO_LOCKS, is_folder
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import NO_LOCKS, is_folder, open_guard
 
 WRITER_WAIT = 600.0  # seconds
 LSOF_SECONDS = 20  # less than the watchdog gives the whole look, see _watchdog
@@ -114,12 +114,12 @@ def one_writer(places: Places, wait: float = WRITER_WAIT) -> Iterator[None]:
         os.umask(umask)
 
 
-def _open_guard(root: Path) -> TextIO:
+def _open_guard(root: Path) -> BinaryIO:
     """Open the writer guard's file. Raises MetalfleetError."""
     path = root / ".writer"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        return path.open("w", encoding="utf-8")
+        return open_guard(path)
     except OSError as error:
         raise MetalfleetError(
             f"Nothing can be changed in {root}, for its writer guard cannot be opened",

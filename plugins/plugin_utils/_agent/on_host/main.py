@@ -12,7 +12,7 @@ try:
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.command import main
 except (ImportError, SyntaxError, ValueError, OSError, AttributeError) as error:
-    sys.stderr.write(f"metalfleet: The managed Python is damaged ({error}). Run metalfleet repair.\n")
+    sys.stderr.write(f"metalfleet: The managed Python, or the agent, is damaged ({error}). Run metalfleet repair.\n")
     sys.exit(CANNOT)
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], Path(sys.argv[0])))

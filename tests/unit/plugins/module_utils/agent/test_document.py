@@ -41,6 +41,8 @@ def test_what_it_says_does_not_depend_on_when_it_was_written() -> None:
         (write({**CONTENT, "schema": SCHEMA + 1}, 1), "made for a newer agent"),
         (write({**CONTENT, "schema": "x"}, 1), "made for a newer agent"),
         (write({**CONTENT, "settings": 5}, 1), "damaged"),
+        (write(CONTENT, float("inf")), "damaged"),  # type: ignore[arg-type]
+        (write(CONTENT, 2**50), "damaged"),
     ],
 )
 def test_what_must_not_be_followed_is_refused(text: bytes, words: str) -> None:
@@ -51,6 +53,26 @@ def test_what_must_not_be_followed_is_refused(text: bytes, words: str) -> None:
 def test_one_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(MetalfleetError, match="no document"):
         read(tmp_path / "document.json")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"root": "/x", "links": "/y", "environments": 5},
+        {"root": "/x", "links": "/y", "environments": [5]},
+        {"root": "/x", "links": "/y", "environments": [{}]},
+        {"root": "/x", "links": "/y", "environments": [], "python": "3.12"},
+        {"root": "/x", "links": "/y", "environments": [], "lock_texts": ["x"]},
+    ],
+)
+def test_what_only_looks_like_one_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(MetalfleetError, match="damaged"):
+        document_for(options, Path("/Users/ada"))
+
+
+def test_the_command_finds_its_setting_on_a_line_of_its_own() -> None:
+    assert b'\n  "battery": 40\n' in write(CONTENT, 1)
 
 
 def test_the_home_is_that_of_whoever_runs_the_agent() -> None:

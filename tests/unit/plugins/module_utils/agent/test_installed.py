@@ -3,22 +3,33 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent import document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import (
     COMMAND,
     DOCUMENT,
     Agent,
     Seen,
     Wanted,
+    carry_out,
+    files_of,
     plan,
     refused,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.launchd import job
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.report import with_agent
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Action
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import ASKED, DONE, FORESEEN
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
@@ -53,6 +64,78 @@ def test_each_difference_has_its_reason(seen: Seen, reasons: list[str]) -> None:
 def test_what_is_left_of_one_that_is_not_declared_is_removed(seen: Seen) -> None:
     assert [action.reason for action in plan(Wanted(False), seen, PLACES)] == ["agent-undeclared"]
     assert list(plan(Wanted(False), Seen(), PLACES)) == []
+
+
+def link_to_a_folder(path: Path) -> None:
+    """As somebody does who moves things elsewhere."""
+    elsewhere = path.parents[path.parts[::-1].index("root")] / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("mine")
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    path.symlink_to(elsewhere)
+
+
+def folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    (path / "mine").write_text("mine")
+
+
+def pipe(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "put_there"),
+    [
+        ("agent", link_to_a_folder),
+        ("agent", file),
+        ("agent/python", link_to_a_folder),
+        ("agent/python", file),
+        ("agent/metalfleet.pyz", folder),
+        ("agent/metalfleet.pyz", pipe),
+        ("agent/metalfleet.pyz.new", pipe),
+        ("agent/document.json", link_to_a_folder),
+        ("agent/history.json", folder),
+        ("agent/log", pipe),
+        ("agent/log", link_to_a_folder),
+        ("agent/.lock", pipe),
+        ("bin/metalfleet", folder),
+    ],
+)
+def test_whatever_has_the_place_of_its_files_is_found_once_and_set_aside(
+    tmp_path: Path, name: str, put_there: Callable[[Path], None]
+) -> None:
+    places = Places(tmp_path / "root", tmp_path / "links")
+    content = document.content_of({}, {})
+    contents = {COMMAND: b"1", "agent/metalfleet.pyz": b"2", "agent/python/install.sh": b"3"}
+    files = {path: sha256(each).hexdigest() for path, each in contents.items()}
+    sent = {**contents, DOCUMENT: json.dumps(content).encode()}
+    wanted = {
+        "enabled": True,
+        "files": {**files, DOCUMENT: document.digest_of(content)},
+        "contents": {path: b64encode(each).decode() for path, each in sent.items()},
+    }
+    declared = Document(places, (), platform="macos-arm64-py3.12", agent=wanted)
+    write = Agent(True, (Action("write-agent", "agent-changed", ""),))
+    assert carry_out(write, declared, Commands()).problem is None
+    assert dict(files_of(places)) == wanted["files"]
+
+    put_there(places.root / name)
+    assert dict(files_of(places)) != wanted["files"]
+    assert carry_out(write, declared, Commands()).problem is None
+    assert dict(files_of(places)) == wanted["files"]
+    kept = [path for top in (tmp_path / "elsewhere", places.set_aside) for path in top.rglob("*") if path.is_file()]
+    assert put_there is pipe or [path.read_text() for path in kept] == ["mine"]
 
 
 def test_the_job_is_in_the_background_at_its_times() -> None:

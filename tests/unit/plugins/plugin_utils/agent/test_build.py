@@ -72,6 +72,6 @@ def test_a_python_that_is_damaged_is_said_in_one_line(tmp_path: Path) -> None:
     )
     said = subprocess.run([sys.executable, "-I", "-S", broken], capture_output=True, text=True, check=False)
     assert said.returncode == 3
-    assert (
-        said.stderr == "metalfleet: The managed Python is damaged (No module named 'nothing'). Run metalfleet repair.\n"
+    assert said.stderr == (
+        "metalfleet: The managed Python, or the agent, is damaged (No module named 'nothing'). Run metalfleet repair.\n"
     )
