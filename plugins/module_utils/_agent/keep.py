@@ -81,11 +81,9 @@ class Keeper:
         pulled = self.pull()
         told, document = self.read()
         state = self.memory.state(told.digest)
-        least_charge = int(told.settings.get("battery") or 0)
-        why = why_not_now(Commands(), least_charge) if scheduled else ""
 
         def hold(finding: Finding) -> str:
-            return (why or why_left(finding, state.failed)) if scheduled else ""
+            return (why_not_now() or why_left(finding, state.failed)) if scheduled else ""
 
         tools = tools_for(document, Prober(document.places.root, Commands()))
         # What the controller has to bring is missed when it is needed, by the one environment that needs it.
@@ -128,7 +126,7 @@ def keeper_of(program: Path) -> Keeper:
 
 def events_of_python() -> Iterator[Event]:
     """What the command, which is a shell script, has done before it started this program."""
-    for what in (REPAIRED, FAILED):
+    for what in (REPAIRED, FAILED, LEFT):
         said = os.environ.get(f"METALFLEET_{what.upper()}", "").strip()
         if said:
             yield Event(now(), what, "", (), f"The managed Python: {said}.")

@@ -4,9 +4,16 @@
 # that first, by the scripts of native_python, with what lies in agent/python. POSIX sh, and programs of a bare macOS.
 #
 # METALFLEET_DELAY: seconds that the job may wait, so that not all Macs of a fleet download at once.
+# The program is told by METALFLEET_NOT_NOW why the job repairs nothing now, and by METALFLEET_REPAIRED,
+# METALFLEET_FAILED and METALFLEET_LEFT what became of the Pythons.
 
 CANNOT=3
 LARGEST_LOG=200000
+LEAST_FREE=500000 # kilobytes: what a Python and uv take, with their archives
+MOST_FAILURES=3
+# What install.sh ends with where the index is not reached (see common.sh): another day it may be.
+AWAY=" 22 24 28 33 "
+IS_WHOLE='import sys, zipimport; zipimport.zipimporter(sys.argv[1]).get_code("__main__")'
 
 say() { printf 'metalfleet: %s\n' "$1" >&2; }
 
@@ -23,9 +30,10 @@ find_root() {
     cd "$(/usr/bin/dirname "$file")/.." && pwd
 }
 
-# What the job says goes into a log, of which the end is kept.
+# What the job says goes into a log, of which the end is kept. A pipe in its place would be waited for.
 begin_job() {
     log=$agent/log
+    if { [ -e "$log" ] && [ ! -f "$log" ]; } || ! (: >>"$log") 2>/dev/null; then log=/dev/null; fi
     if [ -f "$log" ] && [ "$(/usr/bin/wc -c <"$log")" -gt $LARGEST_LOG ]; then
         /usr/bin/tail -c $((LARGEST_LOG / 2)) "$log" >"$log.new" && /bin/mv "$log.new" "$log"
     fi
@@ -35,6 +43,47 @@ begin_job() {
         /bin/sleep $((number % METALFLEET_DELAY))
     fi
     /bin/date -u '+%Y-%m-%dT%H:%M:%SZ'
+    METALFLEET_NOT_NOW=$(why_not_now)
+}
+
+# Why the job repairs nothing now, whatever has drifted. The document has each setting on a line of its own.
+why_not_now() {
+    power=$(/usr/bin/pmset -g batt 2>/dev/null)
+    case $power in *"'Battery Power'"*) ;; *) return ;; esac
+    charge=$(printf '%s\n' "$power" | /usr/bin/sed -n 's/.*[^0-9]\([0-9]\{1,3\}\)%.*/\1/p' | /usr/bin/head -n 1)
+    if [ -f "$agent/document.json" ]; then
+        least=$(/usr/bin/sed -n 's/^  "battery": \([0-9]\{1,3\}\),\{0,1\}$/\1/p' "$agent/document.json")
+    fi
+    if [ "${charge:-100}" -lt "${least:-0}" ]; then
+        echo "the Mac runs on its battery, which is at $charge% (repairs need $least%)"
+    fi
+}
+
+# Why a Python that has to be repaired is left as it is; nothing if it is not.
+why_left() {
+    if [ "$METALFLEET_NOT_NOW" ]; then echo "$METALFLEET_NOT_NOW" && return; fi
+    free=$(/bin/df -Pk "$root" 2>/dev/null | /usr/bin/sed -n 's/.* \([0-9]\{1,\}\)  *[0-9]\{1,3\}% .*/\1/p')
+    if [ "${free:-$LEAST_FREE}" -lt $LEAST_FREE ]; then
+        echo "the disk is full: $((free / 1000)) MB are free, and $((LEAST_FREE / 1000)) are needed" && return
+    fi
+    if [ "$is_job" ] && [ "$(failures)" -ge $MOST_FAILURES ]; then
+        echo "its repair has failed $MOST_FAILURES times, and waits for another declaration or metalfleet repair"
+    fi
+}
+
+# How often a repair of a Python has failed in a row, since the agent and its document are what they are.
+failures() {
+    if [ -f "$agent/failures" ] && [ "$agent/failures" -nt "$agent/document.json" ]; then
+        /usr/bin/wc -l <"$agent/failures"
+    else
+        echo 0
+    fi
+}
+
+count_failure() {
+    case $AWAY in *" $1 "*) return ;; esac
+    if [ "$(failures)" -eq 0 ]; then /bin/rm -f "$agent/failures"; fi
+    echo "$1" 2>/dev/null >>"$agent/failures"
 }
 
 # Whether two paths are of one file, in whatever spelling.
@@ -44,6 +93,13 @@ value() { printf '%s\n' "$answer" | /usr/bin/sed -n "s/^$1=//p" | /usr/bin/head 
 
 # Look at one of the Pythons, and repair it. $1 is the folder with what is wanted, and the lines that the scripts read.
 repair_python() {
+    for file in "$agent/python/inspect.sh" "$agent/python/install.sh" "$agent/python/files.tar" "$agent/python/uv" \
+        "$1/wanted" "$1/ask" "$1/link"; do
+        if [ ! -f "$file" ]; then
+            fail "${1##*/} ($file is missing, so that the agent has to be installed again)"
+            return
+        fi
+    done
     wanted=$(/bin/cat "$1/wanted")
     case $wanted in
         "" | /*) ;;
@@ -66,25 +122,35 @@ repair_python() {
     export python
     why=${judged:-nothing is linked}
     if [ "$runs" ]; then why="uv is not as declared, or another interpreter is linked"; fi
-    if [ -z "$python" ]; then
-        said="none that is declared is there"
+    left=$(why_left)
+    if [ "$left" ]; then
+        METALFLEET_LEFT="$METALFLEET_LEFT${1##*/} ($why; $left) "
+        say "The managed Python is left as it is: $METALFLEET_LEFT"
+    elif [ -z "$python" ]; then
+        fail "${1##*/} ($why; none that is declared is there)"
     elif said=$(/bin/cat "$1/$how" "$agent/python/files.tar" | /bin/sh "$agent/python/install.sh" 2>&1); then
-        METALFLEET_REPAIRED="${METALFLEET_REPAIRED:-}${1##*/} ($why) "
-        export METALFLEET_REPAIRED
+        METALFLEET_REPAIRED="$METALFLEET_REPAIRED${1##*/} ($why) "
+        /bin/rm -f "$agent/failures"
         return
+    else
+        count_failure $?
+        fail "${1##*/} ($why; $(printf '%s\n' "$said" | /usr/bin/tail -n 1))"
     fi
-    METALFLEET_FAILED="${METALFLEET_FAILED:-}${1##*/} ($why; $(printf '%s\n' "$said" | /usr/bin/tail -n 1)) "
-    export METALFLEET_FAILED
-    say "The managed Python could not be repaired: $METALFLEET_FAILED"
     if [ "${1##*/}" = python3 ] && [ -z "$runs" ]; then exit $CANNOT; fi
 }
 
-unset CDPATH METALFLEET_REPAIRED METALFLEET_FAILED
+fail() {
+    METALFLEET_FAILED="$METALFLEET_FAILED$1 "
+    say "The managed Python could not be repaired: $METALFLEET_FAILED"
+}
+
+unset CDPATH
+METALFLEET_NOT_NOW='' METALFLEET_REPAIRED='' METALFLEET_FAILED='' METALFLEET_LEFT=''
 root=$(find_root "$0") || exit $CANNOT
 agent=$root/agent
 HOME=${HOME:-/var/root}
-export root HOME
-case " $* " in *" --scheduled "*) begin_job ;; esac
+export root HOME METALFLEET_NOT_NOW METALFLEET_REPAIRED METALFLEET_FAILED METALFLEET_LEFT
+case " $* " in *" --scheduled "*) is_job=1 && begin_job ;; *) is_job= ;; esac
 case ${1:-} in
     repair | install)
         case " $* " in
@@ -94,15 +160,22 @@ case ${1:-} in
                     say "This agent belongs to another user, as whom it has to be run."
                     exit $CANNOT
                 fi
-                for each in "$agent"/python/python3*/; do repair_python "${each%/}"; done
+                for each in "$agent"/python/python3 "$agent"/python/python3.*/; do
+                    case $each in *"*/") ;; *) repair_python "${each%/}" ;; esac
+                done
                 ;;
         esac
         ;;
 esac
-python=$root/bin/python3
+python=$root/bin/python3 program=$agent/metalfleet.pyz
 # A pipe can be executable, too, and would be waited for.
-if ! { [ -f "$python" ] && [ -x "$python" ] && "$python" -I -S -c pass; } </dev/null >/dev/null 2>&1; then
-    say "The managed Python does not start. Run metalfleet repair."
+starts() { [ -f "$python" ] && [ -x "$python" ] && "$python" -I -S -c "$1" "$program" </dev/null >/dev/null 2>&1; }
+if ! starts "$IS_WHOLE"; then
+    if starts pass; then
+        say "The agent's program is damaged, so that it has to be installed again, by whoever manages this Mac."
+    else
+        say "The managed Python does not start. Run metalfleet repair."
+    fi
     exit $CANNOT
 fi
-exec "$python" -I -S "$agent/metalfleet.pyz" "$@"
+exec "$python" -I -S "$program" "$@"

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.keep import after_run, events_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.limits import (
     MOST_FAILURES,
-    battery_charge,
     why_left,
-    why_not_now,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memory import (
     KEPT,
@@ -21,11 +19,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memor
     Memory,
     State,
     guarded,
-)
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import (
-    CommandNotFound,
-    Commands,
-    Completed,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.memory import Memory as Remembered
@@ -36,47 +29,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.index import UNREACHED
 
 TF = Declaration("tf", Places(Path("/ours"), Path("/links")))
-ON_BATTERY = "Now drawing from 'Battery Power'\n -InternalBattery-0 (id=22282339)\t{}%; discharging; 5:12 remaining\n"
-CHARGING = (
-    "Now drawing from 'AC Power'\n -InternalBattery-0 (id=22282339)\t12%; charging; 1:30 remaining present: true\n"
-)
-
-
-class Pmset:
-    """Commands that say this, or nothing."""
-
-    def __init__(self, said: str | None) -> None:
-        self._said = said
-
-    def run(self, argv: list[str], **_: Any) -> Completed:
-        if self._said is None:
-            raise CommandNotFound(argv, "no such file")
-        return Completed(tuple(argv), 0, self._said, "")
-
-
-def pmset(said: str | None) -> Commands:
-    return cast("Commands", Pmset(said))
-
-
-@pytest.mark.parametrize(
-    ("said", "charge"),
-    [
-        (ON_BATTERY.format(39), 39),
-        (ON_BATTERY.format(100), 100),
-        (CHARGING, None),
-        ("Now drawing from 'AC Power'\n", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_only_a_mac_on_its_battery_has_a_charge_that_matters(said: str | None, charge: int | None) -> None:
-    assert battery_charge(pmset(said)) == charge
-
-
-def test_below_the_threshold_nothing_is_repaired() -> None:
-    assert "39%" in why_not_now(pmset(ON_BATTERY.format(39)), 40)
-    assert why_not_now(pmset(ON_BATTERY.format(40)), 40) == ""
-    assert why_not_now(pmset(ON_BATTERY.format(1)), 0) == ""
 
 
 def test_what_somebody_went_back_from_and_what_failed_too_often_is_left() -> None:
@@ -140,12 +92,20 @@ def test_the_history_is_bounded_and_says_nothing_twice(tmp_path: Path) -> None:
     assert len(memory.history()[-1]["text"]) < 9999
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"runs": 1, "odd": 2}', "null"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[1, 2]", '{"runs": 1, "odd": 2}', "null", '{"runs": "1"}', '{"failed": {"tf": "3"}}'),
+        *('{"report": {}, "seen": 1}', '{"report": {"environments": [{}], "reasons": []}, "seen": 1}'),
+    ],
+)
 def test_what_cannot_be_read_is_not_remembered(tmp_path: Path, content: str) -> None:
     for name in ("history.json", "state.json", "report.json"):
         (tmp_path / name).write_text(content)
     memory = Memory(tmp_path)
     assert (memory.history(), memory.report()) == ([], {})
+    memory.add([Event("2026-11-20T11:35:12Z", "left", "tf", (), "because")])
+    assert len(memory.history()) == 1
     assert memory.state("a") == State(document="a")
 
 
