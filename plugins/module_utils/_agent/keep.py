@@ -55,13 +55,17 @@ class Keeper:
     def read(self) -> tuple[agent_document.AgentDocument, Document]:
         """The document in force, as a file and for the engine. Raises MetalfleetError."""
         told = agent_document.read(self.folder / agent_document.NAME)
+        return told, self.read_for_engine(told)
+
+    def read_for_engine(self, told: agent_document.AgentDocument) -> Document:
+        """A document for the engine. Raises MetalfleetError for one that cannot be meant here."""
         document = agent_document.document_for(told.options, self.home)
         if os.path.realpath(document.places.root) != os.path.realpath(self.root):
             raise MetalfleetError(
                 f"The agent's document is for {document.places.root}, and the agent is in {self.root}",
                 remedy="Install the agent there: it belongs to what it keeps.",
             )
-        return told, document
+        return document
 
     def look(self) -> dict[str, Any]:
         """What differs from the declaration, as far as files tell."""
@@ -99,7 +103,7 @@ class Keeper:
         """Put a newer document in force, if there is one; returns what happened. Raises MetalfleetError."""
         told, _ = self.read()
         try:
-            said, what = pull(self.folder, told, Commands()), NEW_DOCUMENT
+            said, what = pull(self.folder, told, Commands(), self.read_for_engine), NEW_DOCUMENT
         except MetalfleetError as refusal:
             said, what = str(refusal), FAILED
         return [Event(now(), what, "", (), said)] if said else []

@@ -44,7 +44,9 @@ def publication(folder: Path, host: str, made: Made, key: Path | None, serial: i
     signature = document.with_name(document.name + SUFFIX)
     known = read(document)
     is_known = known is not None and known.digest == agent_document.digest_of(made.content)
-    content = agent_document.write(made.content, known.serial if known and is_known else serial)
+    # Agents refuse an older one, also where it is the controller's clock that was set back.
+    newer = max(serial, known.serial + 1) if known else serial
+    content = agent_document.write(made.content, known.serial if known and is_known else newer)
     inside = dict(sorted({**made.files, DOCUMENT: content}.items()))
     packed = tar_of(inside, lambda path: 0o755 if path == COMMAND else 0o644)
     files = {document: content, archive: packed}

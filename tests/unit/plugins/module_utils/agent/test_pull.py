@@ -25,6 +25,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "ours", folder / "theirs"
 
 
+def accept(_: document.AgentDocument) -> None:
+    """Any document will do."""
+
+
 def offered(folder: Path, key: Path, *, serial: int, content: dict[str, object] = NEW) -> document.AgentDocument:
     """The document in force, where another one is offered."""
     site = folder / "site"
@@ -45,7 +49,7 @@ def folder(tmp_path: Path, keys: tuple[Path, Path]) -> Path:
 
 def test_a_newer_one_is_put_in_force(folder: Path, keys: tuple[Path, Path]) -> None:
     in_force = offered(folder, keys[0], serial=101)
-    assert "serial number 101" in pull.pull(folder, in_force, Commands())
+    assert "serial number 101" in pull.pull(folder, in_force, Commands(), accept)
     now = document.read(folder / document.NAME)
     assert (now.serial, now.options["environments"]) == (101, [{"name": "new"}])
 
@@ -54,18 +58,18 @@ def test_one_that_says_the_same_is_not_news(folder: Path, keys: tuple[Path, Path
     first = offered(folder, keys[0], serial=101)
     same = {"schema": 1, "options": dict(first.options), "settings": dict(first.settings)}
     for serial in (99, 101):
-        assert pull.pull(folder, offered(folder, keys[0], serial=serial, content=same), Commands()) == ""
+        assert pull.pull(folder, offered(folder, keys[0], serial=serial, content=same), Commands(), accept) == ""
     assert not (folder / document.NAME).exists()
 
 
 def test_an_older_one_is_refused(folder: Path, keys: tuple[Path, Path]) -> None:
     with pytest.raises(MetalfleetError, match="serial number 99 is older than 100"):
-        pull.pull(folder, offered(folder, keys[0], serial=99), Commands())
+        pull.pull(folder, offered(folder, keys[0], serial=99), Commands(), accept)
 
 
 def test_one_of_another_key_is_refused(folder: Path, keys: tuple[Path, Path]) -> None:
     with pytest.raises(MetalfleetError, match="is not signed with the key"):
-        pull.pull(folder, offered(folder, keys[1], serial=101), Commands())
+        pull.pull(folder, offered(folder, keys[1], serial=101), Commands(), accept)
 
 
 @pytest.mark.parametrize("changed", ["agent.json", "agent.json.sig"])
@@ -76,12 +80,37 @@ def test_one_that_was_changed_is_refused(folder: Path, keys: tuple[Path, Path], 
     content[len(content) // 2] ^= 1  # a signature may lack any letter
     path.write_bytes(content)
     with pytest.raises(MetalfleetError, match="was refused"):
-        pull.pull(folder, in_force, Commands())
+        pull.pull(folder, in_force, Commands(), accept)
+    assert not (folder / document.NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"python": {"version": "3.13", "source": "standalone"}}, r"a managed Python 3\.13 \(standalone\)"),
+        ({"environments": [{"name": "new", "python": "3.11"}]}, r"a Python 3\.11 beside the managed one"),
+    ],
+)
+def test_one_for_another_python_is_refused(
+    folder: Path, keys: tuple[Path, Path], changed: dict[str, object], words: str
+) -> None:
+    content = document.content_of({"environments": [], **NETWORK, **changed}, {"url": "", "key": ""})
+    with pytest.raises(MetalfleetError, match=f"{words}, which comes with a newer archive"):
+        pull.pull(folder, offered(folder, keys[0], serial=101, content=content), Commands(), accept)
+    assert not (folder / document.NAME).exists()
+
+
+def test_one_that_could_not_be_followed_here_is_refused(folder: Path, keys: tuple[Path, Path]) -> None:
+    def refuse(_: document.AgentDocument) -> None:
+        raise MetalfleetError("It is for another folder")
+
+    with pytest.raises(MetalfleetError, match="the one in force stays. It is for another folder"):
+        pull.pull(folder, offered(folder, keys[0], serial=101), Commands(), refuse)
     assert not (folder / document.NAME).exists()
 
 
 def test_where_no_url_is_declared_nothing_is_asked(folder: Path) -> None:
-    assert pull.pull(folder, document.parse(document.write(OLD, 1)), Commands()) == ""
+    assert pull.pull(folder, document.parse(document.write(OLD, 1)), Commands(), accept) == ""
 
 
 def test_a_key_that_cannot_sign_is_named(tmp_path: Path) -> None:

@@ -151,8 +151,9 @@ def test_what_was_published_keeps_its_serial_number_as_long_as_it_says_the_same(
         path.write_bytes(content)
     again = publication(tmp_path, "Mac 1", made, None, 2)
     assert (again.sha256, dict(again.new)) == (first.sha256, {})
-    other = publication(tmp_path, "Mac 1", make_agent(options(battery=1), document(), ""), None, 3)
+    other = publication(tmp_path, "Mac 1", make_agent(options(battery=1), document(), ""), None, 0)
     assert len(other.new) == 2
+    assert [json.loads(text)["serial"] for path, text in other.new.items() if path.suffix == ".json"] == [2]
     assert all(path.parent == tmp_path for path in other.new)
 
 
