@@ -24,15 +24,17 @@ SAID = (
     (r"\bRun setup\.yml( again)?", "Run metalfleet repair"),
     (r"-e tensorflow_rebuild=\S+ asks for it", f"Ask {MANAGER}"),
     (r"\s*\((?:tensorflow|native_python)_\w+(?:, (?:tensorflow|native_python)_\w+)*\)", ""),
-    (r", or set tensorflow_free_mb if you know better", ""),
+    (r", or set tensorflow_free_mb to require less", ""),
     (r"\bRun again with -vvv to see more", "metalfleet doctor says more"),
     (r"\bdoctor\.yml", "metalfleet doctor"),
 )
 """What the controller's user is told, and in its place the user of the Mac."""
+VARIABLE = re.compile(r"(?<![\w./-])(?:tensorflow|native_python)_[a-z_]+\b(?![./-])")
 
 
 def for_user(text: str) -> str:
     """A text without what only a controller has."""
     for pattern, words in SAID:
         text = re.sub(pattern, words, text)
-    return text
+    named = dict.fromkeys(VARIABLE.findall(text))
+    return f"{text} Only {MANAGER} can set {' or '.join(named)}." if named else text
