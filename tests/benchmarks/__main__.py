@@ -9,9 +9,10 @@ import platform
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from tests.benchmarks import delivery, environments, facts, probe, report, scale, steady_state, wheels
+from tests.benchmarks import agent, delivery, environments, facts, probe, report, scale, steady_state, wheels
 
 BENCHMARKS: dict[str, Callable[[Sequence[int], int], None]] = {
+    "agent": lambda _, runs: agent.main(runs),
     "delivery": delivery.main,
     "environments": lambda _, runs: environments.main(runs),
     "facts": lambda _hosts, _runs: facts.main(),
