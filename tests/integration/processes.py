@@ -173,6 +173,13 @@ def descendants(pid: int) -> Iterator[int]:
             yield from descendants(child)
 
 
+def has_open(pid: int, path: str) -> bool:
+    """Whether a process of a host has a file of that host open, whose path ends here with the one that it has there."""
+    with contextlib.suppress(OSError):
+        return any(str(link.readlink()).endswith(path) for link in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
 def command_of(pid: int) -> str:
     """A process's command line; empty if it has ended."""
     with contextlib.suppress(OSError):

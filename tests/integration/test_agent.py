@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import signal
 import ssl
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -19,6 +24,8 @@ from tests.ansible_runner import CHECKOUT
 from tests.integration.environments import PLACES, SmallEnvironment, SmallWheels
 from tests.integration.hosts import HOME, ROOT, SETUP, four_runs, listing, on, said, send
 from tests.integration.network import Authority
+from tests.integration.processes import has_open, running, wait_until
+from tests.integration.processes import send as send_signal
 from tests.integration.test_environment_drift import DRIFTS
 from tests.integration.test_managed_python import DAMAGES
 
@@ -32,7 +39,7 @@ AGENT = CHECKOUT / "playbooks/agent.yml"
 PUBLISH = CHECKOUT / "playbooks/publish.yml"
 JOB = "gui/501/org.metalfleet.tensorflow"
 COMMAND = f"{ROOT}/bin/metalfleet"
-DAYS = iter(range(1, 29))
+DAYS = (date(2026, 12, 1) + timedelta(days=number) for number in itertools.count())
 PATIENCE = 300  # seconds
 
 
@@ -89,7 +96,16 @@ def let_it_run(mac: Mac, *, asleep: bool = False) -> str:
     wait_until_idle(mac)
     before = len(log_of(mac))
     day = next(DAYS)
-    assert mac.pass_time(f"2026-12-{day:02}T12:00", f"2026-12-{day:02}T18:00", asleep=asleep) == 1
+    assert mac.pass_time(f"{day}T12:00", f"{day}T18:00", asleep=asleep) == 1
+    return log_of(mac)[before:]
+
+
+def start_it(mac: Mac) -> str:
+    """Let launchd start the job now, as a process of the Mac's own that is seen from outside; returns what it says."""
+    before = len(log_of(mac))
+    said(mac, f"launchctl kickstart {JOB}")
+    wait_until(lambda: len(log_of(mac)) > before)
+    wait_until_idle(mac)
     return log_of(mac)[before:]
 
 
@@ -133,7 +149,7 @@ def test_ten_things_that_broke_are_repaired_without_a_controller(mac: Mac, small
     environment = SmallEnvironment(mac, small_wheels)
     for each in TEN:
         environment.sh(each)
-    assert "managed Python is damaged" in metalfleet(mac, "status", 3)
+    assert "managed Python, or the agent, is damaged" in metalfleet(mac, "status", 3)
 
     assert "tf: repaired" in let_it_run(mac, asleep=True)
     environment.assert_in_order()
@@ -161,12 +177,16 @@ def test_on_its_battery_a_mac_repairs_nothing(mac: Mac, small_wheels: SmallWheel
     environment = SmallEnvironment(mac, small_wheels)
     environment.sh("rm $packages/alpha/part7.py")
 
+    environment.sh(": > $root/uv/*/bin/uv")
+
     mac.unplug(39)
-    assert "its battery, which is at 39%" in let_it_run(mac)
+    assert let_it_run(mac).count("its battery, which is at 39%") == 2
     assert metalfleet(mac, "report --format jamf") == "<result>drifted: tf file-missing</result>\n"
+    assert "left: The managed Python: python3 (uv is not as declared" in metalfleet(mac, "history")
     mac.unplug(40)
     assert "tf: repaired" in let_it_run(mac)
     environment.assert_in_order()
+    assert environment.sh("$root/bin/uv --version").startswith("uv ")
     mac.plug_in()
 
 
@@ -245,6 +265,62 @@ def test_a_run_that_was_killed_is_gone_on_with(mac: Mac, small_wheels: SmallWhee
     environment.assert_in_order()
     assert environment.generations()[0] == "1"
     assert len(environment.generations()) == 2
+
+
+Run = Callable[[], str]
+
+
+def at_once(mac: Mac, first: Run, second: Run, *, agent_is: int, guard: str) -> tuple[str, str]:
+    """What two runs say, of which the first is stopped while it has a guard, until the second waits for that."""
+
+    def holders(number: int) -> list[int]:
+        wanted = running(mac, lambda command: ("metalfleet.pyz" in command) == (agent_is == number))
+        return [pid for pid in wanted if has_open(pid, f"{ROOT}/{guard}")]
+
+    with ThreadPoolExecutor() as pool:
+        begun = pool.submit(first)
+        wait_until(lambda: bool(holders(1)))
+        stopped = holders(1)
+        send_signal(signal.SIGSTOP, stopped)
+        waiting = pool.submit(second)
+        wait_until(lambda: bool(holders(2)))
+        assert not begun.done()
+        send_signal(signal.SIGCONT, stopped)
+        return begun.result(), waiting.result()
+
+
+@pytest.mark.parametrize("agent_is", [1, 2])
+def test_agent_and_controller_at_once_write_one_after_the_other(
+    mac: Mac, small_wheels: SmallWheels, agent_is: int
+) -> None:
+    environment = SmallEnvironment(mac, small_wheels)
+    environment.sh("rm $packages/alpha/part7.py")
+
+    def setup() -> str:
+        return on(mac, SETUP, **declare(mac, small_wheels)).output
+
+    job = partial(start_it, mac)
+    runs: tuple[Run, Run] = (job, setup) if agent_is == 1 else (setup, job)
+    first, second = at_once(mac, *runs, agent_is=agent_is, guard=".writer")
+    assert "repaired" in first
+    assert "tf: as declared" in second
+    environment.assert_in_order()
+    assert environment.generations() == ["1", "2"]
+    assert on(mac, SETUP, **declare(mac, small_wheels)).recap[mac.name]["changed"] == 0
+
+
+@pytest.mark.slow("takes minutes")
+def test_whoever_removes_the_agent_waits_until_it_has_ended(mac: Mac, small_wheels: SmallWheels) -> None:
+    environment = SmallEnvironment(mac, small_wheels)
+    environment.sh("rm $packages/alpha/part7.py")
+
+    def remove() -> str:
+        return on(mac, AGENT, **declare(mac, small_wheels, tensorflow_agent=False)).output
+
+    _, removed = at_once(mac, partial(start_it, mac), remove, agent_is=1, guard="agent/.lock")
+    assert "agent-undeclared" in removed
+    environment.assert_in_order()
+    assert said(mac, f"ls -d {ROOT}/agent {COMMAND} 2>/dev/null || true") == ""
 
 
 def test_documents_that_must_not_be_followed_are_refused(mac: Mac, small_wheels: SmallWheels) -> None:
@@ -358,7 +434,7 @@ def test_a_newer_document_is_followed_if_it_is_signed(mac: Mac, small_wheels: Sm
     assert "newer document" not in let_it_run(mac)
     old = {path.name: path.read_bytes() for path in site.folder.iterdir()}
 
-    newer = declare(mac, small_wheels, **site.variables)
+    newer = declare(mac, small_wheels, tensorflow_agent_times=["12:15"], **site.variables)
     lock = small_wheels.write_lock("pulled", small_wheels.alpha, small_wheels.beta_3)
     newer["tensorflow_environments"][0]["lock"] = lock
     site.publish(mac, newer)
@@ -377,6 +453,8 @@ def test_a_newer_document_is_followed_if_it_is_signed(mac: Mac, small_wheels: Sm
     assert "is older than" in let_it_run(mac)
     assert environment.says() == "1.0 3.0"
     assert "was refused" in metalfleet(mac, "history")
+    assert "every day at 12:15" in metalfleet(mac, "install")
+    wait_until_idle(mac)
     # The controller declares the same by now, and has nothing to do.
     assert on(mac, SETUP, **newer).recap[mac.name]["changed"] == 0
 
@@ -414,13 +492,30 @@ def test_an_mdm_installs_the_agent_on_a_mac_that_no_controller_reaches(
 # ------------------------------------------------------------------------------------------------------ make test-all
 
 
+GONE_WITH_THE_PYTHON = ("interpreter-upgraded", "interpreter-exchanged")
+"""Drifts after which an environment is in order again as soon as its interpreter is, which the job repairs first."""
+
+
 @pytest.mark.slow("takes minutes")
 @pytest.mark.parametrize("name", DRIFTS)
 def test_each_drift_is_repaired_by_the_job(mac: Mac, small_wheels: SmallWheels, name: str) -> None:
     environment, drift = SmallEnvironment(mac, small_wheels), DRIFTS[name]
+    if drift.options:
+        declared = declare(mac, small_wheels)
+        declared["tensorflow_environments"][0] |= drift.options
+        on(mac, AGENT, **declared)
+        wait_until_idle(mac)
     environment.sh(drift.made_by)
     let_it_run(mac)
     environment.assert_in_order()
+    told = metalfleet(mac, "history")
+    if name in GONE_WITH_THE_PYTHON:
+        assert environment.generations() == ["1"]
+        assert "The managed Python: python3" in told
+    else:
+        assert environment.generations() == drift.generations
+        assert all(reason in told for reason in drift.reasons)
+    assert metalfleet(mac, "status").startswith("Declared on ")
 
 
 @pytest.mark.slow("takes minutes")
@@ -433,6 +528,24 @@ def test_each_damage_to_the_managed_python_is_repaired_by_the_job(
     assert said(mac, f"{PLACES}; $root/bin/python3 -I -c 'import asyncio, json, statistics; print(1)'") == "1\n"
     assert said(mac, f"{PLACES}; $root/bin/uv --version").startswith("uv ")
     assert mac.shim_calls() == []
+
+
+@pytest.mark.slow("takes minutes")
+def test_what_hosted_runners_do_with_the_agent(mac: Mac) -> None:
+    """The very script, with the names of small things; setup.yml was run from elsewhere."""
+    script = (CHECKOUT / ".ci/by-the-agent").read_text()
+    small = {"virtualenvs/tensorflow": "virtualenvs/tf", "repaired: tensorflow": "repaired: tf"}
+    for name, other in {**small, "six.py": "alpha/part7.py"}.items():
+        assert script.count(name) == 1
+        script = script.replace(name, other)
+    said(mac, "mkdir -p checkout/.ci checkout/.venv/bin; cp /bin/echo checkout/.venv/bin/ansible-playbook")
+    done = mac.run("cat >checkout/.ci/by-the-agent; /bin/sh checkout/.ci/by-the-agent", input=script.encode())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tensorflow_agent=true" in done.stdout
+    assert "repaired: tf: repaired" in said(mac, "cat checkout/evidence/agent-history.txt")
+    assert json.loads(said(mac, "cat checkout/evidence/agent.json"))["report"]["ok"] is True
+    assert "runs = 1" in said(mac, "cat checkout/evidence/agent-job.txt")
+    assert "tf: repaired" in said(mac, "cat checkout/evidence/agent-log.txt")
 
 
 @pytest.mark.slow("takes minutes")
