@@ -36,7 +36,7 @@ class ActionModule(EnvironmentsAction):
 
     def act(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Write the files, unless in check mode."""
-        written = options.pop("archives")
+        written = options.pop("agent_archives")
         del options["on_failure"]
         folder = folder_beside_inventory("agents", "tensorflow_agent_archives", written, task_vars)
         self._declare(options, task_vars)

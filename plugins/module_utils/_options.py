@@ -165,7 +165,7 @@ ENVIRONMENTS: Spec = {
     "on_failure": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
 }
 """What the modules for all environments of a host take from a playbook."""
-PUBLISHING: Spec = {**ENVIRONMENTS, "archives": {"type": "path", "default": ""}}
+PUBLISHING: Spec = {**ENVIRONMENTS, "agent_archives": {"type": "path", "default": ""}}
 """What tensorflow_agent_archive takes, which works on the controller alone."""
 ASKING: Spec = {**ENVIRONMENTS, "doctor": {"type": "bool", "default": False}}
 """What tensorflow_environments_info takes."""

@@ -34,7 +34,7 @@ attributes:
     platforms: posix
     description: The controller's.
 options:
-  archives:
+  agent_archives:
     description:
       - Folder on the controller that the files are written to. A relative path begins at the folder that has the
         inventory. Empty means C(metalfleet/agents) there.
@@ -45,7 +45,7 @@ options:
 EXAMPLES = r"""
 - name: Publish the agent
   metalfleet.tensorflow.tensorflow_agent_archive:
-    archives: /srv/www/agents
+    agent_archives: /srv/www/agents
     agent:
       enabled: true
       document_url: https://www.example.com/agents/{{ inventory_hostname }}.json
