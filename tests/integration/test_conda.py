@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.ansible_runner import playbook
-from tests.conda import Channel, Package, of_prefix, of_wheel
+from tests.conda import Channel, Package, of_mac, of_prefix, of_wheel
 from tests.conftest import CACHE, LOCKS
 from tests.index import Index
+from tests.integration.conftest import served
 from tests.integration.hosts import FETCH, LINKS, ROOT, SETUP, on, on_fleet, said
 from tests.integration.processes import BUILDERS, KILLS, SEED, disturbed, durations
 from tests.metal import use
@@ -25,6 +26,8 @@ from tests.simulated_mac import pythons
 from tests.wheels import lock_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.integration.conftest import NewMac
     from tests.integration.environments import SmallWheels
     from tests.simulated_mac.fleet import Fleet
@@ -148,39 +151,37 @@ def test_killed_at_any_moment(
         assert said(each, f"ls -d {ROOT}/wheels/*.part {ROOT}/environments/lab/*/.rattler 2>/dev/null || true") == ""
 
 
+def wheels_for(platform_name: str, minor: str, *tags: str) -> list[Path]:
+    """The wheels that the collection's lock for a platform pins, without the plug-in, fetched once."""
+    lock = LOCKS / f"{platform_name}-py{minor}.txt"
+    folder = CACHE / "test/wheels" / lock.stem
+    options = ["--no-deps", "--only-binary=:all:", "--python-version", minor, *(f"--platform={tag}" for tag in tags)]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", *options, "--dest", str(folder)]
+    subprocess.run([*command, "--require-hashes", "-r", str(lock)], check=True)
+    return [wheel for wheel in sorted(folder.glob("*.whl")) if not wheel.name.startswith("tensorflow_metal")]
+
+
+def fill(channel: Channel, wheels: Iterable[Path], minor: str, subdir: str) -> dict[str, Any]:
+    """Make packages of wheels, and declare an environment of all of them."""
+    packages = [of_wheel(wheel, minor, subdir) for wheel in wheels]
+    for package in packages:
+        channel.add(package)
+    names = {"packages": [package.name for package in packages], "channels": [channel.url]}
+    return {"name": "lab", "kind": "conda", "python": minor, "conda": names}
+
+
 @pytest.mark.slow("makes a channel of real size")
 @pytest.mark.skipif(sys.platform != "linux", reason="its wheels are for Linux")
 def test_conda_s_own_tensorflow_computes_on_the_cpu_of_linux(tmp_path: Path) -> None:
-    """A channel of real size, of the wheels of TensorFlow, on this machine itself."""
-    python = pythons.find()
-    lock = LOCKS / f"linux-{platform.machine()}-py{python.minor}.txt"
-    wheels = CACHE / "test/wheels" / lock.stem
-    command = ["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(wheels)]
-    versions = ["--python-version", python.minor, "--require-hashes", "-r", str(lock)]
-    subprocess.run([sys.executable, "-m", *command, *versions], check=True)
-    subdir = "linux-64" if platform.machine() == "x86_64" else "linux-aarch64"
+    """A channel of real size in a folder, of the wheels of TensorFlow, on this machine itself."""
+    python, machine = pythons.find(), platform.machine()
+    subdir = "linux-64" if machine == "x86_64" else "linux-aarch64"
     channel = Channel(tmp_path / "channel")
     pythons.lay_out(python, tmp_path / "python")
     channel.add(of_prefix(tmp_path / "python", python.version, subdir))
-    packages = [of_wheel(wheel, python.minor, subdir) for wheel in sorted(wheels.glob("*.whl"))]
-    for package in packages:
-        channel.add(package)
-    variables = {
-        "tensorflow_environments": [
-            {
-                "name": "lab",
-                "kind": "conda",
-                "python": python.minor,
-                "conda": {
-                    "packages": [package.name for package in packages],
-                    "channels": [channel.url],
-                },
-            }
-        ],
-        "tensorflow_root": str(tmp_path / "root"),
-        "tensorflow_links": str(tmp_path / "links"),
-        "tensorflow_locks": str(tmp_path / "locks"),
-    }
+    environment = fill(channel, wheels_for(f"linux-{machine}", python.minor), python.minor, subdir)
+    places = {f"tensorflow_{name}": str(tmp_path / name) for name in ("root", "links", "locks")}
+    variables = {"tensorflow_environments": [environment], **places}
     inventory = tmp_path / "inventory.json"
     hosts = {"localhost": {"ansible_connection": "local"}}
     inventory.write_text(json.dumps({"tensorflow": {"hosts": hosts, "vars": variables}}))
@@ -189,3 +190,30 @@ def test_conda_s_own_tensorflow_computes_on_the_cpu_of_linux(tmp_path: Path) -> 
 
     assert "lab: cpu-ok" in again.output, first.output
     assert again.recap["localhost"]["changed"] == 0
+
+
+@pytest.mark.slow("makes a channel of real size")
+def test_conda_s_own_tensorflow_computes_on_the_cpu_of_a_mac(
+    mac: NewMac, managed_python_template: str, tmp_path: Path
+) -> None:
+    """A channel of real size over HTTP. Where the GPU is required it is refused, before anything is built."""
+    host = mac(f"m1-fresh@{managed_python_template}")
+    minor, archive = host.fleet.store.python.minor, next(host.fleet.store.archives.glob("*/*.tar.gz"))
+    channel = of_mac(archive, tmp_path)
+    wheels = wheels_for("macos-arm64", minor, *(f"macosx_{version}_0_arm64" for version in (11, 12, 13)))
+    environment = fill(channel, wheels, minor, "osx-arm64")
+    with served(channel.folder) as url:
+        environment["conda"]["channels"] = [url]
+        variables: dict[str, Any] = {
+            "tensorflow_environments": [environment],
+            "tensorflow_locks": str(tmp_path / "locks"),
+        }
+        refused = on(host, SETUP, check=False, **variables)
+        environment["gpu"] = "none"
+        runs = [on(host, SETUP, *mode, **variables) for mode in (("--check",), (), (), ("--check",))]
+
+    assert "gpu: none" in refused.output
+    assert refused.recap[host.name]["changed"] == 0
+    assert [run.recap[host.name]["changed"] for run in runs] == [1, 1, 0, 0]
+    assert "lab: cpu-ok" in runs[2].output
+    assert host.shim_calls() == []
