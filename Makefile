@@ -87,7 +87,7 @@ development:
 
 .PHONY: test
 test: system-packages check # the cheap before the dear
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder # mostly they wait for hosts
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder # the tests of a file share its hosts
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
 	$(ANSIBLE_ENV) molecule test --scenario-name default --scenario-name localhost
 
@@ -102,9 +102,13 @@ SEED =
 torture: system-packages development
 	TEST_ALL=1 KILLS=$(KILLS) SEED=$(SEED) $(BIN)/pytest -s tests/integration -k killed_at_any_moment
 
-# What travels to the hosts is checked once more, for the oldest Python that mypy knows.
 .PHONY: check
 check: development
+	@$(MAKE) --no-print-directory --jobs 2 check-sources check-published
+
+# What travels to the hosts is checked once more, for the oldest Python that mypy knows.
+.PHONY: check-sources
+check-sources: development
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(PLUGINS) tests tools inventory molecule
@@ -118,17 +122,18 @@ check: development
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_re*.yml
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet --pedantic .github
-	@$(MAKE) --no-print-directory published
+
+.PHONY: check-published
+check-published: published accepted
 	$(BIN)/pytest -q tests/published -k release
 	$(ANSIBLE_ENV) antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=self $(PUBLISHED_COLLECTION)
-	@$(MAKE) --no-print-directory accepted
 	$(BIN)/python -m tools.sanity $(PUBLISHED_COLLECTION)
 	$(DOCUMENTS) site
 
 # What Galaxy does with an upload, without what is checked above. Where it has nothing to complain of, it only leaves its
 # result.
 .PHONY: accepted
-accepted:
+accepted: published
 	cd $(PUBLISHED) && GALAXY_IMPORTER_RUN_ANSIBLE_DOC=no GALAXY_IMPORTER_RUN_ANSIBLE_LINT=no \
 		GALAXY_IMPORTER_LOG_LEVEL_MAIN=WARNING $(CURDIR)/$(BIN)/python -m galaxy_importer.main *.tar.gz | tee importer.log
 	test -s $(PUBLISHED)/importer_result.json && test ! -s $(PUBLISHED)/importer.log

@@ -21,29 +21,15 @@ CACHE = CHECKOUT / ".cache"
 ENVIRONMENTS = CACHE / "test" / "environments"
 LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks/tensorflow-2.18.1-metal-1.2.0"
 
-CONVERGED = "converged"
-"""The fixture of such a Mac."""
 MakeEnvironment = Callable[[str], Path]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what is slow, and say which tests run in one process, one after the other (--dist loadgroup).
-
-    Those of a file share its hosts. Those that begin with a Mac after setup.yml share what takes minutes to make; they
-    take longest, so they begin first.
-    """
+    """Leave out what is slow."""
     for item in items:
         slow = item.get_closest_marker("slow")
         if slow and "TEST_ALL" not in os.environ:
             item.add_marker(pytest.mark.skip(reason=f"{slow.args[0]}: make test-all does it"))
-        item.add_marker(pytest.mark.xdist_group(CONVERGED if needs_converged(item) else str(item.path)))
-    items.sort(key=lambda item: not needs_converged(item))
-
-
-def needs_converged(item: pytest.Item) -> bool:
-    """Whether a test begins with a Mac on which everything is in order."""
-    return CONVERGED in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

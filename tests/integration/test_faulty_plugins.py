@@ -40,7 +40,14 @@ def probe(host: Mac, level: str, seconds: int, answer: Path, **variables: Any) -
     return SimpleNamespace(**json.loads(answer.read_text()))
 
 
-@pytest.mark.parametrize(("variant", "expected"), EXPECTED.items(), ids=EXPECTED.keys())
+QUICK = ("ok", "crash", "zero_devices", "wrong", "hang_kernel", "leaves_child")
+VARIANTS = [
+    pytest.param(*each, id=each[0], marks=[] if each[0] in QUICK else [pytest.mark.slow("test_probe.py has them, too")])
+    for each in EXPECTED.items()
+]
+
+
+@pytest.mark.parametrize(("variant", "expected"), VARIANTS)
 def test_each_variant_gets_its_verdict_and_leaves_no_process(
     host: Mac, variant: str, expected: Expected, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_drift_that_is_only_to_be_reported_is_left(ready: Mac) -> None:
     assert result.recap[ready.name]["changed"] == 0
 
 
+@pytest.mark.slow("builds TensorFlow once more")
 def test_back_and_forward_and_gone(ready: Mac) -> None:
     one: dict[str, Any] = {"tensorflow_name": "tensorflow"}
     first = f"{ROOT}/environments/tensorflow/1/lib/python3.*/site-packages"
@@ -180,6 +181,7 @@ def test_a_damaged_archive_is_not_sent_and_a_whole_one_repairs(mac: NewMac, tmp_
     assert said(fresh, f"{ROOT}/bin/python3 -c 'import platform; print(platform.machine())'") == "arm64\n"
 
 
+@pytest.mark.slow("builds TensorFlow once more")
 def test_several_macs_at_once(fleet: Fleet, mac: NewMac, converged: str) -> None:
     names = [mac(f"m1-fresh@{converged}", f"several-{number}").name for number in range(3)]
     for name in names:
