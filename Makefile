@@ -89,12 +89,12 @@ development:
 test: system-packages check # the cheap before the dear
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder # the tests of a file share its hosts
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
-	$(ANSIBLE_ENV) molecule test --scenario-name default --scenario-name localhost
+	$(ANSIBLE_ENV) molecule test --scenario-name localhost
 
 .PHONY: test-all
 test-all: test release-check torture matrix
 	TEST_ALL=1 $(BIN)/pytest -m slow
-	$(ANSIBLE_ENV) molecule test $(addprefix --scenario-name ,conda drift litert rollback upgrade)
+	$(ANSIBLE_ENV) molecule test $(addprefix --scenario-name ,conda default drift litert rollback upgrade)
 
 KILLS = 200
 SEED =

@@ -6,6 +6,7 @@ Check must say it without failing, and change nothing; the real run repairs it, 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,11 +82,18 @@ def declare(wheels: SmallWheels) -> dict[str, Any]:
     return {"tensorflow_environments": [environment], "tensorflow_wheels": f"{HOME}/wheels", "tensorflow_free_mb": 10}
 
 
+QUICK = (
+    *("nothing", "needed-by-us", "syntax", "fifo", "with-a-users-package", "with-a-package-of-root", "startup-module"),
+    *("link-is-a-folder", "python-hangs", "uv-is-another-program"),
+)
+WANTED = {name: damage for name, damage in DAMAGES.items() if name in QUICK or "TEST_ALL" in os.environ}
+
+
 @pytest.fixture(scope="module")
 def repaired(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> Iterator[dict[str, Repaired]]:
-    """All damages, each on its Mac, after check, real, again, and again in check."""
-    macs = fleet.up({f"python-{name}": f"m1-fresh@{small_template}" for name in DAMAGES})
-    for name, damage in DAMAGES.items():
+    """The damages, each on its Mac, after check, real, again, and again in check."""
+    macs = fleet.up({f"python-{name}": f"m1-fresh@{small_template}" for name in WANTED})
+    for name, damage in WANTED.items():
         said(
             macs[f"python-{name}"], f"{PLACES} python=$(echo $HOME/.local/share/metalfleet/python/*); {damage.made_by}"
         )
@@ -96,12 +104,18 @@ def repaired(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> It
         return dict.fromkeys(macs, result)
 
     runs = four_runs(macs, run)
-    yield {name: Repaired(macs[f"python-{name}"], runs[f"python-{name}"]) for name in DAMAGES}
+    yield {name: Repaired(macs[f"python-{name}"], runs[f"python-{name}"]) for name in WANTED}
     for mac in macs.values():
         mac.delete()
 
 
-@pytest.mark.parametrize(("name", "damage"), DAMAGES.items(), ids=DAMAGES)
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        pytest.param(*each, id=each[0], marks=[] if each[0] in QUICK else [pytest.mark.slow("repairs many Pythons")])
+        for each in DAMAGES.items()
+    ],
+)
 def test_each_damage_is_found_and_repaired(repaired: dict[str, Repaired], name: str, damage: Damage) -> None:
     host, runs = repaired[name].mac, repaired[name].runs
     counts = [run.recap[host.name] for run in runs.said]

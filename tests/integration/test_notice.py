@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
@@ -196,6 +197,7 @@ def table() -> str:
     return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+@pytest.mark.slow("lets several tools look at many damages")
 def test_the_documentation_says_what_each_tool_notices() -> None:
     document = (CHECKOUT / "docs/drift.md").read_text(encoding="utf-8")
     assert document.partition(BEGIN)[2].partition(END)[0] == table()

@@ -70,7 +70,8 @@ def enter(pid: int, command: list[str]) -> str:
     """Run a Linux program as a host's root, in its namespaces and root folder; returns what it printed."""
     namespaces = ["--mount", "--pid", "--uts", "--ipc", *([] if IS_ROOT else ["--user"])]
     line = ["nsenter", "--target", str(pid), *namespaces, "--root", *command]
-    return subprocess.run(line, check=True, env={}, stdout=subprocess.PIPE, text=True).stdout
+    done = subprocess.run(line, check=True, env={}, stdout=subprocess.PIPE, encoding="utf-8", errors="surrogateescape")
+    return done.stdout
 
 
 def give(path: Path, user: int, group: int) -> None:
