@@ -99,6 +99,7 @@ def test_each_environment_has_its_python_and_what_nobody_asks_for_goes(
     assert host.shim_calls() == []
 
 
+@pytest.mark.slow("sets a Mac up once more")
 def test_the_python_that_runs_the_modules_and_a_further_one_can_change_places(
     mac: NewMac, company: dict[str, Any], minors: tuple[str, str]
 ) -> None:

@@ -20,6 +20,7 @@ from tests.simulated_mac.macho import Kind, stub
 # --- Upgrades and repairs ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow("installs a Python twice")
 def test_an_upgrade_is_a_new_folder_and_environments_of_the_old_one_keep_working(
     mac: NewMac, run: Run, mirror: Path, ready: str
 ) -> None:

@@ -32,7 +32,9 @@ def test_standalone_is_pushed_to_a_mac_without_a_network(mac: NewMac, run: Run) 
     assert python_of(host).startswith(f"{ROOT}/python/cpython-{archive_pin(host)['version']}+")
 
 
-@pytest.mark.parametrize("profile", ["m5-fresh", "m2-rosetta"])
+@pytest.mark.parametrize(
+    "profile", ["m2-rosetta", pytest.param("m5-fresh", marks=pytest.mark.slow("installs a Python once more"))]
+)
 def test_other_macs_are_served_alike(mac: NewMac, run: Run, profile: str) -> None:
     host = mac(profile)
     assert run(host).recap[host.name]["changed"] == 1
