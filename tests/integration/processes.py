@@ -24,8 +24,6 @@ BETWEEN_LOOKS = 0.02
 SEED = int(os.environ.get("SEED") or 20261123)
 KILLS = int(os.environ.get("KILLS") or 20)
 """How often a test kills that chooses victims and moments at random, which `make torture` sets."""
-STILL = frozenset("TZX")
-"""States of processes that do nothing: stopped, or ended (proc(5))."""
 
 
 def running(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
@@ -81,14 +79,16 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
 
 def freeze(mac: Mac) -> None:
     """Let a host do nothing any more, as one that fell asleep."""
-    while awake := [pid for pid in (mac.pid, *descendants(mac.pid)) if state_of(pid) not in STILL]:
-        send(signal.SIGSTOP, awake)
+    stopped: set[int] = set()
+    while others := {mac.pid, *descendants(mac.pid)} - stopped:  # born since
+        send(signal.SIGSTOP, others)
+        stopped |= others
 
 
 def thaw(mac: Mac) -> None:
     """Wake it."""
-    while asleep := [pid for pid in (mac.pid, *descendants(mac.pid)) if state_of(pid) == "T"]:
-        send(signal.SIGCONT, asleep)
+    # All are listed before the first wakes: whoever is awake may end, and its children are elsewhere then.
+    send(signal.SIGCONT, [mac.pid, *descendants(mac.pid)])
 
 
 def kill_controllers() -> None:
@@ -185,10 +185,3 @@ def command_of(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     return ""
-
-
-def state_of(pid: int) -> str:
-    """A process's state, one letter as proc(5) has it; `X` if it is gone."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    return "X"
