@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.slow import IS_RUN
+
 CHECKOUT = Path(__file__).parents[1]
 CACHE = CHECKOUT / ".cache"
 ENVIRONMENTS = CACHE / "test" / "environments"
@@ -28,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what is slow."""
     for item in items:
         slow = item.get_closest_marker("slow")
-        if slow and "TEST_ALL" not in os.environ:
+        if slow and not IS_RUN:
             item.add_marker(pytest.mark.skip(reason=f"{slow.args[0]}: make test-all does it"))
 
 

@@ -31,7 +31,6 @@ LATER = {
     "docs/scheduling.md": "types what docs/report.md does",
 }
 """Pages that are left to `make test-all`, and why."""
-SLOW = pytest.mark.slow("takes minutes")
 
 
 def text_of(document: str) -> str:
@@ -39,7 +38,8 @@ def text_of(document: str) -> str:
 
 
 def with_long_ones_apart(documents: list[str]) -> list[object]:
-    return [pytest.param(each, marks=[SLOW] if each in LATER else [], id=each) for each in documents]
+    slow = {each: [pytest.mark.slow(why)] for each, why in LATER.items()}
+    return [pytest.param(each, marks=slow.get(each, []), id=each) for each in documents]
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_the_examples_have_the_same_settings() -> None:
     assert len({(CHECKOUT / "examples" / example / "ansible.cfg").read_text() for example in EXAMPLES}) == 1
 
 
-@SLOW
+@pytest.mark.slow("takes minutes")
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_works(
     example: str, mac: NewMac, converged: str, channel: tuple[Channel, str], tmp_path: Path

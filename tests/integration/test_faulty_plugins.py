@@ -18,6 +18,7 @@ from tests.hanging import LONGEST, ask_until
 from tests.integration.hosts import HOME, LINKS, PLAYBOOKS, listing, on, said
 from tests.integration.processes import running
 from tests.integration.variants import EXPECTED, Expected
+from tests.slow import cases
 
 if TYPE_CHECKING:
     from tests.simulated_mac.fleet import Fleet, Mac
@@ -41,13 +42,9 @@ def probe(host: Mac, level: str, seconds: int, answer: Path, **variables: Any) -
 
 
 QUICK = ("ok", "crash", "zero_devices", "wrong", "hang_kernel", "leaves_child")
-VARIANTS = [
-    pytest.param(*each, id=each[0], marks=[] if each[0] in QUICK else [pytest.mark.slow("test_probe.py has them, too")])
-    for each in EXPECTED.items()
-]
 
 
-@pytest.mark.parametrize(("variant", "expected"), VARIANTS)
+@pytest.mark.parametrize(("variant", "expected"), cases(EXPECTED.items(), QUICK, "test_probe.py has them, too"))
 def test_each_variant_gets_its_verdict_and_leaves_no_process(
     host: Mac, variant: str, expected: Expected, tmp_path: Path
 ) -> None:

@@ -6,7 +6,6 @@ Check must say it without failing, and change nothing; the real run repairs it, 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from tests.ansible_runner import Result
 from tests.integration.environments import PLACES, SAID, SmallWheels
 from tests.integration.hosts import HOME, SETUP, FourRuns, four_runs, on_fleet, said
 from tests.simulated_mac.fleet import Fleet, Mac
+from tests.slow import IS_RUN, cases
 
 SPY = "echo ran >> $HOME/spy"
 
@@ -86,7 +86,7 @@ QUICK = (
     *("nothing", "needed-by-us", "syntax", "fifo", "with-a-users-package", "with-a-package-of-root", "startup-module"),
     *("link-is-a-folder", "python-hangs", "uv-is-another-program"),
 )
-WANTED = {name: damage for name, damage in DAMAGES.items() if name in QUICK or "TEST_ALL" in os.environ}
+WANTED = {name: damage for name, damage in DAMAGES.items() if name in QUICK or IS_RUN}
 
 
 @pytest.fixture(scope="module")
@@ -109,13 +109,7 @@ def repaired(fleet: Fleet, small_template: str, small_wheels: SmallWheels) -> It
         mac.delete()
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        pytest.param(*each, id=each[0], marks=[] if each[0] in QUICK else [pytest.mark.slow("repairs many Pythons")])
-        for each in DAMAGES.items()
-    ],
-)
+@pytest.mark.parametrize(("name", "damage"), cases(DAMAGES.items(), QUICK, "repairs many Pythons"))
 def test_each_damage_is_found_and_repaired(repaired: dict[str, Repaired], name: str, damage: Damage) -> None:
     host, runs = repaired[name].mac, repaired[name].runs
     counts = [run.recap[host.name] for run in runs.said]

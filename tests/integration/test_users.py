@@ -9,13 +9,14 @@ import pytest
 
 from tests.ansible_runner import CHECKOUT
 from tests.integration.hosts import HOME, LINKS, PLAYBOOKS, ROOT, SETUP, listing, on, said, send
+from tests.slow import cases
 
 if TYPE_CHECKING:
     from tests.integration.conftest import NewMac
     from tests.integration.environments import SmallWheels
     from tests.simulated_mac.fleet import Mac
 
-ONCE_MORE = pytest.mark.slow("sets a Mac up once more")
+ONCE_MORE = "sets a Mac up once more"
 USES_IT = "python -c 'import alpha, beta; print(alpha.VERSION, beta.VERSION)'"
 
 
@@ -50,7 +51,7 @@ def test_another_user_gets_what_is_installed_as_that_user(blank: Mac, small_whee
     assert blank.shim_calls() == []
 
 
-@pytest.mark.parametrize("umask", [pytest.param("022", marks=ONCE_MORE), pytest.param("027", marks=ONCE_MORE), "077"])
+@pytest.mark.parametrize("umask", cases(zip(["022", "027", "077"]), ["077"], ONCE_MORE))
 def test_every_user_can_use_what_is_installed_for_all(blank: Mac, small_wheels: SmallWheels, umask: str) -> None:
     said(blank, f"echo 'umask {umask}' >> .zshenv; echo 'umask {umask}' | sudo tee -a /var/root/.zshenv >/dev/null")
     places = {"tensorflow_root": "/opt/acme/tf", "tensorflow_links": "/opt/acme/envs"}
@@ -72,9 +73,7 @@ SURROUNDINGS = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(each, marks=[] if each in ("noise", "python") else [ONCE_MORE]) for each in SURROUNDINGS]
-)
+@pytest.mark.parametrize("kind", cases(zip(SURROUNDINGS), ["noise", "python"], ONCE_MORE))
 def test_a_users_surroundings_have_no_say(blank: Mac, small_wheels: SmallWheels, kind: str) -> None:
     blank.run("cat >> .zshenv", input=f"{SURROUNDINGS[kind]}\n".encode(), check=True)
     assert changes_of_three_runs(blank, declare(small_wheels)) == [2, 0, 0]

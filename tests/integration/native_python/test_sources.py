@@ -24,6 +24,7 @@ from tests.integration.native_python.shared import (
 )
 from tests.simulated_mac import packages
 from tests.simulated_mac.fleet import Fleet
+from tests.slow import cases
 
 
 def test_standalone_is_pushed_to_a_mac_without_a_network(mac: NewMac, run: Run) -> None:
@@ -33,7 +34,7 @@ def test_standalone_is_pushed_to_a_mac_without_a_network(mac: NewMac, run: Run) 
 
 
 @pytest.mark.parametrize(
-    "profile", ["m2-rosetta", pytest.param("m5-fresh", marks=pytest.mark.slow("installs a Python once more"))]
+    "profile", cases(zip(["m2-rosetta", "m5-fresh"]), ["m2-rosetta"], "installs a Python once more")
 )
 def test_other_macs_are_served_alike(mac: NewMac, run: Run, profile: str) -> None:
     host = mac(profile)
