@@ -41,12 +41,12 @@ def wait_for(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
     return found
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+def wait_until(is_so: Callable[[], bool], every: float = BETWEEN_LOOKS) -> None:
+    """Wait until something is so; `every` is seconds between two looks, which are more where a look is dear."""
     deadline = time.monotonic() + PATIENCE
     while not is_so():
         assert time.monotonic() < deadline, "what was waited for did not come"
-        time.sleep(BETWEEN_LOOKS)
+        time.sleep(every)
 
 
 def send(number: signal.Signals, pids: Iterable[int]) -> None:
@@ -62,9 +62,14 @@ def kill(mac: Mac, wanted: Callable[[str], bool]) -> None:
         send(signal.SIGKILL, found)
 
 
+def connections(mac: Mac) -> list[int]:
+    """Ids of the processes that are the host's side of its SSH connections."""
+    return [pid for pid in descendants(mac.pid) if "@notty" in command_of(pid)]
+
+
 def cut_connections(mac: Mac) -> None:
     """Kill the host's side of all its SSH connections, with SIGKILL."""
-    while found := [pid for pid in descendants(mac.pid) if "@notty" in command_of(pid)]:
+    while found := connections(mac):
         send(signal.SIGKILL, found)
 
 

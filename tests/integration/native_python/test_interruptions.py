@@ -27,11 +27,14 @@ from tests.integration.processes import (
     PATIENCE,
     SEED,
     VICTIMS,
+    connections,
     cut_connections,
     meanwhile,
     wait_until,
 )
+from tests.integration.processes import send as send_signal
 from tests.simulated_mac.fleet import Mac
+from tests.slow import cases
 
 Start = Callable[[Mac], "subprocess.Popen[bytes]"]
 
@@ -73,9 +76,7 @@ MOMENTS = [
 
 def at_each_moment(*quick: str) -> pytest.MarkDecorator:
     """Once for each, of which but some are slow."""
-    others = pytest.mark.slow("installs a Python twice")
-    moments = [pytest.param(*each, id=each[0], marks=[] if each[0] in quick else [others]) for each in MOMENTS]
-    return pytest.mark.parametrize(("sign", "later"), moments)
+    return pytest.mark.parametrize(("sign", "later"), cases(MOMENTS, quick, "installs a Python twice"))
 
 
 @at_each_moment("python/.new.*/python/bin", "uv/.new.*")
@@ -84,11 +85,11 @@ def test_a_run_whose_connection_is_cut_is_repaired_by_the_next(
 ) -> None:
     host = mac("m1-fresh")
     controller = start(host)
-    while controller.poll() is None and not any(host.path(ROOT).glob(sign)):
+    while controller.poll() is None and not is_there(host, sign):
         time.sleep(BETWEEN_LOOKS)
     time.sleep(later)
     os.killpg(controller.pid, signal.SIGKILL)
-    host.run("sudo sh -c 'kill -9 $(pgrep -f \"[a]dmin@notty\")'")  # the host's side of all its connections
+    cut_connections(host)
     run(host)
     is_in_order(host)
     assert run(host).recap[host.name]["changed"] == 0
@@ -144,19 +145,33 @@ def test_a_full_disk_is_named_and_repaired_once_there_is_room(mac: NewMac, run: 
     is_in_order(host)
 
 
-def test_a_host_that_is_lost_in_the_middle_has_its_turn_once_more(
-    mac: NewMac, site: Site, mirror: Path, small_wheels: SmallWheels
+def is_there(mac: Mac, sign: str) -> bool:
+    return any(mac.path(ROOT).glob(sign))
+
+
+def cut_in_the_middle(mac: Mac) -> None:
+    wait_until(lambda: is_there(mac, "python/.new.*"))
+    cut_connections(mac)
+
+
+def cut_at_the_end(mac: Mac) -> None:
+    """It has got its Python, and nobody has heard of it."""
+    wait_until(lambda: is_there(mac, "uv/.new.*"))  # all that it needs was received
+    send_signal(signal.SIGSTOP, connections(mac))
+    wait_until(lambda: is_there(mac, "bin/python3"))
+    cut_connections(mac)
+
+
+@pytest.mark.parametrize("cut", [cut_in_the_middle, cut_at_the_end])
+def test_a_host_that_is_lost_has_its_turn_once_more(
+    mac: NewMac, site: Site, mirror: Path, small_wheels: SmallWheels, cut: Callable[[Mac], None]
 ) -> None:
     """In the same run of setup.yml, and nothing has failed."""
     host = mac("m1-fresh", "lost")
     send(host, small_wheels.folder, "wheels")
     site.variables |= {"native_python_mirror": str(mirror), **OFFLINE}
 
-    def cut() -> None:
-        wait_until(lambda: any(host.path(ROOT).glob("python/.new.*")))
-        cut_connections(host)
-
-    with meanwhile(cut):
+    with meanwhile(lambda: cut(host)):
         result = site.run(SETUP, "--limit", "lost")
     assert result.rc == 0, result.output
     assert (result.recap["lost"]["failed"], result.recap["lost"]["ignored"]) == (0, 1)
