@@ -14,6 +14,8 @@ from functools import partial
 from statistics import median
 from typing import Any
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import AGENT as AGENT_OPTIONS
+
 from tests import metal
 from tests.benchmarks import CHECKOUT
 from tests.benchmarks.steady_state import FLEET, WITHOUT_PROBE, Contender, playbook
@@ -24,8 +26,7 @@ ROOT = "~/.local/share/metalfleet"
 JOB = f"/bin/sh {ROOT}/bin/metalfleet repair --scheduled"
 PROBED = [{"name": "tensorflow"}]
 AGENT: dict[str, Any] = {"tensorflow_agent": True, "tensorflow_probe_timeout": 600}
-TIMES_A_DAY = 2
-"""As tensorflow_agent_times has them where nothing is declared."""
+TIMES_A_DAY = len(AGENT_OPTIONS["times"]["default"])
 
 
 def apply(name: str, environments: list[dict[str, Any]]) -> None:

@@ -10,17 +10,17 @@ import signal
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.ansible_runner import CHECKOUT
+from tests.integration.conftest import Quiet
 from tests.integration.environments import PLACES, SmallEnvironment, SmallWheels
 from tests.integration.hosts import HOME, ROOT, SETUP, four_runs, listing, on, said, send
 from tests.integration.network import Authority
@@ -40,7 +40,6 @@ PUBLISH = CHECKOUT / "playbooks/publish.yml"
 JOB = "gui/501/org.metalfleet.tensorflow"
 COMMAND = f"{ROOT}/bin/metalfleet"
 DAYS = (date(2026, 12, 1) + timedelta(days=number) for number in itertools.count())
-PATIENCE = 300  # seconds
 
 
 def declare(mac: Mac, wheels: SmallWheels, **changed: Any) -> dict[str, Any]:
@@ -111,9 +110,7 @@ def start_it(mac: Mac) -> str:
 
 def wait_until_idle(mac: Mac) -> None:
     """Where agent.yml has changed anything, the job begins at once."""
-    deadline = time.monotonic() + PATIENCE
-    while "= running" in mac.run(f"launchctl print {JOB}").stdout and time.monotonic() < deadline:
-        time.sleep(0.2)
+    wait_until(lambda: "= running" not in mac.run(f"launchctl print {JOB}").stdout, every=0.2)
 
 
 def log_of(mac: Mac) -> str:
@@ -253,9 +250,7 @@ def test_a_run_that_was_killed_is_gone_on_with(mac: Mac, small_wheels: SmallWhee
     running = threading.Thread(target=let_it_run, args=(mac,))
     running.start()
     building = mac.folder / "upper" / f"{ROOT}/environments/tf/2".lstrip("/")
-    deadline = time.monotonic() + PATIENCE
-    while not building.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(building.exists)
     said(mac, "sudo pkill -KILL -f '[m]etalfleet.pyz'; sudo pkill -KILL uv; true")
     running.join()
     assert environment.generations() == ["1", "2"]
@@ -420,11 +415,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
         server.shutdown()
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.mark.slow("takes minutes")
 def test_a_newer_document_is_followed_if_it_is_signed(mac: Mac, small_wheels: SmallWheels, site: Site) -> None:
     declared = declare(mac, small_wheels, **site.variables)
@@ -479,9 +469,7 @@ def test_an_mdm_installs_the_agent_on_a_mac_that_no_controller_reaches(
         installed = mac.run("sudo /bin/sh", input=program.encode())
         assert installed.returncode == 0, installed.stdout + installed.stderr
         assert "The agent works every day at 11:30, 16:30, and has begun" in installed.stdout
-        deadline = time.monotonic() + PATIENCE
-        while "tf: set up" not in log_of(mac) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_until(lambda: "tf: set up" in log_of(mac), every=0.2)
         SmallEnvironment(mac, small_wheels).assert_in_order()
         assert "The agent is removed" in metalfleet(mac, "uninstall")
         assert said(mac, "ls Library/LaunchAgents") == ""

@@ -6,8 +6,6 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,6 @@ from tests.integration.environments import SmallWheels
 from tests.integration.fleets import AUDIT, NOT_THERE, Site, told
 from tests.integration.hosts import LINKS, SETUP, said
 from tests.integration.processes import (
-    BETWEEN_LOOKS,
-    PATIENCE,
     freeze,
     is_engine,
     is_module,
@@ -27,6 +23,7 @@ from tests.integration.processes import (
     running,
     thaw,
     wait_for,
+    wait_until,
 )
 from tests.simulated_mac.fleet import Mac
 from tests.simulated_mac.state import ssh_options
@@ -42,13 +39,6 @@ USE_IT = f"{LINKS}/tf/bin/python -I -B -c 'import beta; print(beta.VERSION)'"
 
 def is_caffeinate(command: str) -> bool:
     return "/usr/bin/caffeinate" in command
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(BETWEEN_LOOKS)
 
 
 def declare(site: Site, wheels: SmallWheels, name: str, *pinned: Any) -> None:
