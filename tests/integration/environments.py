@@ -100,10 +100,10 @@ class SmallEnvironment:
         """What a shell line printed that knows the environment's places as $root, $home, $link, $packages."""
         return said(self.mac, f"{PLACES}; {command}")
 
-    def says(self) -> str:
-        """What its packages answer when they are used."""
+    def says(self, link: str = "$link") -> str:
+        """What its packages answer when they are used, by its stable path or another."""
         program = "import alpha, beta; print(alpha.VERSION, beta.VERSION)"
-        return self.sh(f"$link/bin/python -I -B -c '{program}'").strip()
+        return self.sh(f"{link}/bin/python -I -B -c '{program}'").strip()
 
     def generations(self) -> list[str]:
         """Everything in the folder of generations."""

@@ -40,13 +40,15 @@ def test_an_upgrade_is_a_new_folder_and_environments_of_the_old_one_keep_working
 
 
 def test_damage_is_repaired(mac: NewMac, run: Run, ready: str) -> None:
-    """One thing of Python and one of uv at a time, which have nothing to do with each other."""
     host = mac(ready)
     for damage in (
         f"rm -r {ROOT}/python",
-        f"rm {ROOT}/python/*/lib/python3.*/os.py; rm {ROOT}/bin/uv",
-        f"cp /dev/null {ROOT}/python/*/bin/python3.1[0-9]; chmod -x {ROOT}/uv/*/bin/uv",
-        f"rm {ROOT}/bin/python3; cp /dev/null {ROOT}/uv/*/bin/uv",
+        f"rm {ROOT}/python/*/lib/python3.*/os.py",
+        f"cp /dev/null {ROOT}/python/*/bin/python3.1[0-9]",
+        f"rm {ROOT}/bin/python3",
+        f"rm {ROOT}/bin/uv",
+        f"chmod -x {ROOT}/uv/*/bin/uv",
+        f"cp /dev/null {ROOT}/uv/*/bin/uv",
         f"rm -r {ROOT}/python/*/lib/python3*/json",
         f"echo syntax error >> $(echo {ROOT}/python/*/lib/python3*/statistics.py)",
         f"rm {ROOT}/bin/python3; mkdir {ROOT}/bin/python3; touch {ROOT}/bin/python3/theirs",
