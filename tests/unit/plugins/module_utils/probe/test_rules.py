@@ -15,7 +15,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._facts.types import Facts
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENT as ONE_ENVIRONMENT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import WISHES
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, Rule
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Failure, Rule, find
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import litert
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.tensorflow import STAGES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules import (
@@ -45,6 +45,24 @@ OTHER_PAIR = {"tensorflow": "2.20.0", "plugin": "1.1.0"}
 PLUGINS = PLUGIN.rpartition("/")[0]
 STRAY = "/Users/ann/Library/Python/3.12/lib/python/site-packages/tensorflow-plugins"
 NOT_KNOWN = "not known here"
+
+
+MET: set[Rule] = set()
+"""The rules that explained a case of this file."""
+
+
+RUN: set[Any] = set()
+"""The tests of this file that have begun, as functions."""
+
+
+@pytest.fixture(autouse=True)
+def run(request: pytest.FixtureRequest) -> None:
+    RUN.add(request.function)
+
+
+def explained(case: Failure) -> Problem:
+    MET.add(find(case, RULES).rule)
+    return explain(case)
 
 
 def holds(problem: Problem, *, cause: str = "", evidence: str = "", remedy: str = "", never: str = "") -> None:
@@ -330,7 +348,7 @@ IMPORT_ERRORS = {
 
 @pytest.mark.parametrize(("error", "cause", "evidence", "remedy"), IMPORT_ERRORS.values(), ids=IMPORT_ERRORS.keys())
 def test_a_failed_import_is_explained(error: str, cause: str, evidence: str, remedy: str) -> None:
-    problem = explain(failure(error=f"RuntimeError: {error}", facts=MAC, **OTHER_PAIR))
+    problem = explained(failure(error=f"RuntimeError: {error}", facts=MAC, **OTHER_PAIR))
 
     holds(problem, cause=cause, evidence=evidence, remedy=remedy)
 
@@ -341,20 +359,20 @@ def test_what_the_program_raised_says_more_than_an_old_warning() -> None:
         printed="compiled using NumPy 1.x cannot",
     )
 
-    holds(explain(warned), cause="module wrapt", never="NumPy")
+    holds(explained(warned), cause="module wrapt", never="NumPy")
 
 
 @pytest.mark.parametrize("verdict", ["gpu-missing", "gpu-unusable", "gpu-wrong-results", "timed-out"])
 def test_a_warning_does_not_explain_what_it_cannot_have_caused(verdict: str) -> None:
     warned = failure(verdict, "exact", printed="compiled using NumPy 1.x\nalready registered\nNo module named 'x'\n")
 
-    holds(explain(warned), never="NumPy")
+    holds(explained(warned), never="NumPy")
 
 
 def test_what_failed_for_want_of_numpy_is_laid_to_it_whatever_the_error() -> None:
     printed = "ImportError: numpy.core._multiarray_umath failed to import\nmore\n"
 
-    problem = explain(failure(error="TypeError: Unable to convert function return value", printed=printed))
+    problem = explained(failure(error="TypeError: Unable to convert function return value", printed=printed))
 
     holds(problem, cause="NumPy", evidence="numpy.core._multiarray_umath failed to import")
 
@@ -362,14 +380,14 @@ def test_what_failed_for_want_of_numpy_is_laid_to_it_whatever_the_error() -> Non
 def test_a_second_plugin_is_named_where_it_is_known() -> None:
     facts = mac(user_site_plugins=[STRAY])
 
-    problem = explain(failure("crashed", printed="platform is already registered with name: METAL", facts=facts))
+    problem = explained(failure("crashed", printed="platform is already registered with name: METAL", facts=facts))
 
     holds(problem, cause=f"one of them from {STRAY}", remedy=f"Remove {STRAY}")
 
 
 @pytest.mark.parametrize("verdict", ["crashed", "timed-out"])
 def test_a_plugin_of_the_user_is_suspected_first(verdict: str) -> None:
-    problem = explain(failure(verdict, signal="SIGSEGV", facts=mac(user_site_plugins=[STRAY])))
+    problem = explained(failure(verdict, signal="SIGSEGV", facts=mac(user_site_plugins=[STRAY])))
 
     holds(problem, cause=STRAY, remedy=f"Remove {STRAY}")
 
@@ -377,7 +395,7 @@ def test_a_plugin_of_the_user_is_suspected_first(verdict: str) -> None:
 def test_the_loader_may_name_the_plugin_after_the_symbol() -> None:
     printed = f"dyld[7]: lazy symbol binding failed: Symbol not found: _TF_Old\n  Referenced from: <00> {PLUGIN}\n"
 
-    problem = explain(failure("crashed", signal="SIGABRT", printed=printed, **OTHER_PAIR))
+    problem = explained(failure("crashed", signal="SIGABRT", printed=printed, **OTHER_PAIR))
 
     holds(problem, cause=f"The plug-in {PLUGIN} does not link", evidence="_TF_Old")
 
@@ -444,7 +462,7 @@ CRASHES = [
 
 @pytest.mark.parametrize(("signal", "stage", "printed", "cause"), CRASHES)
 def test_a_crash_is_explained(signal: str, stage: str, printed: str, cause: str) -> None:
-    problem = explain(
+    problem = explained(
         failure("crashed", stage, signal=signal, printed=printed, summary=f"ended by {signal}", **OTHER_PAIR)
     )
 
@@ -466,7 +484,7 @@ def test_a_crash_is_explained(signal: str, stage: str, printed: str, cause: str)
 def test_an_illegal_instruction_is_explained_by_the_processor(
     machine: str | None, facts: Facts | None, cause: str, remedy: str, never: str
 ) -> None:
-    problem = explain(
+    problem = explained(
         failure("crashed", signal="SIGILL", machine=machine, facts=facts, printed="Illegal instruction: 4\n")
     )
 
@@ -476,7 +494,7 @@ def test_an_illegal_instruction_is_explained_by_the_processor(
 def test_an_unknown_crash_is_said_to_be_unknown_with_the_last_words() -> None:
     printed = "first\nsecond\n\nobjc[42]: Class X is implemented in both /a and /b.\nthird\n"
 
-    problem = explain(failure("crashed", signal="SIGABRT", printed=printed, summary="S", **OTHER_PAIR))
+    problem = explained(failure("crashed", signal="SIGABRT", printed=printed, summary="S", **OTHER_PAIR))
 
     holds(problem, cause=NOT_KNOWN, evidence="S; its last words: second / objc[42]: C", remedy="No certain remedy")
 
@@ -484,22 +502,22 @@ def test_an_unknown_crash_is_said_to_be_unknown_with_the_last_words() -> None:
 def test_the_plugin_is_not_blamed_where_there_is_none() -> None:
     for stage in STAGES:
         for verdict in ("crashed", "timed-out"):
-            holds(explain(failure(verdict, stage, signal="SIGSEGV", plugin=None, facts=MAC)), never="plug-in")
+            holds(explained(failure(verdict, stage, signal="SIGSEGV", plugin=None, facts=MAC)), never="plug-in")
 
 
 def test_the_plugin_is_not_blamed_before_it_is_loaded() -> None:
-    holds(explain(failure("crashed", "start", signal="SIGSEGV", **OTHER_PAIR)), cause=NOT_KNOWN, never="plug-in")
+    holds(explained(failure("crashed", "start", signal="SIGSEGV", **OTHER_PAIR)), cause=NOT_KNOWN, never="plug-in")
 
 
 def test_a_pair_that_is_known_to_work_is_not_recommended_to_who_has_it() -> None:
-    problem = explain(failure("crashed", signal="SIGSEGV", facts=MAC, passed_on="15.5"))
+    problem = explained(failure("crashed", signal="SIGSEGV", facts=MAC, passed_on="15.5"))
 
     holds(problem, cause="are known to work together, so something else", remedy="restart the Mac")
     holds(problem, cause="passed its probe when it was built, on macOS 15.5; now this is macOS 15.6.", never="==")
 
 
 def test_an_unchanged_macos_is_said_too() -> None:
-    problem = explain(failure("crashed", signal="SIGSEGV", facts=MAC, passed_on="15.6"))
+    problem = explained(failure("crashed", signal="SIGSEGV", facts=MAC, passed_on="15.6"))
 
     holds(problem, cause="on the same macOS 15.6.")
 
@@ -524,7 +542,7 @@ def test_the_usual_pair_is_that_of_the_collections_locks() -> None:
     ],
 )
 def test_a_missing_gpu_is_explained_by_the_facts(others: dict[str, Any], cause: str, remedy: str) -> None:
-    problem = explain(failure("gpu-missing", "list", error="NoGpuError: TensorFlow lists no GPU", **others))
+    problem = explained(failure("gpu-missing", "list", error="NoGpuError: TensorFlow lists no GPU", **others))
 
     holds(problem, cause=cause, remedy=remedy)
 
@@ -543,7 +561,7 @@ def test_a_plugin_that_gives_up_without_a_gpu_is_explained_by_the_facts(
 ) -> None:
     printed = "No supported GPU was found.\nplatform->VisibleDeviceCount() == 1 (0 vs. 1)\n"
 
-    holds(explain(failure("crashed", signal="SIGABRT", printed=printed, facts=facts)), cause=cause, remedy=remedy)
+    holds(explained(failure("crashed", signal="SIGABRT", printed=printed, facts=facts)), cause=cause, remedy=remedy)
 
 
 @pytest.mark.parametrize(
@@ -556,11 +574,11 @@ def test_a_plugin_that_gives_up_without_a_gpu_is_explained_by_the_facts(
     ],
 )
 def test_a_missing_kernel_is_known_in_all_wordings(error: str) -> None:
-    holds(explain(failure("gpu-unusable", "placement", error=error)), cause="no code for a basic operation")
+    holds(explained(failure("gpu-unusable", "placement", error=error)), cause="no code for a basic operation")
 
 
 def test_wrong_results_for_want_of_memory_are_a_matter_of_memory() -> None:
-    problem = explain(
+    problem = explained(
         failure(
             "gpu-wrong-results",
             "exact",
@@ -648,7 +666,7 @@ NO_KERNEL = "InvalidArgumentError: No registered 'ResourceApplyAdam' OpKernel fo
 def test_what_fails_later_is_explained(
     verdict: str, stage: str, others: dict[str, Any], cause: str, remedy: str
 ) -> None:
-    holds(explain(failure(verdict, stage, **others)), cause=cause, remedy=remedy)
+    holds(explained(failure(verdict, stage, **others)), cause=cause, remedy=remedy)
 
 
 # --- Keras -----------------------------------------------------------------------------------------------------------
@@ -665,7 +683,7 @@ def test_what_fails_later_is_explained(
     ],
 )
 def test_what_is_wrong_with_keras_is_explained(error: str, cause: str, remedy: str) -> None:
-    holds(explain(failure("keras-failed", "keras", error=error)), cause=cause, remedy=remedy)
+    holds(explained(failure("keras-failed", "keras", error=error)), cause=cause, remedy=remedy)
 
 
 # --- LiteRT -----------------------------------------------------------------------------------------------------------
@@ -697,7 +715,7 @@ ADAPTER = "environment.cc:532] Selected adapter: SwiftShader Device, backend=Vul
 def test_what_litert_cannot_do_is_explained(
     verdict: str, stage: str, others: dict[str, Any], cause: str, remedy: str
 ) -> None:
-    problem = explain(failure(verdict, stage, framework="litert", litert="2.3.0", plugin=None, **others))
+    problem = explained(failure(verdict, stage, framework="litert", litert="2.3.0", plugin=None, **others))
 
     holds(problem, cause=cause, remedy=remedy)
 
@@ -829,7 +847,7 @@ WITHOUT_DRIVER, WITHOUT_NODES, WITH_OLD_DRIVER, WITH_OLD_GPU = LESS_FIT
 def test_a_gpu_of_nvidia_that_does_not_serve_is_explained(
     verdict: str, stage: str, others: dict[str, Any], said: tuple[str, str, str]
 ) -> None:
-    problem = explain(failure(verdict, stage, **{"error": NO_GPU, "facts": GPU_SERVER, **CUDA_BUILD, **others}))
+    problem = explained(failure(verdict, stage, **{"error": NO_GPU, "facts": GPU_SERVER, **CUDA_BUILD, **others}))
 
     cause, evidence, remedy = said
     holds(problem, cause=cause, evidence=evidence, remedy=remedy, never="Mac")
@@ -945,3 +963,11 @@ def test_a_link_to_the_environment_is_the_environment(tmp_path: Path) -> None:
     error = f"dlopen({generation}/lib/tensorflow-plugins/x.dylib, 6): Symbol not found: _x"
 
     assert replace(failure(error=error), environment=link).stray_plugins is None
+
+
+def test_every_rule_has_a_case() -> None:
+    """The last of this file, for each test before it says what it has met."""
+    if not {value for name, value in globals().items() if name.startswith("test_")} <= RUN:
+        pytest.skip("tells only where the whole file is run")
+
+    assert [rule.cause for rule in RULES if rule not in MET] == []
