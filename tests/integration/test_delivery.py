@@ -139,8 +139,8 @@ def test_what_a_host_has_is_neither_fetched_nor_sent(host: Mac, site: Site, smal
         host,
         f"printf X | dd of={beta} bs=1 seek=100 conv=notrunc; rm {LINKS}/tf/lib/python3.*/site-packages/alpha/*.so",
     )
-    mended = site.setup(host, "-vvv")
-    assert (mended.recap[host.name]["changed"], sent(mended)) == (1, ["wheels.tar"])
+    repaired = site.setup(host, "-vvv")
+    assert (repaired.recap[host.name]["changed"], sent(repaired)) == (1, ["wheels.tar"])
     assert installed(host, f"{LINKS}/tf")["wrong"] == []
     assert said(host, f"shasum -a 256 {beta}").split()[0] == small_wheels.beta.sha256
     assert site.index.requests == []
