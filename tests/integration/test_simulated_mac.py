@@ -151,6 +151,11 @@ def test_sudo_needs_no_password(m1: Mac) -> None:
     assert said(m1, "id -un; sudo id -un").split() == ["admin", "root"]
 
 
+def test_the_clock_of_this_machine_is_not_the_hosts(m1: Mac) -> None:
+    refused = m1.run('sudo date -s "@$(date +%s)"')
+    assert (refused.returncode, "Operation not permitted" in refused.stderr) == (1, True)
+
+
 def test_userland_is_a_macs(m1: Mac) -> None:
     assert "bsdtar" in said(m1, "tar --version")
     assert said(m1, "echo $0; echo $PATH").split() == ["zsh", "/usr/bin:/bin:/usr/sbin:/sbin"]

@@ -36,7 +36,7 @@ SIM = ".simulated_mac"
 USER_ID, GROUP_ID = 501, 20  # the first user of a Mac; staff
 MAKERS = ("elf.py", "macho.py", "programs.yml", "pythons.py", "store.py")  # beside inside/*, what determines the base
 
-NEEDED = ("ssh", "ssh-keygen", "sshd", "sudo", "zsh", "gcc", "unshare")
+NEEDED = ("ssh", "ssh-keygen", "sshd", "sudo", "zsh", "gcc", "unshare", "setpriv")
 DEVELOPER_TOOLS = "Library/Developer/CommandLineTools/usr/bin"
 HOME = "Users/admin"  # for layers with files of the user
 PYENV_SHIM = '#!/bin/sh\ntouch ~/shim-was-run\nexec pyenv exec python3 "$@"\n'
