@@ -8,6 +8,5 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
 CACHE = CHECKOUT / ".cache/benchmarks"
-LOCKS = CHECKOUT / "plugins/plugin_utils/_data/locks/tensorflow-2.18.1-metal-1.2.0"
 
 sys.path.append(str(CHECKOUT / ".collections"))  # the collection, by its name

@@ -19,11 +19,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wante
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery import ControllerStore, platform_named
 
-from tests.benchmarks import CACHE, CHECKOUT, LOCKS
+from tests.benchmarks import CACHE, CHECKOUT
 from tests.benchmarks.steady_state import CONVENTIONAL, FLEET, WITHOUT_PROBE, Contender, host_python, playbook
 from tests.benchmarks.stopwatch import Timing
 from tests.benchmarks.table import interleaved, show
 from tests.benchmarks.wheels import LocalIndex, local_index
+from tests.kept import LOCKS
 from tests.simulated_mac.fleet import Fleet
 
 STORE = CACHE / "delivery"

@@ -36,8 +36,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from uv import find_uv_bin
 
-from tests.benchmarks import CACHE, LOCKS
+from tests.benchmarks import CACHE
 from tests.benchmarks.table import interleaved, show
+from tests.kept import LOCKS
 
 UV = find_uv_bin()
 SHORT_WORK = 3  # what takes no seconds is done more often

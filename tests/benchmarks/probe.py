@@ -22,7 +22,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run i
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 from tests.benchmarks.table import interleaved, show
-from tests.conftest import make_tensorflow_environment
+from tests.kept import make_tensorflow_environment
 
 BARE = "import tensorflow"
 

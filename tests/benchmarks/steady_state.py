@@ -22,9 +22,10 @@ from statistics import median
 
 from tests import metal
 from tests.ansible_runner import parse_recap
-from tests.benchmarks import CACHE, CHECKOUT, LOCKS
+from tests.benchmarks import CACHE, CHECKOUT
 from tests.benchmarks.stopwatch import CommandFailedError, Timing, measure
 from tests.benchmarks.table import interleaved, show
+from tests.kept import LOCKS
 from tests.simulated_mac.fleet import Fleet
 from tests.simulated_mac.state import ssh_options
 

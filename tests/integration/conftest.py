@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests import metal
-from tests.ansible_runner import CHECKOUT
 from tests.conda import Channel, of_mac
 from tests.integration.environments import SmallEnvironment, SmallWheels
 from tests.integration.fleets import Site
 from tests.integration.hosts import HOME, PLAYBOOKS, SETUP, changes, listing, on, send
-from tests.integration.native_python.shared import UV, UV_VERSION
+from tests.integration.native_python.shared import UV
+from tests.kept import download
 from tests.simulated_mac.fleet import Fleet, Mac, temporary_fleet
 
 NewMac = Callable[..., Mac]
@@ -95,23 +93,7 @@ def managed_python_template(fleet: Fleet) -> str:
 @pytest.fixture(scope="session")
 def uv_wheel() -> Path:
     """The wheel of the pinned uv for a Mac, fetched once and kept between runs."""
-    folder = CHECKOUT / ".cache/test/wheels"
-    found = next(folder.glob(f"uv-{UV_VERSION}-*macosx*arm64.whl"), None)
-    if found is None:
-        options = ["--no-deps", "--only-binary=:all:", "--platform=macosx_11_0_arm64", "--require-hashes"]
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            *options,
-            f"--dest={folder}",
-            f"--requirement={UV}",
-        ]
-        subprocess.run(command, check=True)
-        found = next(folder.glob(f"uv-{UV_VERSION}-*macosx*arm64.whl"))
-    return found
+    return next(download("uv", UV, "--platform=macosx_11_0_arm64").glob("*.whl"))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import json
 import platform
 import random
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,11 @@ import pytest
 
 from tests.ansible_runner import playbook
 from tests.conda import Channel, Package, of_mac, of_prefix, of_wheel
-from tests.conftest import CACHE, LOCKS
 from tests.index import Index
 from tests.integration.conftest import served
 from tests.integration.hosts import FETCH, LINKS, ROOT, SETUP, on, on_fleet, said
 from tests.integration.processes import BUILDERS, KILLS, SEED, disturbed, durations
+from tests.kept import LOCKS, download
 from tests.metal import use
 from tests.simulated_mac import pythons
 from tests.wheels import lock_of
@@ -154,10 +153,7 @@ def test_killed_at_any_moment(
 def wheels_for(platform_name: str, minor: str, *tags: str) -> list[Path]:
     """The wheels that the collection's lock for a platform pins, without the plug-in, fetched once."""
     lock = LOCKS / f"{platform_name}-py{minor}.txt"
-    folder = CACHE / "test/wheels" / lock.stem
-    options = ["--no-deps", "--only-binary=:all:", "--python-version", minor, *(f"--platform={tag}" for tag in tags)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", *options, "--dest", str(folder)]
-    subprocess.run([*command, "--require-hashes", "-r", str(lock)], check=True)
+    folder = download(lock.stem, lock, f"--python-version={minor}", *(f"--platform={tag}" for tag in tags))
     return [wheel for wheel in sorted(folder.glob("*.whl")) if not wheel.name.startswith("tensorflow_metal")]
 
 

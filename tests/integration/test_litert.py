@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import ProbeResult, probe
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
-from tests.conftest import CHECKOUT
+from tests.ansible_runner import CHECKOUT
 from tests.integration.hosts import LINKS, SETUP, on, said
 from tests.integration.variants import clone
 

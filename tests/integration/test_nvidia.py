@@ -13,7 +13,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
-from tests.conftest import make_tensorflow_environment
+from tests.kept import make_tensorflow_environment
 from tests.unit.plugins.module_utils.probe.failures import A100, gpu_server
 
 NODE = Path("/dev/nvidiactl")

@@ -8,7 +8,6 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import time
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tests.ansible_runner import CHECKOUT, parse_recap
 from tests.integration.hosts import LINKS, ROOT, listing, on_fleet, said, send
 from tests.integration.network import Authority, https_server, proxy_server, running
 from tests.integration.processes import KILLS, SEED
+from tests.kept import download
 from tests.simulated_mac.profile import FOLDER
 from tools.release import script_for
 
@@ -224,13 +224,8 @@ def test_the_help_names_every_option() -> None:
 @pytest.fixture(scope="session")
 def ansible_wheels(fleet: Fleet) -> Path:
     """The wheels of the controller's list for a Mac, as a person downloads them; kept between runs."""
-    folder = CHECKOUT / ".cache/test/controller-wheels"
-    fleet.store.ready()
-    for_mac = ["--platform=macosx_12_0_arm64", f"--python-version={fleet.store.python.minor}", "--only-binary=:all:"]
-    command = ["pip", "download", "--quiet", "--no-deps", "--require-hashes", *for_mac, f"--dest={folder}"]
-    listed = CHECKOUT / "requirements/controller.txt"
-    subprocess.run([sys.executable, "-m", *command, f"--requirement={listed}"], check=True)
-    return folder
+    for_mac = ["--platform=macosx_12_0_arm64", f"--python-version={fleet.store.python.minor}"]
+    return download("controller", CHECKOUT / "requirements/controller.txt", *for_mac)
 
 
 ALONE = "https_proxy=http://127.0.0.1:9 sh stick/setup.sh"

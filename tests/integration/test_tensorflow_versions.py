@@ -10,9 +10,9 @@ import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import probe
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
-from tests.conftest import make_environment_of
 from tests.hanging import ask_until
 from tests.integration.variants import EXPECTED, Expected, wait_until_gone, with_plugin
+from tests.kept import make_environment_of
 
 pytestmark = [
     pytest.mark.slow("installs gigabytes"),

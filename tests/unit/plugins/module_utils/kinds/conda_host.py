@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import platform
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,23 +13,19 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.conda import Conda
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.uv import Uv
 
+from tests.ansible_runner import CHECKOUT
 from tests.conda import Channel, Package
-from tests.conftest import CACHE, CHECKOUT
+from tests.kept import download
 from tests.unit.plugins.module_utils.environment.host import Host
 
 SUBDIR = SUBDIRS[f"linux-{platform.machine()}"]
-ENGINE = (CHECKOUT / "plugins/plugin_utils/_data/py-rattler.txt").read_text()
+LISTING = CHECKOUT / "plugins/plugin_utils/_data/py-rattler.txt"
+ENGINE = LISTING.read_text()
 
 
 def engine_wheel() -> Path:
     """The wheel of py-rattler for this machine, fetched once."""
-    folder = CACHE / "test/wheels"
-    requirement = next(line.split()[0] for line in ENGINE.splitlines() if line.startswith("py-rattler"))
-    pattern = f"{requirement.replace('-', '_').replace('==', '-')}-*.whl"
-    if not list(folder.glob(pattern)):
-        command = ["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder)]
-        subprocess.run([sys.executable, "-m", *command, requirement], check=True)
-    return next(folder.glob(pattern))
+    return next(download("py-rattler", LISTING).glob("*.whl"))
 
 
 class CondaHost(Host):

@@ -27,7 +27,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.rules
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import CHECKOUT, LOCKS
+from tests.ansible_runner import CHECKOUT
+from tests.kept import LOCKS
 from tests.unit.plugins.module_utils.probe.failures import (
     A100,
     ENVIRONMENT,
