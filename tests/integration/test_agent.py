@@ -24,7 +24,7 @@ from tests.integration.conftest import Quiet
 from tests.integration.environments import PLACES, SmallEnvironment, SmallWheels
 from tests.integration.hosts import HOME, ROOT, SETUP, four_runs, listing, on, said, send
 from tests.integration.network import Authority
-from tests.integration.processes import has_open, running, wait_until
+from tests.integration.processes import has_open, is_engine, kill, running, wait_until
 from tests.integration.processes import send as send_signal
 from tests.integration.test_environment_drift import DRIFTS
 from tests.integration.test_managed_python import DAMAGES
@@ -247,12 +247,11 @@ def test_a_full_disk_leaves_what_is_there(mac: Mac, small_wheels: SmallWheels) -
 def test_a_run_that_was_killed_is_gone_on_with(mac: Mac, small_wheels: SmallWheels) -> None:
     environment = SmallEnvironment(mac, small_wheels)
     environment.sh("rm $packages/alpha/part7.py")
-    running = threading.Thread(target=let_it_run, args=(mac,))
-    running.start()
+    said(mac, f"launchctl kickstart {JOB}")
     building = mac.folder / "upper" / f"{ROOT}/environments/tf/2".lstrip("/")
     wait_until(building.exists)
-    said(mac, "sudo pkill -KILL -f '[m]etalfleet.pyz'; sudo pkill -KILL uv; true")
-    running.join()
+    kill(mac, lambda command: "metalfleet.pyz" in command or is_engine(command))
+    wait_until_idle(mac)
     assert environment.generations() == ["1", "2"]
     assert environment.sh("readlink $link; ls $home/2/metalfleet-manifest.json 2>&1 || true").count("No such file") == 1
 
