@@ -877,8 +877,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=("gpu-missing",),
         when=(_on_linux, _without_plugin),
-        cause="TensorFlow lists no GPU, and the Metal plug-in is for macOS only.",
-        remedy="On Linux declare `gpu: none`.",
+        cause="TensorFlow lists no GPU: on Linux it uses those of NVIDIA, of which none is seen here, and the Metal "
+        "plug-in is for macOS only.",
+        remedy="Leave `gpu` out, which requires a GPU only where there is one, or declare `gpu: none`.",
     ),
     Rule(
         verdicts=("gpu-missing",),
