@@ -43,6 +43,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making
     shortened,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import CONDA_ENGINE
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import TO_LITERT
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Target, in_one_line
 
 PYTHON = Path(sys.executable)
@@ -177,9 +178,23 @@ def refuse_full_disk(said: str) -> None:
         )
 
 
+OF_CONDA = {
+    "defaults": "Write the URL that is meant, https://repo.anaconda.com/pkgs/main, whose terms companies have to agree "
+    "to; or leave it out, and name conda-forge in conda.channels.",
+    "nodefaults": "Leave it out: no channel is used but those of conda.channels.",
+    "local": "Name the folder by its absolute path.",
+}
+"""Channels that are none of a server, with what to write."""
+
+
 def place_of(channel: str, environment: str) -> str:
     """A channel as py-rattler takes it: a name, or a URL."""
-    if "://" in channel or re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)*", channel):
+    if channel in OF_CONDA:
+        raise MetalfleetError(
+            f"The channel {channel} of the environment {environment} is a name that conda alone understands",
+            remedy=OF_CONDA[channel],
+        )
+    if re.match(r"(https?|file)://", channel) or re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)*", channel):
         return channel
     folder = Path(channel).expanduser()
     if not folder.is_absolute() or not folder.is_dir():
@@ -225,9 +240,24 @@ KNOWN = (
         "the environment have that.",
     ),
     Known(
+        r"candidate not in requested channel: '(?P<channel>[^']*)'",
+        "The channel {channel}, from which alone a package is wanted {where}, is not asked, or has not got it",
+        "Name {channel} in conda.channels, or leave it out of conda.packages.",
+    ),
+    Known(
         r"\b(401|403)\b|Unauthorized|Forbidden",
         "A channel refuses access, so that nothing can be solved {where}",
         "Correct the credentials in conda.channels.",
+    ),
+    Known(
+        r"No candidates were found for python (?P<minor>3\.\d+)",
+        "No channel has Python {minor}, which is wanted {where}",
+        "Declare one that a channel has (python), or name the channel that has it in conda.channels.",
+    ),
+    Known(
+        r"No candidates were found for tflite[-_]runtime",
+        "No channel has tflite_runtime, which is wanted {where}: it is not developed any more, and LiteRT succeeds it",
+        TO_LITERT,
     ),
     Known(
         r"No candidates were found|no candidates|does not exist|not found in",

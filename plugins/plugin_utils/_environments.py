@@ -153,6 +153,8 @@ class EnvironmentsAction(FleetAction):
         """The host's report. Where locks are made from what is declared, that is asked for which platform first."""
         if locks.depend_on_platform:
             answer = self.ask(ASKS, without_texts(document), task_vars)
+            if isinstance(answer, EndedBadly):  # nobody knows which locks it needs
+                return self._report(answer, document)
             is_complete = not locks.complete(self._platform(answer, document))
             if is_complete and self.module == ASKS:
                 return self._report(answer, document)

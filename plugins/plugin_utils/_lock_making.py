@@ -89,6 +89,11 @@ def make_lock(
     finds conda packages, where any are ordered. Raises MetalfleetError.
     """
     target = targets().get(order.target)
+    if target is None and order.platform in targets():
+        raise MetalfleetError(
+            f"{order.platform}, for which the environment {order.environment} is to be locked, says no Python",
+            remedy=f"Write it such as {order.platform}-py3.12 (tensorflow_platforms).",
+        )
     if target is None:
         raise MetalfleetError(
             f"No packages can be resolved for {order.platform}, where the environment {order.environment} is declared",

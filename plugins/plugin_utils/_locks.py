@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import (
     SUBDIRS,
+    is_conda_lock,
     parse_conda_lock,
     wheels_in,
 )
@@ -26,7 +27,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     refuse_lock_without_ipykernel,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import target_of, with_python, without_cuda
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import (
+    python_of,
+    target_of,
+    with_python,
+    without_cuda,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._pairing import (
     DEFAULT,
     NO_PLUGIN,
@@ -289,9 +295,12 @@ class Locks:
     def _given(self, environment: Mapping[str, Any]) -> Digests:
         """A user's own lock, or the collection's."""
         if not environment.get("lock"):
-            return self._shipped(environment.get("framework") or TENSORFLOW)
+            shipped = self._shipped(environment.get("framework") or TENSORFLOW)
+            refuse_python_without_lock(environment, shipped)
+            return shipped
         path = self._find(environment["lock"])
         text = read_text(path, "lock")
+        refuse_lock_of_conda(environment["name"], path, text)
         lock = parse_file(path, text)  # what is not a lock is refused here, before the host is touched
         refuse_bad_lock(environment["name"], lock)
         if environment.get("jupyter_kernel"):
@@ -483,6 +492,29 @@ def pinned_litert(lock: Lock) -> str:
     """The LiteRT that a lock pins; "" if it pins none, or several."""
     versions = {pin.version for pin in lock.pins if pin.name == "ai-edge-litert"}
     return versions.pop() if len(versions) == 1 else ""
+
+
+def refuse_python_without_lock(environment: Mapping[str, Any], shipped: Iterable[str]) -> None:
+    """Refuse a Python that is declared for an environment, and that none of the collection's locks is for."""
+    python, there = str(environment.get("python") or ""), {python_of(platform) for platform in shipped}
+    if python and environment.get("state") != "absent" and python not in there:
+        raise MetalfleetError(
+            f"The collection has no lock with Python {python}, which is declared for the environment "
+            f"{environment['name']}",
+            evidence=f"It has locks with {', '.join(minor for minor in MINORS if minor in there)}.",
+            remedy="Declare one of these (python), or a lock of your own (lock).",
+        )
+
+
+def refuse_lock_of_conda(name: str, path: Path, text: str) -> None:
+    """Refuse a lock of conda packages for an environment that has wheels only."""
+    if is_conda_lock(text):
+        raise MetalfleetError(
+            f"The lock of the environment {name} is one of conda packages, and the environment is of the kind venv, "
+            "which has wheels only",
+            evidence=f"It is {path}.",
+            remedy="Declare kind: conda.",
+        )
 
 
 def refuse_bad_lock(name: str, lock: Lock) -> None:

@@ -27,10 +27,12 @@ def find_misfits(given: Mapping[str, Any], spec: Spec, where: str = "") -> Itera
             # YAML has made 3.1 of 3.10 already.
             yield f'{where}{name} is the number {value}, not a text: put it between quotes, such as "3.10"'
         elif "options" in option and value is not None:
-            yield from find_misfits_within(name, value, option)
+            yield from find_misfits_within(name, value, option, where)
+        elif option.get("elements") in ("str", "path"):
+            yield from find_misfits_among(name, value, where)
 
 
-def find_misfits_within(name: str, value: Any, option: Mapping[str, Any]) -> Iterator[str]:
+def find_misfits_within(name: str, value: Any, option: Mapping[str, Any], where: str = "") -> Iterator[str]:
     """The same of an option that has options: a mapping, or a list of mappings."""
     if option.get("type") == "list":
         if not isinstance(value, list):
@@ -46,6 +48,24 @@ def find_misfits_within(name: str, value: Any, option: Mapping[str, Any]) -> Ite
                 )
     elif isinstance(value, dict):
         yield from find_misfits(value, option["options"], f"{name}: ")
+    else:
+        yield f"{where}{name} is {say_shape(value)}, not a mapping of {', '.join(option['options'])}"
+
+
+def find_misfits_among(name: str, value: Any, where: str) -> Iterator[str]:
+    """The same of an option that is a list of texts. Of a mapping Ansible would make a text, braces and all."""
+    if isinstance(value, dict):
+        yield f"{where}{name} is a mapping, not a list: write each as an item, such as `- {next(iter(value), 'name')}`"
+    for number, element in enumerate(value, 1) if isinstance(value, list) else ():
+        if element is None or isinstance(element, (dict, list)):
+            yield f"{where}item {number} of {name} is {say_shape(element)}, not a text{hint_for(element)}"
+
+
+def hint_for(element: Any) -> str:
+    """What was probably meant by an item that is no text."""
+    if isinstance(element, dict) and "pip" in element:  # as an environment.yml of conda has it
+        return ": wheels are named in packages of the environment"
+    return ": what holds a colon and a blank is put between quotes" if isinstance(element, dict) else ""
 
 
 def say_unknown(name: str, spec: Spec, where: str) -> str:
@@ -57,5 +77,11 @@ def say_unknown(name: str, spec: Spec, where: str) -> str:
 
 def say_shape(value: Any) -> str:
     """What a person calls it."""
-    shapes = {dict: "a mapping", list: "a list", str: f"the text {value!r}", bool: "a truth value"}
+    shapes: dict[type, str] = {
+        type(None): "empty",
+        dict: "a mapping",
+        list: "a list",
+        str: f"the text {value!r}",
+        bool: "a truth value",
+    }
     return next((text for shape, text in shapes.items() if isinstance(value, shape)), f"the number {value}")

@@ -35,6 +35,11 @@ EXAMPLE_OF = {"tensorflow": 'tensorflow: "2.18.1"', "metal": 'metal: "1.2.0", or
 CONDA_TENSORFLOW = frozenset({"tensorflow", "tensorflow-base", "tensorflow-cpu", "tensorflow-gpu"})
 """conda-forge's packages of TensorFlow, which have the CPU alone on a Mac."""
 OLD_LITERT = ("tflite-runtime", "tflite-runtime-nightly")
+TO_LITERT = (
+    "Declare an environment of its own with framework: litert. In the code, `import tflite_runtime.interpreter as "
+    "tflite` becomes `import ai_edge_litert.interpreter as tflite`."
+)
+OLD_CUDA = "tensorflow-gpu"
 OTHER_PLUGIN = "tensorflow-metal-plugin"
 OF_CUDA = re.compile(
     r"nvidia-(?!ml-py).*|(cuda|cudatoolkit|cupy|tensorrt|(lib)?cudnn|(lib)?nccl|libcu(blas|fft|rand|solver|sparse))(-.*)?"
@@ -138,7 +143,7 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
     """
     name, lock = environment["name"], environment.get("lock")
     declared = [option for option in OPTIONS if environment.get(option)]
-    refuse_models_without_litert(environment)
+    refuse_bad_models(environment)
     refuse_conda_without_kind(environment)
     if lock and declared:
         raise MetalfleetError(
@@ -173,12 +178,20 @@ def read_request(environment: Mapping[str, Any]) -> Request | None:
     return Request(wish, tuple(sorted(packages)), tuple(sorted(build)), framework, conda)
 
 
-def refuse_models_without_litert(environment: Mapping[str, Any]) -> None:
-    """Refuse models where nothing loads them."""
-    if environment.get("models") and environment.get("framework") != LITERT:
+def refuse_bad_models(environment: Mapping[str, Any]) -> None:
+    """Refuse models where nothing loads them, and what no host could find."""
+    models = [str(each) for each in environment.get("models") or ()]
+    if models and environment.get("framework") != LITERT:
         raise MetalfleetError(
             f"The environment {environment['name']} has models, which are loaded by LiteRT alone",
             remedy="Declare framework: litert, or leave models out.",
+        )
+    vague = next((each for each in models if not each.startswith(("/", "~", "$"))), None)
+    if vague is not None:
+        raise MetalfleetError(
+            f"{vague!r} in models of the environment {environment['name']} is no absolute path",
+            remedy="Name each by the place of its file on the host, such as /opt/acme/detector.tflite, or "
+            "~/detector.tflite in the home of the user. The collection brings no models there.",
         )
 
 
@@ -188,7 +201,7 @@ def refuse_cuda_on_mac(order: Order) -> None:
         name = normalized(requirement.name)
         is_cuda = OF_CUDA.fullmatch(name) or any(map(OF_CUDA_EXTRA.match, requirement.extras))
         if is_cuda and (requirement.marker is None or requirement.marker.evaluate(MAC)):
-            marked = f"{requirement.name}; sys_platform == 'linux'"
+            marked = f"{str(requirement).partition(';')[0].strip()}; sys_platform == 'linux'"
             only = f"For a package that only Linux hosts are to have, write {marked}." if name not in OWN_NAMES else ""
             raise cuda_on_mac(order, f"{requirement} in packages", only)
     for each in order.request.conda.packages if order.request.conda else ():
@@ -299,12 +312,18 @@ def _requirement(name: str, text: str) -> Requirement:
             "so that the two cannot be together",
             remedy="Leave it out, for Apple's tensorflow-metal.",
         )
+    if normalized(requirement.name) == OLD_CUDA:
+        raise MetalfleetError(
+            f"{requirement} in packages of the environment {name} is TensorFlow once more, under the name that its "
+            "build for NVIDIA GPUs had before 2.13",
+            remedy="Leave it out: a Linux host with an NVIDIA GPU gets TensorFlow with CUDA by itself, and a Mac gets "
+            'it with Apple\'s plug-in. A certain version is declared as tensorflow: "2.18.1".',
+        )
     if normalized(requirement.name) in OLD_LITERT:
         raise MetalfleetError(
             f"{requirement.name} in packages of the environment {name} has no wheel for a Mac with Apple Silicon, and "
             "is not developed any more: its successor is LiteRT",
-            remedy="Declare an environment of its own with framework: litert. In the code, `import "
-            "tflite_runtime.interpreter as tflite` becomes `import ai_edge_litert.interpreter as tflite`.",
+            remedy=TO_LITERT,
         )
     return requirement
 
@@ -312,11 +331,18 @@ def _requirement(name: str, text: str) -> Requirement:
 def _take_over(name: str, requirement: Requirement, wishes: dict[str, str], option: str) -> None:
     """Take TensorFlow and the plug-in, where they are named among the packages, for what the options are for."""
     text, versions = str(requirement), [each for each in requirement.specifier if each.operator == "=="]
-    if len(versions) != len(requirement.specifier) or len(versions) > 1 or requirement.marker:
+    declare = f'declare {option}: "VERSION" if a certain one is wanted.'
+    if requirement.marker:
+        raise MetalfleetError(
+            f"{text} in packages of the environment {name} is for some hosts alone, but each has the one that suits it "
+            "by itself: with Apple's plug-in, with CUDA, or for the CPU",
+            remedy=f"Leave it out of packages, and {declare}",
+        )
+    if len(versions) != len(requirement.specifier) or len(versions) > 1:
         raise MetalfleetError(
             f"{text} in packages of the environment {name} leaves the version open, but which one goes with the "
             "plug-in is known to the collection only",
-            remedy=f'Leave it out of packages, and declare {option}: "VERSION" if a certain one is wanted.',
+            remedy=f"Leave it out of packages, and {declare}",
         )
     version = versions[0].version.removesuffix(".*") if versions else ""
     if version and wishes[option] not in ("", version):

@@ -87,7 +87,7 @@ def needs_a_host(command: str) -> bool:
     return re.match(rf"ssh|source [~/]|ansible |{playbooks}", command) is not None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reader:
     """Types commands in the order of a document.
 
@@ -98,6 +98,8 @@ class Reader:
     folder: Path
     """The reader's own."""
     host: Mac | None = None
+    where: Path | None = None
+    """The folder that the reader went to; before that, it is that of the fleet."""
 
     @property
     def fleet(self) -> Path:
@@ -117,16 +119,22 @@ class Reader:
             case "ssh-copy-id":
                 said = self._ssh_copy_id()
             case "cp":
-                said = self._run("cp", *arguments[:-1], self.folder / arguments[-1])
+                said = self._run("cp", *map(self._filled_in, arguments[:-1]), self.folder / arguments[-1])
             case "cd":
-                said = self._run("ls", self.folder / arguments[0])
+                said = self._cd(arguments[0])
             case name if name.startswith("ansible") or name == "pip":
                 said = self._ansible(program, arguments)
             case _:
                 said = self._run(program, *arguments)
         return said
 
+    def _cd(self, folder: str) -> str:
+        self.where = self.folder if folder == ".." else self.folder / folder
+        return self._run("ls", self.where)
+
     def _make(self, target: str) -> str:
+        """In the checkout."""
+        self.where = CHECKOUT
         return self._run("make", *(["--dry-run"] if target in ELSEWHERE else []), target)
 
     def _source(self, activate: str) -> str:
@@ -151,16 +159,28 @@ class Reader:
         arguments = ("-f", "-i", f"{key}.pub", f"-oIdentityFile={key}", *connection)
         return self._run("ssh-copy-id", *arguments, settings={"HOME": str(self.folder)})
 
+    def _ansible_galaxy(self, arguments: list[str]) -> str:
+        """It counts which ansible.cfg there is, and nothing that a test has set."""
+        command = (BIN / "ansible-galaxy", *map(self._filled_in, arguments))
+        said = self._run(*command, folder=self._place(), settings={"HOME": str(self.folder)})
+        assert "was installed successfully" in said, said
+        return said
+
+    def _place(self) -> Path:
+        """Where the reader is."""
+        return self.where or (self.fleet if self.fleet.exists() else self.folder)
+
     def _ansible(self, program: str, arguments: list[str]) -> str:
         """Outside of the checkout its ansible.cfg is not found: Ansible as people have it."""
+        if Path(program).name == "ansible-galaxy":
+            return self._ansible_galaxy(arguments)
         ours = program.startswith(".venv")
         if self.host and not ours and Path(program).name in ("ansible", "ansible-playbook"):
             arguments = [*arguments, "--limit", self.host.name]
         command = [BIN / Path(program).name, *(self._filled_in(each) for each in arguments)]
         if ours:
             return self._run(*command)
-        folder = self.fleet if self.fleet.exists() else self.folder
-        return self._run(*command, folder=folder, settings=self._settings())
+        return self._run(*command, folder=self._place(), settings=self._settings())
 
     def _filled_in(self, argument: str) -> str | Path:
         """What a reader puts in for the words in capitals, and for paths that only the reader has."""
@@ -170,12 +190,14 @@ class Reader:
             "/srv/pythons": self.folder,
             "inventory/simulated": INVENTORY,
         }
-        return known.get(argument, argument)
+        first, slash, others = argument.partition("/")
+        return f"{known[first]}{slash}{others}" if first in known else known.get(argument, argument)
 
     def _settings(self) -> dict[str, str]:
-        """Collections in a place of the reader's own first, and the simulated Mac beside the example's inventory."""
-        collections = f"{self.folder / 'collections'}{os.pathsep}{CHECKOUT / '.collections'}"
-        return {"ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_INVENTORY": f"inventory,{INVENTORY}"}
+        """What the reader has installed, or else the checkout; and the simulated Mac beside the example's inventory."""
+        installed = self.folder / ".ansible/collections"
+        collections = installed if installed.exists() else CHECKOUT / ".collections"
+        return {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_INVENTORY": f"inventory,{INVENTORY}"}
 
     def _run(self, *command: str | Path, folder: Path = CHECKOUT, settings: dict[str, str] | None = None) -> str:
         variables = {"ANSIBLE_NOCOLOR": "1", **(settings or {})}

@@ -35,7 +35,7 @@ where others have published the same failure.
 IN_CAPITALS = (
     *("environment", "interpreter", "stage", "signal", "framework", "version", "litert", "plugin"),
     *("stray_plugins", "plugins_of_user", "driver", "newer_driver", "nodes", "gpus", "cuda", "capabilities"),
-    *("guarded", "lost", "other", "replaced", "library", "elsewhere", "package", "file"),
+    *("guarded", "lost", "other", "replaced", "library", "elsewhere", "package", "file", "operation"),
 )
 """What a rule's texts take from the host and from what was printed."""
 

@@ -27,7 +27,7 @@ VENV, CONDA = "venv", "conda"
 WITH_PYTHON = frozenset({CONDA})
 """Those whose generations have a Python of their own; all others are made with the managed one."""
 SAME_NAMES = (
-    *("name", "kind", "state", "generation", "lock_digest", "lock_platforms"),
+    *("name", "kind", "state", "generation", "lock_digest", "platform", "lock_platforms"),
     *("on_drift", "integrity", "keep", "rebuild", "jupyter_kernel", "gpu_check", "free_mb"),
     *("has_cuda", "python", "minor", "pair", "pairs", "allow_untested", "litert", "litert_releases"),
 )
@@ -49,6 +49,8 @@ class Declaration:
     """How it is built; one of the kinds in `_kinds`."""
     lock_digest: str = ""
     """The lock's SHA-256, where a plan is made without the text."""
+    platform: str = ""
+    """The name that its lock goes by on this host, where there is none."""
     lock_platforms: tuple[str, ...] = ()
     """The platforms that there are locks for, where none is for this one."""
     python: str = ""

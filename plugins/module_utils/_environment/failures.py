@@ -21,9 +21,9 @@ DISK_IS_FULL = r"[Nn]o space left on device|[Dd]isk quota exceeded|(Errno|os err
 #: What the words of uv or of the system mean: pattern, cause, remedy. The first that fits is the answer.
 KNOWN = (
     (
-        r"^\S+: killed by \w+$",
+        r"^\S+: killed by \w+$|signal: \d+ \(SIG(KILL|TERM)\)",
         "a program was killed by the system or a user",
-        "Run again; if the Mac was short of memory, quit other programs first.",
+        "Run again; if the host was short of memory, quit other programs first.",
     ),
     (
         DISK_IS_FULL,

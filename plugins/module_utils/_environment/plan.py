@@ -492,13 +492,14 @@ def refuse_missing_driver(declaration: Declaration) -> None:
 
 def refuse_missing_lock(declaration: Declaration) -> None:
     """An environment cannot be built for a platform that its locks were not made for."""
-    there, target = declaration.lock_platforms, target_of(platform_name())
+    there, platform = declaration.lock_platforms, declaration.platform or platform_name()
+    target = target_of(platform)
     raise MetalfleetError(
-        f"There is no lock for {platform_name()} for the environment {declaration.name}",
+        f"There is no lock for {platform} for the environment {declaration.name}",
         evidence=f"There are locks for: {', '.join(there) or 'none'}. {said_of_intel(there)}",
         remedy=remedy_for(SUBDIRS.get(target, target))
         if declaration.kind == CONDA
-        else "Declare a lock of your own (lock), or a Python that has one (native_python_version).",
+        else "Declare a lock of your own (lock), or a Python that has one (python, or native_python_version for all).",
     )
 
 

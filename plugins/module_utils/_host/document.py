@@ -231,7 +231,7 @@ def choose_lock(
     digests: Mapping[str, str] = environment.get("lock_digests") or {}
     digest = digests.get("any") or digests.get(platform)
     if digest is None:
-        return {"lock_platforms": tuple(sorted(digests))}
+        return {"platform": platform, "lock_platforms": tuple(sorted(digests))}
     chosen = {"lock_digest": digest, "lock_text": texts.get(digest, "")}
     pinned = (options.get("lock_pairs") or {}).get(digest) if platform.startswith("macos") else None
     return {**chosen, "pair": find(pairs, *pinned), "minor": python_of(platform)} if pinned else chosen

@@ -291,6 +291,7 @@ _OF_GPU = ("gpu-wrong-results", "gpu-unusable", "gpu-missing", "crashed", "timed
 _AT_WORK = (*_OF_GPU, "training-failed", "keras-failed")
 _NUMBERS = ("exact", "close", "ops", "known-faults")
 _LEARNING = ("train", "keras")
+_MODEL = r"^ModelError: (?P<file>.+?): "
 _ON_GPU = ("create", "placement", *_NUMBERS, *_LEARNING, "speed")
 _AFTER_START = ("import", "list", *_ON_GPU)
 
@@ -876,8 +877,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         verdicts=("gpu-missing",),
         when=(_on_linux, _without_plugin),
-        cause="TensorFlow lists no GPU, and the Metal plug-in is for macOS only.",
-        remedy="On Linux declare `gpu: none`.",
+        cause="TensorFlow lists no GPU: on Linux it uses those of NVIDIA, of which none is seen here, and the Metal "
+        "plug-in is for macOS only.",
+        remedy="Leave `gpu` out, which requires a GPU only where there is one, or declare `gpu: none`.",
     ),
     Rule(
         verdicts=("gpu-missing",),
@@ -1201,7 +1203,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         frameworks=(LITERT,),
         verdicts=("model-failed",),
-        pattern=r"Could not open '(?P<file>[^']*)'",
+        pattern=r"Could not open '(?P<file>.*)'",
         cause="The model {file} is not there, or cannot be read.",
         remedy="Bring it to that place on the host, or correct `models`.",
     ),
@@ -1211,6 +1213,36 @@ RULES: tuple[Rule, ...] = (
         when=(_ended_by_signal,),
         pattern=rf"^{RUNNING}(?P<file>.*)$(?![\s\S]*^{RUNNING})",
         cause="The model {file} crashes LiteRT {litert} ({signal}).",
+        remedy="Convert it again for LiteRT {litert}, or correct `models`.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("model-failed",),
+        pattern=rf"{_MODEL}[\s\S]*(?:not a valid Flatbuffer|allocation is null/empty|[Mm]odel identifier)",
+        cause="The file {file} is no model of LiteRT, or is damaged.",
+        remedy="Bring there the whole file that the converter of LiteRT has made, or correct `models`.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("model-failed",),
+        pattern=rf"{_MODEL}[\s\S]*Select TensorFlow op",
+        cause="The model {file} needs operations of TensorFlow itself, which LiteRT does not have.",
+        remedy="Convert it again with LiteRT's own operations alone, without SELECT_TF_OPS; or leave it out of "
+        "`models`, and run it with tf.lite.Interpreter in an environment for TensorFlow.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("model-failed",),
+        pattern=rf"{_MODEL}[\s\S]*unresolved custom op: (?P<operation>[\w:-]+)",
+        cause="The model {file} needs the operation {operation}, which LiteRT does not have: whoever made the model "
+        "brings it along.",
+        remedy="Leave it out of `models`, for only a program with that operation can run it; or convert it without.",
+    ),
+    Rule(
+        frameworks=(LITERT,),
+        verdicts=("model-failed",),
+        pattern=_MODEL,
+        cause="LiteRT works, but cannot load or run the model {file}.",
         remedy="Convert it again for LiteRT {litert}, or correct `models`.",
     ),
     Rule(

@@ -224,7 +224,7 @@ def run_model(path: str) -> None:
     try:
         interpreted(path)
     except Exception as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {str(error) or type(error).__name__}") from error
 
 
 class ModelError(Exception):

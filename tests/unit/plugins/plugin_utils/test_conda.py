@@ -123,6 +123,9 @@ def test_what_is_locked_is_kept_until_an_upgrade_is_asked_for(
     [
         (["absent-one"], {}, "No channel has a package that is wanted for the environment lab.*absent-one"),
         (["tool=9"], {}, "No channel has a package"),
+        (["tool"], {"python": "3.7"}, r"No channel has Python 3.7.*Declare one that a channel has \(python\)"),
+        (["other::tool"], {}, "The channel other, from which alone a package is wanted.*Name other in conda.channels"),
+        (["tflite-runtime"], {}, "has tflite_runtime.*framework: litert.*ai_edge_litert.interpreter"),
         (["tool >>3"], {}, "is not written as conda writes it"),
         (["newest"], {}, "needs macOS 14, and the lock is for macOS 12.1 and newer.*tensorflow_oldest_macos"),
         (["python=3.12"], {}, 'names its Python in conda.packages.*declare python: "3.12"'),
@@ -142,6 +145,20 @@ def test_what_cannot_be_had_is_explained(
     with pytest.raises(MetalfleetError, match=words) as refusal:
         locks_for(tmp_path, lab(*packages, channel=channel.url, **options))
     assert refusal.value.problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("channel", "words"),
+    [
+        ("defaults", "is a name that conda alone understands.*repo.anaconda.com/pkgs/main"),
+        ("nodefaults", "no channel is used but those of conda.channels"),
+        ("htps://host/channel", "is no name, no URL, and no folder"),
+        ("s3://bucket/channel", "is no name, no URL, and no folder"),
+    ],
+)
+def test_a_channel_that_is_none_is_refused(tmp_path: Path, channel: str, words: str) -> None:
+    with pytest.raises(MetalfleetError, match=words):
+        locks_for(tmp_path, lab("tool", channel=channel))
 
 
 SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -340,6 +340,7 @@ def test_a_relative_path_begins_at_the_inventory_or_the_playbook(kept_in: str, t
         ("version = 1\nrequires-python = '>=3.10'\n", False, "uv.lock"),
         ("six==1.17.0\n", False, r"SHA-256.* It is \S+/mine\.txt\."),
         ("# nothing yet\n", False, "is empty"),
+        ("@EXPLICIT\nhttps://host/osx-arm64/python-3.12.1-0.conda\n", False, "one of conda packages.*kind: conda"),
         (pin("tensorflow-metal", "1.2.0") + pin("tensorflow-metal-plugin", "1.0"), False, "a file of the same name"),
         (PINNED, True, "no ipykernel"),
     ],
@@ -348,6 +349,14 @@ def test_a_lock_that_cannot_do_is_refused_here(text: str, jupyter_kernel: bool, 
     (tmp_path / "mine.txt").write_text(text)
     with pytest.raises(MetalfleetError, match=words):
         locks_of({"name": "a", "lock": "mine.txt", "jupyter_kernel": jupyter_kernel}, find=lambda lock: tmp_path / lock)
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "litert"])
+def test_a_python_that_no_lock_of_the_collection_is_for_is_refused_here(framework: str) -> None:
+    with pytest.raises(MetalfleetError, match=r"no lock with Python 3\.8.*locks with .*3\.10, 3\.11.*\(python\)"):
+        locks_of({"name": "a", "framework": framework, "python": "3.8"})
+    locks_of({"name": "a", "framework": framework, "python": "3.8", "state": "absent"})
+    locks_of({"name": "a", "framework": framework, "python": "3.11"})
 
 
 def test_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -28,6 +28,24 @@ SPEC = {**ENVIRONMENTS, **NATIVE_PYTHON}
             {"environments": [{"name": "a", "colour": 3}]},
             "environments: colour is not an option: there are name, state",
         ),
+        (
+            {"environments": [{"name": "a", "conda": ["ffmpeg"]}]},
+            "environments: conda is a list, not a mapping of packages, channels",
+        ),
+        ({"environments": [{"name": "a", "conda": "ffmpeg"}]}, "conda is the text 'ffmpeg', not a mapping"),
+        (
+            {"environments": [{"name": "a", "conda": {"packages": ["gdal", {"pip": ["six"]}]}}]},
+            "conda: item 2 of packages is a mapping, not a text: wheels are named in packages of the environment",
+        ),
+        (
+            {"environments": [{"name": "a", "packages": [{"six": 1.17}]}]},
+            "environments: item 1 of packages is a mapping, not a text: what holds a colon and a blank",
+        ),
+        (
+            {"environments": [{"name": "a", "packages": {"six": 1.17}}]},
+            "packages is a mapping, not a list: write each as an item, such as `- six`",
+        ),
+        ({"environments": [{"name": "a", "models": [None]}]}, "environments: item 1 of models is empty, not a text"),
         ({"python": {"verson": "3.12"}}, "python: verson is not an option: version is probably meant"),
     ],
 )
@@ -38,7 +56,15 @@ def test_they_are_named(given: dict[str, Any], words: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"version": "3.10"}, {"environments": [{"name": "tf", "keep": 2.0}]}, {"free_mb": 10}, {"environments": None}],
+    [
+        *(
+            {"version": "3.10"},
+            {"environments": [{"name": "tf", "keep": 2.0}]},
+            {"free_mb": 10},
+            {"environments": None},
+        ),
+        *({"environments": [{"name": "tf", "packages": packages}]} for packages in (None, "six", ["six", 7])),
+    ],
 )
 def test_other_values_are_the_specs_matter(given: dict[str, Any]) -> None:
     assert list(find_misfits(given, SPEC)) == []

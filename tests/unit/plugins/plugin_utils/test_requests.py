@@ -63,6 +63,14 @@ def test_nothing_is_asked_of_other_locks(declared: dict[str, Any]) -> None:
         ({"packages": ["two words"]}, "'two words' in packages of the environment a is not a requirement"),
         ({"packages": ["six @ https://example.com/six.whl"]}, "six in packages of the environment a names a URL"),
         ({"packages": ["tensorflow>=2.16"]}, "leaves the version open.*declare tensorflow:"),
+        (
+            {"packages": ["tensorflow[and-cuda]; sys_platform == 'linux'"]},
+            "is for some hosts alone.*with CUDA.*Leave it",
+        ),
+        (
+            {"packages": ["tensorflow-gpu==2.10.1"]},
+            "TensorFlow once more.*CUDA by itself, and a Mac gets it with.*tensorflow: ",
+        ),
         ({"packages": ["tensorflow-macos==2.12"], "tensorflow": "2.18.1"}, "and tensorflow: 2.18.1 besides"),
         ({"packages": ["tensorflow-metal-plugin"]}, "a file of the same name as Apple's plug-in"),
         ({"packages": ["tflite_runtime"]}, "successor is LiteRT.*framework: litert.*ai_edge_litert.interpreter"),
@@ -70,6 +78,8 @@ def test_nothing_is_asked_of_other_locks(declared: dict[str, Any]) -> None:
         ({"framework": "litert", "metal": "none"}, "for LiteRT, and has metal too"),
         ({"framework": "litert", "packages": ["tensorflow-macos"]}, "for LiteRT, and has tensorflow-macos too"),
         ({"models": ["/m.tflite"]}, "has models, which are loaded by LiteRT alone"),
+        ({"framework": "litert", "models": ["/m.tflite", "n.tflite"]}, "'n.tflite' in models .* is no absolute path"),
+        ({"framework": "litert", "models": ["https://host/m.tflite"]}, "no absolute path.*the place of its file on"),
     ],
 )
 def test_what_cannot_be_meant(declared: dict[str, Any], words: str) -> None:
@@ -87,7 +97,7 @@ def order_of(package: str, **declared: Any) -> Order:
     "package",
     [
         *("nvidia-cudnn-cu12", "nvidia_cublas_cu12==12.5.3.2", "nvidia-cudnn", "cuda-python", "cupy-cuda12x", "cupy"),
-        *("tensorrt", "tensorflow[and-cuda]", "tensorflow[and-cuda]==2.18.1", "tensorflow-gpu==2.10.1"),
+        *("tensorrt", "tensorflow[and-cuda]", "tensorflow[and-cuda]==2.18.1"),
         *("nvidia-cudnn-cu12; python_version > '3'", "jax[cuda12]", "jax-cuda12-plugin", "onnxruntime-gpu"),
     ],
 )
@@ -96,7 +106,8 @@ def test_cuda_is_not_for_a_mac(package: str) -> None:
         refuse_cuda_on_mac(order_of(package))
     assert "Leave it out" in refused.value.problem.remedy
     may_have_marker = not package.startswith("tensorflow[")  # TensorFlow itself is refused with one
-    assert ("; sys_platform == 'linux'." in refused.value.problem.remedy) == may_have_marker
+    only_linux = f"write {package.partition(';')[0]}; sys_platform == 'linux'."
+    assert (only_linux in refused.value.problem.remedy) == may_have_marker
 
 
 @pytest.mark.parametrize(

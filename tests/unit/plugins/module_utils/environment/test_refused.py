@@ -111,6 +111,8 @@ def test_a_platform_that_no_lock_is_for(new_host: Host) -> None:
     assert_refused(
         new_host, "There is no lock for", "macos-arm64-py3.1", lock="", lock_platforms=("macos-arm64-py3.1",)
     )
+    of_it = {"platform": "macos-arm64-py3.2", "lock_platforms": ("macos-arm64-py3.1",)}
+    assert_refused(new_host, "no lock for macos-arm64-py3.2 for", "locks for: macos-arm64-py3.1.", lock="", **of_it)
 
 
 def test_where_nothing_has_to_be_done_nothing_is_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -689,6 +689,14 @@ def test_what_is_wrong_with_keras_is_explained(error: str, cause: str, remedy: s
 
 # --- LiteRT -----------------------------------------------------------------------------------------------------------
 
+NO_MODEL = "ModelError: /m.h5: The model is not a valid Flatbuffer buffer"
+EMPTY = "ModelError: /m: mmap of size 0 requested.The model allocation is null/empty"
+FLEX = (
+    "ModelError: /m: Select TensorFlow op(s), included in the given model, is(are) not supported by this interpreter. "
+    "Make sure you apply/link the Flex delegate before inference.\nNode number 0 (FlexErf) failed to prepare."
+)
+CUSTOM = "ModelError: /m: Encountered unresolved custom op: AcmeDetect.\nSee instructions"
+"""LiteRT's own words, of 2.3.0."""
 ADAPTER = "environment.cc:532] Selected adapter: SwiftShader Device, backend=Vulkan, adapterType=CPU / Software"
 
 
@@ -702,7 +710,13 @@ ADAPTER = "environment.cc:532] Selected adapter: SwiftShader Device, backend=Vul
         ("gpu-software", "exact", {"printed": ADAPTER}, "a program on the CPU stands in", "`gpu: none`"),
         ("gpu-wrong-results", "exact", {"error": "3 of 32"}, "does not compute a small model right", "Update macOS"),
         ("model-failed", "models", {"error": "ModelError: /m: Could not open '/m'"}, "The model /m is not", "`models`"),
-        ("model-failed", "models", {"error": "ModelError: /m: not valid"}, "cannot load or run a model", "Convert"),
+        ("model-failed", "models", {"error": "ModelError: /it's: Could not open '/it's'"}, "/it's is not", "`models`"),
+        ("model-failed", "models", {"error": "ModelError: /m: MemoryError"}, "load or run the model /m.", "Convert"),
+        ("model-failed", "models", {"error": "StopIteration"}, "cannot load or run a model", "Convert"),
+        ("model-failed", "models", {"error": NO_MODEL}, "The file /m.h5 is no model", "Bring there the whole file"),
+        ("model-failed", "models", {"error": EMPTY}, "The file /m is no model of LiteRT, or is damaged", "whole file"),
+        ("model-failed", "models", {"error": FLEX}, "/m needs operations of TensorFlow itself", "SELECT_TF_OPS"),
+        ("model-failed", "models", {"error": CUSTOM}, "/m needs the operation AcmeDetect, which", "Leave it out"),
         (
             "model-failed",
             "models",

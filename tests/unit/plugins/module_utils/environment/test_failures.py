@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people read of a command that failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import explain_failure
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("/root/bin/uv: killed by SIGKILL", "killed by the system or a user"),
+        ("Querying Python at `/e/bin/python` failed with exit status signal: 9 (SIGKILL)", "killed by the system"),
+        ("Querying Python at `/e/bin/python` failed with exit status signal: 11 (SIGSEGV)", "not known here"),
+        ("the moon is full", "not known here"),
+    ],
+)
+def test_what_was_killed_is_told_from_what_failed(said: str, words: str, tmp_path: Path) -> None:
+    told = str(explain_failure(OSError(said), Declaration("tf", Places(tmp_path / "root", tmp_path / "links"))))
+    assert words in told
+    assert said in told
