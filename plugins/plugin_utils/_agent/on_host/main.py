@@ -14,5 +14,8 @@ try:
 except (ImportError, SyntaxError, ValueError, OSError, AttributeError) as error:
     sys.stderr.write(f"metalfleet: The managed Python, or the agent, is damaged ({error}). Run metalfleet repair.\n")
     sys.exit(CANNOT)
+except KeyboardInterrupt:
+    sys.stderr.write("metalfleet: interrupted. Nothing was done.\n")
+    sys.exit(CANNOT)
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], Path(sys.argv[0])))
