@@ -8,7 +8,6 @@ import argparse
 import io
 import json
 import os
-import signal
 import sys
 import time
 import traceback
@@ -58,7 +57,6 @@ def main(arguments: list[str], program: Path) -> int:
     except MetalfleetError as error:
         complain(f"metalfleet: {for_user(str(error))}")
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is often pressed twice
         complain("metalfleet: interrupted. Nothing half-done is in use.")
     except OSError as error:
         silence(sys.stdout)

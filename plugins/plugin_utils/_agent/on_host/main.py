@@ -7,7 +7,17 @@ import sys
 
 CANNOT = 3
 
+
+def interrupt(*_: object) -> None:
+    """Answer Ctrl-C, once: whoever presses it again must not interrupt what cleans up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 try:
+    import signal
+
+    signal.signal(signal.SIGINT, interrupt)  # it was ignored while Python began
     from pathlib import Path
 
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.command import main
@@ -15,7 +25,7 @@ except (ImportError, SyntaxError, ValueError, OSError, AttributeError) as error:
     sys.stderr.write(f"metalfleet: The managed Python, or the agent, is damaged ({error}). Run metalfleet repair.\n")
     sys.exit(CANNOT)
 except KeyboardInterrupt:
-    sys.stderr.write("metalfleet: interrupted. Nothing was done.\n")
+    sys.stderr.write("metalfleet: interrupted. Nothing half-done is in use.\n")
     sys.exit(CANNOT)
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:], Path(sys.argv[0])))

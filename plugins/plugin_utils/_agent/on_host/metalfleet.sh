@@ -21,7 +21,16 @@ try:
 except Exception:
     sys.exit($DAMAGED)"
 
-say() { printf 'metalfleet: %s\n' "$1" >&2; }
+say() { printf 'metalfleet: %s\n' "$1" >&3; }
+
+# The program says the same, once it has begun.
+# shellcheck disable=SC2329 # a trap calls it
+interrupted() {
+    trap '' INT
+    say "interrupted. Nothing half-done is in use."
+    exit "$CANNOT"
+}
+
 now() { /bin/date -u '+%Y-%m-%dT%H:%M:%SZ'; }
 
 # What is closed would be the next file that is opened: whatever is written there then gets into that.
@@ -71,7 +80,7 @@ begin_job() {
     log=$agent/log
     if { [ -e "$log" ] && [ ! -f "$log" ]; } || ! (: >>"$log") 2>/dev/null; then log=/dev/null; fi
     keep_end "$log" $LARGEST_LOG
-    exec >>"$log" 2>&1 </dev/null
+    exec >>"$log" 2>&1 3>&1 </dev/null
     if [ "${METALFLEET_DELAY:-0}" -gt 0 ]; then
         number=$(/usr/bin/od -An -N4 -tu4 /dev/urandom)
         /bin/sleep $((number % METALFLEET_DELAY))
@@ -212,8 +221,9 @@ is_whole() {
     return $ended
 }
 
-# Both are called with 2>/dev/null: a shell tells there how what it runs was ended.
-run() { (exec "$python" -I -S -B "$program" "$@" 2>&3 3>&-); }
+# Both are called with 2>/dev/null: a shell tells there how what it runs was ended. Until the program can answer Ctrl-C, it
+# is not interrupted.
+run() { (trap '' INT && exec "$python" -I -S -B "$program" "$@" 2>&3 3>&-); }
 
 # Why the program cannot be started, for a person.
 why_not_started() {
@@ -231,6 +241,7 @@ why_not_started() {
 
 unset CDPATH
 open_all
+exec 3>&2 # so that all can be said from where 2 leads elsewhere
 METALFLEET_NOT_NOW='' METALFLEET_REPAIRED='' METALFLEET_FAILED='' METALFLEET_LEFT='' is_broken=''
 root=$(find_root "$0")
 if [ -z "$root" ]; then
@@ -270,9 +281,10 @@ case ${1:-} in
 esac
 python=$root/bin/python3 program=$agent/metalfleet.pyz
 status=$CANNOT words='' ended=1
-watch
-exec 3>&2
+watch 3>&-
+trap interrupted INT # or a Python that was interrupted would be called one that does not start
 if [ -z "$is_broken" ] && is_whole 2>/dev/null; then
+    trap - INT
     run "$@" 2>/dev/null
     status=$?
 else

@@ -6,14 +6,11 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent import command
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.command import last_tries, main
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.keep import keeper_of, with_pythons
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memory import Event, Memory
@@ -78,35 +75,6 @@ def test_a_name_is_shown_in_every_language(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=language))
     assert main(["history"], program) == 0
     assert shown in written.getvalue()
-
-
-@pytest.fixture
-def heeded() -> Iterator[None]:
-    """Ctrl-C is heeded again after a test."""
-    yield
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.mark.usefixtures("heeded")
-def test_an_interrupted_run_says_so_though_it_is_interrupted_twice(
-    program: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupted(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    class Once(io.StringIO):
-        """Is interrupted again while it is written to."""
-
-        def write(self, text: str) -> int:
-            os.kill(os.getpid(), signal.SIGINT)
-            return super().write(text)
-
-    monkeypatch.setattr(command, "history", interrupted)
-    said = Once()
-    monkeypatch.setattr(sys, "stderr", said)
-    assert main(["history"], program) == 3
-    assert said.getvalue() == "metalfleet: interrupted. Nothing half-done is in use.\n"
-    assert capsys.readouterr().out == ""
 
 
 # ----------------------------------------------------------------------------------------------------------- memories
