@@ -225,17 +225,13 @@ is_whole() {
 # is not interrupted.
 run() { (trap '' INT && exec "$python" -I -S -B "$program" "$@" 2>&3 3>&-); }
 
-# Why the program cannot be started, for a person.
-why_not_started() {
-    if [ "$ended" -eq $DAMAGED ]; then
-        echo "The agent's program is damaged, so that it has to be installed again, by whoever manages this Mac."
-        return
-    fi
+# What is said of a managed Python that does not work: what became of its repair, or $1.
+say_broken() {
     last=$(last_note python3) again="metalfleet repair tries it again."
     case $last in
         "failed "*) echo "The managed Python does not work, and could not be repaired: ${last#* }. $again" ;;
         "left "*) echo "The managed Python does not work, and was left as it is: ${last#* }. $again" ;;
-        *) echo "The managed Python does not start. Run metalfleet repair." ;;
+        *) echo "$1 Run metalfleet repair." ;;
     esac
 }
 
@@ -281,14 +277,20 @@ case ${1:-} in
 esac
 python=$root/bin/python3 program=$agent/metalfleet.pyz
 status=$CANNOT words='' ended=1
+damaged="The agent's program is damaged, so that it has to be installed again, by whoever manages this Mac."
 watch 3>&-
 trap interrupted INT # or a Python that was interrupted would be called one that does not start
-if [ -z "$is_broken" ] && is_whole 2>/dev/null; then
+if [ "$is_broken" ]; then
+    words=$(say_broken "The managed Python could not be repaired: $METALFLEET_FAILED$METALFLEET_LEFT.")
+elif is_whole 2>/dev/null; then
     trap - INT
     run "$@" 2>/dev/null
     status=$?
+    if [ $status -eq $DAMAGED ]; then words=$(say_broken "The managed Python, or the agent, is damaged.") status=$CANNOT; fi
+elif [ $ended -eq $DAMAGED ]; then
+    words=$damaged
 else
-    words=$(why_not_started)
+    words=$(say_broken "The managed Python does not start.")
 fi
 kill "$METALFLEET_WATCHDOG" 2>/dev/null
 if wait "$METALFLEET_WATCHDOG" 2>/dev/null; then

@@ -229,6 +229,12 @@ def test_a_program_that_is_damaged_is_not_started(command: Command, program: byt
     assert status == (0 if words == "whole" else 3)
 
 
+def test_a_python_that_the_program_cannot_use_is_said_in_one_line(command: Command) -> None:
+    command.file("bin/python3", '#!/bin/sh\ncase " $* " in *" -c "*) ;; *) exit 4 ;; esac\n').chmod(0o755)
+    words = "metalfleet: The managed Python, or the agent, is damaged. Run metalfleet repair.\n"
+    assert command.run("status") == ("", words, 3)
+
+
 @pytest.mark.parametrize("damage", ["unlink", "fifo", "fails"])
 def test_a_python_that_does_not_start_is_said_in_one_line(command: Command, damage: str) -> None:
     python = command.root / "bin/python3"
