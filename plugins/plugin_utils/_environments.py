@@ -94,7 +94,7 @@ class EnvironmentsAction(FleetAction):
 
     def _with_meanwhile(self, result: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """The result with what the agent did since the host was seen before this run."""
-        if not result.get("agent"):
+        if self._declared["agent"].get("enabled") is None:
             return result
         host = str(self._task.delegate_to or task_vars["inventory_hostname"])
 
@@ -103,11 +103,15 @@ class EnvironmentsAction(FleetAction):
                 return str(Ledger(self._ledgers_folder(task_vars)).read(host).get("seen") or "")
             return ""
 
+        # Also where no Python can answer yet: the report of that is kept, and by then this run has seen the host.
+        since = once(["seen", host], seen_before)
+        if not result.get("agent"):
+            return result
         from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.meanwhile import (  # noqa: PLC0415
             say_meanwhile,
         )
 
-        said = say_meanwhile(result, once(["seen", host], seen_before))
+        said = say_meanwhile(result, since)
         return {**result, "text": [*result["text"], said]} if said else result
 
     def _keep(self, result: Mapping[str, Any], ledger: Ledger, host: str) -> Path:

@@ -19,9 +19,9 @@ NO_ANSWER = f"metalfleet: no answer within {SECONDS_TO_LOOK} s"
 
 # It ends all that this shell has started, and that they have, for any of them may hold the output open; but not itself,
 # who is a child of this shell, too. It waits by `wait`, since a shell heeds a trap only after what it runs in the
-# foreground.
-_WATCH = (
-    f"( trap 'exit 1' TERM; left={SECONDS_TO_LOOK}; "
+# foreground. Whoever then waits for it learns by its status whether it has ended them: 0.
+WATCH = (
+    f"( trap 'exit 1' TERM; left=${{METALFLEET_SECONDS:-{SECONDS_TO_LOOK}}}; "
     "while [ $left -gt 0 ]; do /bin/sleep 1 & wait $!; kill -0 $$ || exit 1; left=$((left - 1)); done; "
     "trap '' TERM; me=$(exec /bin/sh -c 'echo $PPID'); "
     'kill -KILL $(/bin/ps -A -o pid= -o ppid= | /usr/bin/awk -v top=$$ -v me="$me" \'{ parent[$1] = $2 } END { '
@@ -53,5 +53,5 @@ def start(root: str, command: str, *, reads: bool = False) -> str:
         # A pipe can be executable, too, and would be waited for.
         f'{{ [ -f "$python" ] && [ -x "$python" ]; }} || {{ {read_all}echo "{NO_PYTHON} $(/usr/bin/uname -sm)" >&2; '
         f'set -- "$root"/environments/*; [ -e "$1" ] || echo {shlex.quote(NOTHING)} >&2; exit 127; }}; '
-        f"{_WATCH}{command}{_END}"
+        f"{WATCH}{command}{_END}"
     )

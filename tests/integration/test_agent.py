@@ -117,9 +117,10 @@ def log_of(mac: Mac) -> str:
     return said(mac, f"cat {ROOT}/agent/log 2>/dev/null || true")
 
 
-def metalfleet(mac: Mac, arguments: str, status: int = 0) -> str:
+def metalfleet(mac: Mac, arguments: str, status: int = 0, **environment: str) -> str:
     """What the command says to a user, who knows nothing of Ansible."""
-    result = mac.run(f"{COMMAND} {arguments}")
+    variables = "".join(f"{name}={value} " for name, value in environment.items())
+    result = mac.run(f"{variables}{COMMAND} {arguments}")
     text = result.stdout + result.stderr
     assert result.returncode == status, text
     for word in ("Traceback", ".yml", "nsible", "tensorflow_free", "-e tensorflow"):
@@ -180,6 +181,9 @@ def test_on_its_battery_a_mac_repairs_nothing(mac: Mac, small_wheels: SmallWheel
     assert let_it_run(mac).count("its battery, which is at 39%") == 2
     assert metalfleet(mac, "report --format jamf") == "<result>drifted: tf file-missing</result>\n"
     assert "left: The managed Python: python3 (uv is not as declared" in metalfleet(mac, "history")
+    status = metalfleet(mac, "status", 1)
+    for name in ("tf: has drifted", "The managed Python: python3 (uv is not as declared"):
+        assert re.search(rf"When the agent last tried, at \S+: {re.escape(name)}.*its battery, which is at 39%", status)
     mac.unplug(40)
     assert "tf: repaired" in let_it_run(mac)
     environment.assert_in_order()
@@ -347,6 +351,47 @@ def test_the_command_is_for_people_who_do_not_know_ansible(mac: Mac) -> None:
     assert "<key>metalfleet_ok</key>" in metalfleet(mac, "report --format munki")
     assert 'metalfleet_host_ok{host="agent"} 1' in metalfleet(mac, "report --format prometheus")
     said(mac, f"mkdir bin; ln -s {COMMAND} bin/mf; cd bin; ln -s mf again; ./again status")
+
+
+def test_the_command_ends_in_one_line_wherever_it_is_run(mac: Mac) -> None:
+    assert mac.run(f"{COMMAND} status >&- 2>&- <&-").returncode == 0
+    for line, status in {
+        f"{COMMAND} status >/dev/full": 3,
+        f"sudo {COMMAND} repair": 3,
+        f"sudo {COMMAND} rollback tf": 3,
+        f"sudo {COMMAND} uninstall": 3,
+    }.items():
+        done = mac.run(line)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (status, "", 1)
+    for line in (
+        f"mkdir gone; cd gone; rmdir ../gone; {COMMAND} status 2>/dev/null",  # where a shell complains by itself
+        f"env -i /bin/sh {COMMAND} status",
+        f"HOME=/nonexistent LC_ALL=ja_JP.eucJP /bin/sh {COMMAND} status",
+        f"sudo {COMMAND} doctor && sudo {COMMAND} report && {COMMAND} status",
+    ):
+        assert "tf: as declared" in said(mac, line)
+    assert said(mac, f"sudo find {HOME} -user root") == ""
+
+
+def test_a_python_that_hangs_is_not_waited_for_and_is_repaired(mac: Mac) -> None:
+    said(mac, "printf '#!/bin/sh\\nexec sleep 1000\\n' >sleeps; chmod 755 sleeps")
+    said(mac, f"ln -sf $PWD/sleeps {ROOT}/bin/python3")
+    told = metalfleet(mac, "status", 3, METALFLEET_SECONDS="2")
+    assert told == "metalfleet: The managed Python did not answer within 2 s. Run metalfleet repair.\n"
+    assert "The managed Python was repaired: python3 (" in metalfleet(mac, "repair")
+    assert "tf: as declared" in metalfleet(mac, "status")
+
+
+def test_a_python_that_could_not_be_repaired_is_told_everywhere(mac: Mac, small_wheels: SmallWheels) -> None:
+    said(mac, f"rm -r {ROOT}/python/*/lib/python3*/json; mv mirror away")
+    let_it_run(mac)
+    assert "does not work, and could not be repaired: python3 (damaged " in metalfleet(mac, "status", 3)
+    assert metalfleet(mac, "repair", 3).count("\n") == 1
+    said(mac, "mv away mirror")
+    told = on(mac, SETUP, **declare(mac, small_wheels)).output
+    assert "It could not repair all (The managed Python: python3 (damaged " in told
+    assert "failed: The managed Python: python3 (damaged " in metalfleet(mac, "history")
+    assert metalfleet(mac, "status").count("damaged") == 0
 
 
 def test_what_is_changed_of_the_agent_is_drift_and_it_is_removed_without_a_trace(

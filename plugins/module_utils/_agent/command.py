@@ -5,30 +5,34 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Callable, NoReturn
+from typing import Any, Callable, NoReturn, TextIO
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import COMMAND, remove
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.keep import Keeper, keeper_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.launchd import Launchd, job
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memory import guarded
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memory import FAILED, LEFT, guarded
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.words import for_user
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import doctor
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import status_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
+HOST = ""
+"""Stands in events for what is of no environment."""
 IN_ORDER, NOT_IN_ORDER, BAD_USAGE, CANNOT = 0, 1, 2, 3
 """Exit statuses: CANNOT is that nothing could be found out, or done."""
 FORMATS = ("json", "jamf", "munki", "prometheus")
-WAIT = 600.0
-"""Seconds for whoever exchanges the agent's files."""
+WAIT = 30.0
+"""Seconds for whoever exchanges the agent's files, which takes less than one."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,28 +40,45 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the status of bad input."""
-        self.exit(BAD_USAGE, f"{self.prog}: {message}. metalfleet --help lists what there is.\n")
+        complain(f"{self.prog}: {message}. metalfleet --help lists what there is.")
+        sys.exit(BAD_USAGE)
 
 
 def main(arguments: list[str], program: Path) -> int:
     """Carry out one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may have what the user's language has no letters for
     try:
         try:
             return carry_out(parser().parse_args(arguments), keeper_of(program))
         finally:
             sys.stdout.flush()  # here it can still be said that nobody reads it, or that a disk is full
     except MetalfleetError as error:
-        sys.stderr.write(f"metalfleet: {for_user(str(error))}\n")
+        complain(f"metalfleet: {for_user(str(error))}")
     except KeyboardInterrupt:
-        sys.stderr.write("metalfleet: interrupted. Nothing half-done is in use.\n")
+        complain("metalfleet: interrupted. Nothing half-done is in use.")
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it is tried once more at the end
+        silence(sys.stdout)
         if not isinstance(error, BrokenPipeError):  # whoever read it has seen enough
-            used = error.filename or "the output"
-            sys.stderr.write(f"metalfleet: {used} cannot be used: {error.strerror or error}.\n")
+            complain(f"metalfleet: {error.filename or 'the output'} cannot be used: {error.strerror or error}.")
     except Exception as error:  # noqa: BLE001 - whoever reads it is no programmer
-        sys.stderr.write(f"metalfleet: {fault(error)}\n")
+        complain(f"metalfleet: {fault(error)}")
     return CANNOT
+
+
+def complain(line: str) -> None:
+    """Say what is wrong, where anybody can be told."""
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Write no more to what cannot be written to; Python would try it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def carry_out(options: argparse.Namespace, keeper: Keeper) -> int:
@@ -122,6 +143,7 @@ def status(keeper: Keeper, _: argparse.Namespace) -> int:
         f"Declared on {since}: {', '.join(each['name'] for each in report['environments']) or 'no environment'}.",
         *(f"{in_short(each, last)} It is {each['path']}." for each in report["environments"]),
         *hints(report),
+        *last_tries(report, [*keeper.memory.history(), *keeper.memory.of_pythons()]),
         f"The agent last ran {state.last_run}, {state.runs} times in all." if state.last_run else "It has not run yet.",
     )
     return outcome(report)
@@ -157,6 +179,13 @@ def roll_back(keeper: Keeper, options: argparse.Namespace) -> int:
 
 def history(keeper: Keeper, _: argparse.Namespace) -> int:
     """See parser."""
+    unreadable = keeper.memory.why_unreadable()
+    if unreadable:
+        raise MetalfleetError(
+            "What the agent has done is not known: its history cannot be read",
+            evidence=unreadable,
+            remedy="The next repair moves it out of the way and begins a new one.",
+        )
     events = keeper.memory.history()
     say(*([line for event in events for line in tell_event(event)] or ["Nothing was done yet."]))
     return IN_ORDER
@@ -175,7 +204,7 @@ def tell(keeper: Keeper, options: argparse.Namespace) -> int:
         "munki": lambda: monitoring.munki(found),
         "prometheus": lambda: monitoring.prometheus([found]),
     }
-    sys.stdout.write(renderers[options.format]())
+    write(renderers[options.format]())
     return IN_ORDER
 
 
@@ -202,7 +231,13 @@ def uninstall(keeper: Keeper, _: argparse.Namespace) -> int:
 
 def say(*lines: str) -> None:
     """For a person."""
-    sys.stdout.write("".join(f"{for_user(line)}\n" for line in lines))
+    write("".join(f"{for_user(line)}\n" for line in lines))
+
+
+def write(text: str) -> None:
+    """Give it to whoever asked, who may take a long time to read it."""
+    end_watchdog()
+    sys.stdout.write(text)
 
 
 def verdicts(known: Mapping[str, Any]) -> dict[str, str]:
@@ -223,6 +258,17 @@ def hints(report: Mapping[str, Any]) -> Iterator[str]:
     """What is said of the whole host."""
     told = {each["text"] for each in report["environments"]}
     yield from (line for line in report["text"] if line not in told)
+
+
+def last_tries(report: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """How the last repair of each thing that is not in order ended, if it did not succeed."""
+    names = [each["name"] for each in report["environments"] if not each["ok"]]
+    if report["todo"] == "python":
+        names.append(HOST)
+    last = {event.get("environment"): event for event in events}
+    for event in (last[name] for name in names if name in last):
+        if event.get("what") in (FAILED, LEFT):
+            yield f"When the agent last tried, at {event.get('time')}: {event.get('text')}"
 
 
 def tell_event(event: Mapping[str, Any]) -> Iterator[str]:

@@ -68,7 +68,7 @@ def parse(text: bytes) -> AgentDocument:
         schema, sealed = data["schema"], data["sha256"]
         whole = {name: value for name, value in data.items() if name != "sha256"}
     except (*UNLIKE, RecursionError) as error:
-        raise damaged(str(error)) from error
+        raise damaged(f"Its content is no document ({error})" if text.strip() else "It is empty") from error
     if not isinstance(schema, int) or schema > SCHEMA:
         raise MetalfleetError(
             f"The document was made for a newer agent: it has schema {schema}, and this agent knows {SCHEMA}",

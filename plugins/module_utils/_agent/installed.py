@@ -163,7 +163,7 @@ def content_digest(path: Path) -> str:
 
 def told_by(places: Places) -> dict[str, Any]:
     """What the agent has written down."""
-    kept = memory.Memory(places.agent)
+    kept = memory.Memory(places.agent, places.set_aside)
     state = kept.state("")
     return {
         "runs": state.runs,

@@ -50,7 +50,7 @@ class Keeper:
     @property
     def memory(self) -> Memory:
         """What it remembers."""
-        return Memory(self.folder)
+        return Memory(self.folder, self.root / "set-aside")
 
     def read(self) -> tuple[agent_document.AgentDocument, Document]:
         """The document in force, as a file and for the engine. Raises MetalfleetError."""
@@ -63,7 +63,7 @@ class Keeper:
         if os.path.realpath(document.places.root) != os.path.realpath(self.root):
             raise MetalfleetError(
                 f"The agent's document is for {document.places.root}, and the agent is in {self.root}",
-                remedy="Install the agent there: it belongs to what it keeps.",
+                remedy="Have it installed there by whoever manages this Mac.",
             )
         return document
 
@@ -93,7 +93,8 @@ class Keeper:
         # What the controller has to bring is missed when it is needed, by the one environment that needs it.
         fetching = replace(document, is_delivered=False)
         report = converge(fetching, check_mode=False, tools=tools, hold=hold)
-        events = [*pulled, *events_of_python(), *events_of(report)]
+        report = with_pythons(report)
+        events = [*pulled, *events_of(report)]
         self.memory.add(events)
         self.memory.keep(after_run(state, events, report))
         self.memory.keep_report(report)
@@ -128,12 +129,18 @@ def keeper_of(program: Path) -> Keeper:
     return Keeper(program.absolute().parents[1], Path.home())
 
 
-def events_of_python() -> Iterator[Event]:
-    """What the command, which is a shell script, has done before it started this program."""
-    for what in (REPAIRED, FAILED, LEFT):
-        said = os.environ.get(f"METALFLEET_{what.upper()}", "").strip()
-        if said:
-            yield Event(now(), what, "", (), f"The managed Python: {said}.")
+SAID_OF_PYTHON = {
+    FAILED: "The managed Python could not be repaired",
+    LEFT: "The managed Python is left as it is",
+    REPAIRED: "The managed Python was repaired",
+}
+
+
+def with_pythons(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report with what the command, a shell script, made of the Pythons before it started this program."""
+    said = {what: os.environ.get(f"METALFLEET_{what.upper()}", "").strip() for what in SAID_OF_PYTHON}
+    text = [f"{SAID_OF_PYTHON[what]}: {told}." for what, told in said.items() if told]
+    return {**report, "ok": report["ok"] and not (said[FAILED] or said[LEFT]), "text": [*text, *report["text"]]}
 
 
 def events_of(report: Mapping[str, Any]) -> Iterator[Event]:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,18 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import UNLIKE
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import status_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import MOMENT, written
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
     claim_for_writing,
+    is_nothing_there,
     open_guard,
     read_regular,
 )
 
 HISTORY, STATE, REPORT, GUARD = "history.json", "state.json", "report.json", ".lock"
-LOG, FAILURES = "log", "failures"
-"""Those that the command's shell script writes; the second one counts failed repairs of Pythons."""
-OURS = frozenset({name for file in (HISTORY, STATE, REPORT, LOG) for name in (file, f"{file}.new")} | {GUARD, FAILURES})
+LOG, PYTHONS, FAILURES = "log", "pythons", "failures"
+"""Those that the command's shell script writes: what it says, what became of Pythons, and how often that failed."""
+REWRITTEN = (HISTORY, STATE, REPORT, LOG, PYTHONS)
+OURS = frozenset({name for file in REWRITTEN for name in (file, f"{file}.new")} | {GUARD, FAILURES})
 """Names in the agent's folder that it makes itself; the second ones are left by a run that was killed."""
 KEPT = 100
 """Entries of the history."""
@@ -63,7 +69,7 @@ class State:
 
 def now() -> str:
     """This moment as entries have it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return written(time.time())
 
 
 class Memory:
@@ -72,17 +78,39 @@ class Memory:
     What cannot be read or written is not remembered: a full disk must not keep the agent from saying what it found.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, aside: Path) -> None:
+        """`aside` is where what is in the place of a file and tells nothing is moved to."""
+        self._folder, self._aside = folder, aside
 
     def history(self) -> list[dict[str, Any]]:
         """All events that are kept, the oldest first."""
-        read = self._read(HISTORY)
-        return [each for each in read if isinstance(each, dict)] if isinstance(read, list) else []
+        return list(heapq.merge(self._events(), self.of_pythons(), key=lambda each: str(each.get("time"))))[-KEPT:]
+
+    def of_pythons(self) -> list[dict[str, Any]]:
+        """Those of Pythons, which the shell script has written: the program may not start without one."""
+        with suppress(OSError):
+            lines = read_regular(self._folder / PYTHONS).decode("utf-8", "replace").split("\n")
+            told = [words for line in lines if len(words := line.split(" ", 2)) == len(("time", "what", "text"))]
+            return [
+                asdict(Event(time, what, "", (), f"The managed Python: {text}."))
+                for time, what, text in told
+                if MOMENT.fullmatch(time)
+            ]
+        return []
+
+    def why_unreadable(self) -> str:
+        """Why what is in the history's place tells nothing; "" if it does, or nothing is there."""
+        try:
+            json.loads(read_regular(self._folder / HISTORY))
+        except OSError as error:
+            return "" if is_nothing_there(error) else f"{error.filename}: {error.strerror}."
+        except (ValueError, RecursionError):
+            return f"{self._folder / HISTORY} is damaged."
+        return ""
 
     def add(self, events: Sequence[Event]) -> None:
         """Keep events. What is only said again, as of a repair that waits, is kept once."""
-        history = self.history()
+        history = self._events()
         for event in events:
             told = {**asdict(event), "text": event.text[:LONGEST], "reasons": list(event.reasons)}
             same = [each for each in history if each.get("environment") == event.environment]
@@ -114,14 +142,21 @@ class Memory:
         """Remember what a run has found."""
         self._write(REPORT, {"seen": time.time(), "report": report})
 
+    def _events(self) -> list[dict[str, Any]]:
+        read = self._read(HISTORY)
+        return [each for each in read if isinstance(each, dict)] if isinstance(read, list) else []
+
     def _read(self, name: str) -> Any:
         with suppress(OSError, ValueError, RecursionError):
             return json.loads(read_regular(self._folder / name))
         return None
 
     def _write(self, name: str, data: object) -> None:
+        path = self._folder / name
         with suppress(OSError):
-            put(self._folder / name, json.dumps(data).encode())
+            if os.path.lexists(path) and self._read(name) is None:
+                set_aside(path, self._aside)
+            put(path, json.dumps(data).encode())
 
 
 def is_state(read: Any) -> bool:
@@ -137,9 +172,13 @@ def is_state(read: Any) -> bool:
 def guarded(folder: Path, *, alone: bool, wait: float) -> Iterator[bool]:
     """Let nobody exchange the agent's files while it runs: runs share the guard, whoever installs has it alone.
 
-    False where it could not be had in time; a folder that cannot be written to has no guard, and needs none.
+    False where it could not be had in time; a folder that cannot be written to has no guard, and needs none. Whoever
+    looks at another user's makes nothing there, which that user could not open.
     """
     try:
+        if folder.stat().st_uid != os.geteuid():
+            yield True
+            return
         guard = open_guard(folder / GUARD)
     except OSError:
         yield True

@@ -83,13 +83,16 @@ def carry_out(
 
 
 def build_and_switch(declaration: Declaration, number: str, tools: Tools) -> Built:
-    """Build a generation and activate it; a failed one is removed."""
+    """Build a generation and activate it; a failed one is removed.
+
+    Of one that was interrupted the marked folder stays: a program may have been started that still writes there.
+    """
     generation = declaration.home / number
     try:
         built = build(generation, declaration, tools)
     except BaseException as failure:
         with contextlib.suppress(OSError):
-            safety.remove_tree(generation)
+            (manifest.remove if isinstance(failure, Exception) else manifest.empty)(generation)
         if isinstance(failure, MetalfleetError) and not isinstance(failure, ProbeFailed):
             raise was_not_activated(failure, declaration) from failure
         raise
@@ -135,7 +138,7 @@ def remove_generation(generation: Path, places: Places) -> list[str]:
     def take_apart(folder: Path) -> None:
         warnings.extend(rescue(folder, places))
         (folder / manifest.NAME).unlink()  # first: what is half removed must not count as complete
-        safety.remove_tree(folder)
+        manifest.remove(folder)
 
     return [*safety.why_not_removed(generation, take_apart), *warnings]
 
@@ -149,7 +152,7 @@ STEPS: dict[str, Callable[[Declaration, str, Commands], list[str] | None]] = {
     "set-aside": lambda declared, path, _: set_aside(Path(path), declared.places),
     "switch": lambda declared, number, _: switch(declared.link, declared.home / number, declared.places),
     "remove": lambda declared, _target, _: remove(declared),
-    "remove-unfinished": lambda _declared, path, _: safety.why_not_removed(Path(path), safety.remove_tree),
+    "remove-unfinished": lambda _declared, path, _: safety.why_not_removed(Path(path), manifest.remove),
     "remove-generation": lambda declared, path, commands: remove_surplus(Path(path), declared.places, commands),
     "write-kernel": lambda declared, _target, _: kernel.write_kernel(declared.name, declared.link),
     "remove-kernel": lambda declared, _target, _: kernel.remove_kernel(declared.name),

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, read_regular, sha256_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 
@@ -96,6 +97,20 @@ def begin(generation: Path) -> None:
     """Make the folder of a generation, marked as ours."""
     generation.mkdir(parents=True)
     (generation / BUILDING).touch()
+
+
+def remove(generation: Path) -> None:
+    """Remove the folder of a generation, its mark last: what is left by whoever was killed meanwhile is still ours."""
+    with suppress(PermissionError):  # remove_tree makes it writable
+        empty(generation)
+    safety.remove_tree(generation)
+
+
+def empty(generation: Path) -> None:
+    """Remove everything from the folder of a generation but its mark."""
+    for path in generation.iterdir() if is_folder(generation) else ():
+        if path.name != BUILDING:
+            safety.remove_tree(path)
 
 
 def is_unfinished(folder: Path) -> bool:

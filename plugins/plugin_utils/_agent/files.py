@@ -20,11 +20,14 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.build import program, program_digest
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.pythons import files_of_pythons
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import WATCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STARTER = Path(__file__).with_name("on_host") / "metalfleet.sh"
+WATCH_HERE = ": @WATCH@"
+"""Stands there for the watchdog that ends a Python that hangs."""
 OF_ONE_RUN = ("agent", "agent_files", "doctor", "incoming", "rebuild")
 """Options of the modules that no document of the agent has."""
 SECRET = ("username", "password")
@@ -88,9 +91,14 @@ def make_agent(options: Mapping[str, Any], document: Mapping[str, Any], key: str
         content,
         {
             **{f"agent/python/{path}": each for path, each in pythons.items()},
-            COMMAND: STARTER.read_bytes(),
+            COMMAND: starter(),
         },
     )
+
+
+def starter() -> bytes:
+    """The command."""
+    return STARTER.read_text("utf-8").replace(WATCH_HERE, WATCH).encode()
 
 
 def for_macs(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memory import FAILED, REPAIRED
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import MOMENT
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import (
     mapping,
     mappings,
@@ -18,7 +18,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untru
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 LONGEST = 200
 """Characters of why a repair failed."""
 

@@ -11,13 +11,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import written
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import (
     NOT_SEEN,
     STATES,
     Host,
     age,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ import re
 import stat
 import time
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import REPAIRED, state_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import written
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
     claim_for_writing,
     head_of_file,
@@ -273,11 +274,6 @@ def _judged(report: Mapping[str, Any], now: float) -> dict[str, Any]:
             judged = {"verdict": text(probe.get("verdict")), "ok": probe.get("ok") is True}
             found[str(environment.get("name"))] = {"time": written(now), **judged}
     return found
-
-
-def written(moment: float) -> str:
-    """A moment as entries have it: whole seconds, UTC."""
-    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment_of(value: object) -> float | None:

@@ -12,8 +12,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import written
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import PROBLEMS, STATES, age
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import written
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.speeds import kinds_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import whole
 from jinja2 import Environment, FileSystemLoader, StrictUndefined

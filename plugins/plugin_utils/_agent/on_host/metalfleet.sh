@@ -4,18 +4,41 @@
 # that first, by the scripts of native_python, with what lies in agent/python. POSIX sh, and programs of a bare macOS.
 #
 # METALFLEET_DELAY: seconds that the job may wait, so that not all Macs of a fleet download at once.
+# METALFLEET_SECONDS: how long the program may look before it is ended.
 # The program is told by METALFLEET_NOT_NOW why the job repairs nothing now, and by METALFLEET_REPAIRED,
-# METALFLEET_FAILED and METALFLEET_LEFT what became of the Pythons.
+# METALFLEET_FAILED and METALFLEET_LEFT what became of the Pythons. That is also written to agent/pythons, a line each:
+# when, what (repaired, failed, left), and why. It may be that no Python is left to write it to the history.
 
-CANNOT=3
-LARGEST_LOG=200000
+CANNOT=3 DAMAGED=4
+LARGEST_LOG=200000 LARGEST_PYTHONS=20000
 LEAST_FREE=500000 # kilobytes: what a Python and uv take, with their archives
 MOST_FAILURES=3
 # What install.sh ends with where the index is not reached (see common.sh): another day it may be.
 AWAY=" 22 24 28 33 "
-IS_WHOLE='import sys, zipimport; zipimport.zipimporter(sys.argv[1]).get_code("__main__")'
+IS_WHOLE="import sys, zipimport
+try:
+    zipimport.zipimporter(sys.argv[1]).get_code('__main__')
+except Exception:
+    sys.exit($DAMAGED)"
 
-say() { printf 'metalfleet: %s\n' "$1" >&2; }
+say() { printf 'metalfleet: %s\n' "$1" >&3; }
+
+# The program says the same, once it has begun.
+# shellcheck disable=SC2329 # a trap calls it
+interrupted() {
+    trap '' INT
+    say "interrupted. Nothing half-done is in use."
+    exit "$CANNOT"
+}
+
+now() { /bin/date -u '+%Y-%m-%dT%H:%M:%SZ'; }
+
+# What is closed would be the next file that is opened: whatever is written there then gets into that.
+open_all() {
+    (true 3<&0) 2>/dev/null || exec </dev/null
+    (true 3>&1) 2>/dev/null || exec >/dev/null
+    (true 3>&2) || exec 2>/dev/null
+}
 
 # The folder above bin, where this file really is.
 find_root() {
@@ -27,22 +50,42 @@ find_root() {
             *) file=$(/usr/bin/dirname "$file")/$target ;;
         esac
     done
-    cd "$(/usr/bin/dirname "$file")/.." && pwd
+    cd "$(/usr/bin/dirname "$file")/.." 2>/dev/null && pwd
+}
+
+# Who has the agent's folder, by name, or with $1 = n by number.
+owner() { /bin/ls -ld"$1" "$agent" 2>/dev/null | /usr/bin/awk '{ print $3 }'; }
+
+# "~" in the document is the home of whoever has the agent. HOME may be another's, as under sudo, or nobody's.
+find_home() {
+    name=$(owner "")
+    case $name in
+        "" | *[!A-Za-z0-9._-]*) return ;;
+    esac
+    home=''
+    eval "home=~$name"
+    if [ -d "$home" ]; then HOME=$home; fi
+}
+
+# The end of a file that others may have put anything in the place of.
+keep_end() {
+    if [ -f "$1" ] && [ "$(/usr/bin/wc -c <"$1")" -gt "$2" ]; then
+        /bin/rm -rf "$1.new"
+        /usr/bin/tail -c $(($2 / 2)) "$1" >"$1.new" && /bin/mv "$1.new" "$1"
+    fi
 }
 
 # What the job says goes into a log, of which the end is kept. A pipe in its place would be waited for.
 begin_job() {
     log=$agent/log
     if { [ -e "$log" ] && [ ! -f "$log" ]; } || ! (: >>"$log") 2>/dev/null; then log=/dev/null; fi
-    if [ -f "$log" ] && [ "$(/usr/bin/wc -c <"$log")" -gt $LARGEST_LOG ]; then
-        /usr/bin/tail -c $((LARGEST_LOG / 2)) "$log" >"$log.new" && /bin/mv "$log.new" "$log"
-    fi
-    exec >>"$log" 2>&1 </dev/null
+    keep_end "$log" $LARGEST_LOG
+    exec >>"$log" 2>&1 3>&1 </dev/null
     if [ "${METALFLEET_DELAY:-0}" -gt 0 ]; then
         number=$(/usr/bin/od -An -N4 -tu4 /dev/urandom)
         /bin/sleep $((number % METALFLEET_DELAY))
     fi
-    /bin/date -u '+%Y-%m-%dT%H:%M:%SZ'
+    now
     METALFLEET_NOT_NOW=$(why_not_now)
 }
 
@@ -82,7 +125,7 @@ failures() {
 
 count_failure() {
     case $AWAY in *" $1 "*) return ;; esac
-    if [ "$(failures)" -eq 0 ]; then /bin/rm -f "$agent/failures"; fi
+    if [ "$(failures)" -eq 0 ]; then /bin/rm -rf "$agent/failures"; fi
     echo "$1" 2>/dev/null >>"$agent/failures"
 }
 
@@ -95,8 +138,8 @@ value() { printf '%s\n' "$answer" | /usr/bin/sed -n "s/^$1=//p" | /usr/bin/head 
 repair_python() {
     for file in "$agent/python/inspect.sh" "$agent/python/install.sh" "$agent/python/files.tar" "$agent/python/uv" \
         "$1/wanted" "$1/ask" "$1/link"; do
-        if [ ! -f "$file" ]; then
-            fail "${1##*/} ($file is missing, so that the agent has to be installed again)"
+        if [ ! -f "$file" ] || [ ! -r "$file" ]; then
+            fail "${1##*/}" "$file cannot be read, so that the agent has to be installed again"
             return
         fi
     done
@@ -107,6 +150,13 @@ repair_python() {
         *) wanted=$root/$wanted ;;
     esac
     answer=$(/bin/sh "$agent/python/inspect.sh" <"$1/ask")
+    case $answer in
+        *"metalfleet: end"*) ;;
+        *)
+            fail "${1##*/}" "$agent/python/inspect.sh does not work, so that the agent has to be installed again"
+            return
+            ;;
+    esac
     linked=$(value interpreter) judged=$(value interpreter_judged)
     case $judged in "ok "*) runs=1 ;; *) runs= ;; esac
     if [ "$runs" ] && [ "$(value uv_version)" = "$(/bin/cat "$agent/python/uv")" ]; then
@@ -125,41 +175,99 @@ repair_python() {
     left=$(why_left)
     if [ "$left" ]; then
         METALFLEET_LEFT="$METALFLEET_LEFT${1##*/} ($why; $left) "
-        say "The managed Python is left as it is: $METALFLEET_LEFT"
+        note left "${1##*/}" "$why; $left"
     elif [ -z "$python" ]; then
-        fail "${1##*/} ($why; none that is declared is there)"
+        fail "${1##*/}" "$why; none that is declared is there"
     elif said=$(/bin/cat "$1/$how" "$agent/python/files.tar" | /bin/sh "$agent/python/install.sh" 2>&1); then
         METALFLEET_REPAIRED="$METALFLEET_REPAIRED${1##*/} ($why) "
+        note repaired "${1##*/}" "$why"
         /bin/rm -f "$agent/failures"
         return
     else
         count_failure $?
-        fail "${1##*/} ($why; $(printf '%s\n' "$said" | /usr/bin/tail -n 1))"
+        fail "${1##*/}" "$why; $(printf '%s\n' "$said" | /usr/bin/tail -n 1)"
     fi
-    if [ "${1##*/}" = python3 ] && [ -z "$runs" ]; then exit $CANNOT; fi
+    if [ "${1##*/}" = python3 ] && [ -z "$runs" ]; then is_broken=1; fi
 }
 
 fail() {
-    METALFLEET_FAILED="$METALFLEET_FAILED$1 "
-    say "The managed Python could not be repaired: $METALFLEET_FAILED"
+    METALFLEET_FAILED="$METALFLEET_FAILED$1 ($2) "
+    note failed "$1" "$2"
+}
+
+# Write down what became of a Python. What is only said again is kept once.
+note() {
+    if { [ -e "$pythons" ] && [ ! -f "$pythons" ]; } || ! (: >>"$pythons") 2>/dev/null; then return; fi
+    if [ "$1" = repaired ] || [ "$(last_note "$2")" != "$1 $2 ($3)" ]; then
+        printf '%s %s %s (%s)\n' "$(now)" "$1" "$2" "$3" 2>/dev/null >>"$pythons"
+    fi
+    keep_end "$pythons" $LARGEST_PYTHONS
+}
+
+last_note() {
+    if [ -f "$pythons" ]; then
+        /usr/bin/grep -F " $1 (" "$pythons" 2>/dev/null | /usr/bin/tail -n 1 | /usr/bin/cut -d ' ' -f 2-
+    fi
+}
+
+watch() {
+    : @WATCH@
+}
+
+# Whether the program can be started. A pipe can be executable, too, and would be waited for.
+is_whole() {
+    [ -f "$python" ] && [ -x "$python" ] && "$python" -I -S -c "$IS_WHOLE" "$program" </dev/null >/dev/null 2>&1
+    ended=$?
+    return $ended
+}
+
+# Both are called with 2>/dev/null: a shell tells there how what it runs was ended. Until the program can answer Ctrl-C, it
+# is not interrupted.
+run() { (trap '' INT && exec "$python" -I -S -B "$program" "$@" 2>&3 3>&-); }
+
+# What is said of a managed Python that does not work: what became of its repair, or $1.
+say_broken() {
+    last=$(last_note python3) again="metalfleet repair tries it again."
+    case $last in
+        "failed "*) echo "The managed Python does not work, and could not be repaired: ${last#* }. $again" ;;
+        "left "*) echo "The managed Python does not work, and was left as it is: ${last#* }. $again" ;;
+        *) echo "$1 Run metalfleet repair." ;;
+    esac
 }
 
 unset CDPATH
-METALFLEET_NOT_NOW='' METALFLEET_REPAIRED='' METALFLEET_FAILED='' METALFLEET_LEFT=''
-root=$(find_root "$0") || exit $CANNOT
-agent=$root/agent
-HOME=${HOME:-/var/root}
-export root HOME METALFLEET_NOT_NOW METALFLEET_REPAIRED METALFLEET_FAILED METALFLEET_LEFT
+open_all
+exec 3>&2 # so that all can be said from where 2 leads elsewhere
+METALFLEET_NOT_NOW='' METALFLEET_REPAIRED='' METALFLEET_FAILED='' METALFLEET_LEFT='' is_broken=''
+root=$(find_root "$0")
+if [ -z "$root" ]; then
+    say "The folder of the agent cannot be found from here. Run it by its whole path."
+    exit $CANNOT
+fi
+cd / 2>/dev/null || exit $CANNOT # where the user is may be no folder any more
+agent=$root/agent pythons=$root/agent/pythons
+HOME=${HOME:-/}
+find_home
+export root HOME METALFLEET_NOT_NOW METALFLEET_REPAIRED METALFLEET_FAILED METALFLEET_LEFT METALFLEET_SECONDS
+case ${1:-} in
+    repair | install | uninstall | rollback)
+        METALFLEET_SECONDS=${METALFLEET_SECONDS:-600} # other programs are asked, and the network, before all is seen
+        case " $* " in
+            *" -h "* | *" --help "*) ;;
+            *) if [ -d "$agent" ] && [ "$(owner n)" != "$(/usr/bin/id -u)" ]; then
+                say "This agent belongs to $(owner ""). Run it as that user."
+                exit $CANNOT
+            fi ;;
+        esac
+        ;;
+    *) METALFLEET_SECONDS=${METALFLEET_SECONDS:-60} ;;
+esac
 case " $* " in *" --scheduled "*) is_job=1 && begin_job ;; *) is_job= ;; esac
 case ${1:-} in
     repair | install)
         case " $* " in
             *" -h "* | *" --help "*) ;;
             *)
-                if [ "$(/bin/ls -ldn "$agent" | /usr/bin/awk '{ print $3 }')" != "$(/usr/bin/id -u)" ]; then
-                    say "This agent belongs to another user, as whom it has to be run."
-                    exit $CANNOT
-                fi
                 for each in "$agent"/python/python3 "$agent"/python/python3.*/; do
                     case $each in *"*/") ;; *) repair_python "${each%/}" ;; esac
                 done
@@ -168,14 +276,25 @@ case ${1:-} in
         ;;
 esac
 python=$root/bin/python3 program=$agent/metalfleet.pyz
-# A pipe can be executable, too, and would be waited for.
-starts() { [ -f "$python" ] && [ -x "$python" ] && "$python" -I -S -c "$1" "$program" </dev/null >/dev/null 2>&1; }
-if ! starts "$IS_WHOLE"; then
-    if starts pass; then
-        say "The agent's program is damaged, so that it has to be installed again, by whoever manages this Mac."
-    else
-        say "The managed Python does not start. Run metalfleet repair."
-    fi
-    exit $CANNOT
+status=$CANNOT words='' ended=1
+damaged="The agent's program is damaged, so that it has to be installed again, by whoever manages this Mac."
+watch 3>&-
+trap interrupted INT # or a Python that was interrupted would be called one that does not start
+if [ "$is_broken" ]; then
+    words=$(say_broken "The managed Python could not be repaired: $METALFLEET_FAILED$METALFLEET_LEFT.")
+elif is_whole 2>/dev/null; then
+    trap - INT
+    run "$@" 2>/dev/null
+    status=$?
+    if [ $status -eq $DAMAGED ]; then words=$(say_broken "The managed Python, or the agent, is damaged.") status=$CANNOT; fi
+elif [ $ended -eq $DAMAGED ]; then
+    words=$damaged
+else
+    words=$(say_broken "The managed Python does not start.")
 fi
-exec "$python" -I -S "$program" "$@"
+kill "$METALFLEET_WATCHDOG" 2>/dev/null
+if wait "$METALFLEET_WATCHDOG" 2>/dev/null; then
+    status=$CANNOT words="The managed Python did not answer within $METALFLEET_SECONDS s. Run metalfleet repair."
+fi
+if [ "$words" ]; then say "$words"; fi
+exit $status

@@ -77,7 +77,7 @@ def test_it_reads_what_is_sent(tmp_path: Path) -> None:
 
 
 def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_start, "_WATCH", _start._WATCH.replace("left=60", "left=1"))
+    monkeypatch.setattr(_start, "WATCH", _start.WATCH.replace(":-60}", ":-1}"))
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_failures_in_a_row_are_counted_but_not_those_without_a_network(environme
 
 
 def test_the_history_is_bounded_and_says_nothing_twice(tmp_path: Path) -> None:
-    memory = Memory(tmp_path)
+    memory = Memory(tmp_path, tmp_path / "aside")
     left = Event("2026-11-20T11:35:12Z", "left", "tf", (), "because")
     memory.add([left])
     memory.add([replace(left, time="2026-11-21T11:35:12Z")])
@@ -102,7 +102,7 @@ def test_the_history_is_bounded_and_says_nothing_twice(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_not_remembered(tmp_path: Path, content: str) -> None:
     for name in ("history.json", "state.json", "report.json"):
         (tmp_path / name).write_text(content)
-    memory = Memory(tmp_path)
+    memory = Memory(tmp_path, tmp_path / "aside")
     assert (memory.history(), memory.report()) == ([], {})
     memory.add([Event("2026-11-20T11:35:12Z", "left", "tf", (), "because")])
     assert len(memory.history()) == 1
@@ -110,14 +110,14 @@ def test_what_cannot_be_read_is_not_remembered(tmp_path: Path, content: str) -> 
 
 
 def test_another_declaration_makes_failures_forgotten(tmp_path: Path) -> None:
-    memory = Memory(tmp_path)
+    memory = Memory(tmp_path, tmp_path / "aside")
     memory.keep(State(runs=7, failed={"tf": 3}, document="old"))
     assert memory.state("old").failed == {"tf": 3}
     assert memory.state("new") == State(runs=7, document="new")
 
 
 def test_a_folder_that_cannot_be_written_to_keeps_nothing_from_being_said(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "nothing")
+    memory = Memory(tmp_path / "nothing", tmp_path / "aside")
     memory.add([Event("", "left", "tf", (), "")])
     memory.keep(State())
     with guarded(tmp_path / "nothing", alone=False, wait=0) as is_free:

@@ -230,6 +230,26 @@ class TestDrift:
         self.check(host, "unfinished")
         assert host.generations() == ["1"]
 
+    def test_what_an_interrupted_removal_left_is_still_ours(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As when somebody presses Ctrl-C twice: what a build left is just being removed."""
+        generation, remove_tree = tmp_path / "2", safety.remove_tree
+        manifest.begin(generation)
+        (generation / "bin").mkdir()
+        (generation / "z").touch()
+
+        def interrupted(path: Path) -> None:
+            if path == generation:
+                raise KeyboardInterrupt
+            remove_tree(path)
+
+        monkeypatch.setattr(safety, "remove_tree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            manifest.remove(generation)
+        assert [path.name for path in generation.iterdir()] == [manifest.BUILDING]
+        assert manifest.is_unfinished(generation)
+
     def test_several_drifts_are_repaired_by_one_build(self, host: Host) -> None:
         (host.packages / "alpha/__init__.py").unlink()
         (host.packages / "evil.pth").touch()
@@ -468,6 +488,26 @@ class TestBuild:
         with pytest.raises(RefusedError, match=r"wheel of (alpha|beta) .* is not the one in the lock.*still in use"):
             host.converge(lock=wrong)
         assert host.generations() == ["1"]
+        assert host.imports() == "1.0 2.0\n"
+
+    def test_an_interrupted_build_leaves_a_folder_that_is_ours(
+        self, host: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it has started may not have ended yet, and would make the folder again, without the mark."""
+
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        (host.packages / "alpha/__init__.py").unlink()
+        with monkeypatch.context() as patched:
+            patched.setattr(host, "probe", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                host.converge()
+        [left] = (host.declaration.home / "2").iterdir()
+        assert left.name == manifest.BUILDING
+        (left.parent / "bin").mkdir()
+        assert host.converge()["reasons"] == ["unfinished", "file-missing"]
+        assert not host.places.set_aside.exists()
         assert host.imports() == "1.0 2.0\n"
 
     def test_a_failed_probe_keeps_the_old_one(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,13 +65,33 @@ def test_it_starts_with_each_python_of_a_host(tmp_path: Path, minor: str, python
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
-def test_a_python_that_is_damaged_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_python_that_is_damaged_is_known_by_an_exit_status(tmp_path: Path) -> None:
     broken = tmp_path / "broken.pyz"
     broken.write_bytes(
         packed({f"{MODULE_UTILS_SENT}/_agent/command.py": b"import nothing\n", "__main__.py": MAIN.read_bytes()})
     )
     said = subprocess.run([sys.executable, "-I", "-S", broken], capture_output=True, text=True, check=False)
-    assert said.returncode == 3
-    assert said.stderr == (
-        "metalfleet: The managed Python, or the agent, is damaged (No module named 'nothing'). Run metalfleet repair.\n"
-    )
+    assert (said.returncode, said.stdout, said.stderr) == (4, "", "")
+
+
+CLEANS_UP = """
+import os, signal
+
+def main(*_):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        print("cleaned up")
+"""
+
+
+@pytest.mark.parametrize("begins", ["", "main()\n"])
+def test_what_cleans_up_is_not_interrupted(tmp_path: Path, begins: str) -> None:
+    """While it is imported, or while it runs; the shell script lets it begin without Ctrl-C."""
+    made = {f"{MODULE_UTILS_SENT}/_agent/command.py": (CLEANS_UP + begins).encode(), "__main__.py": MAIN.read_bytes()}
+    (tmp_path / "made.pyz").write_bytes(packed(made))
+    line = f"trap '' INT; {sys.executable} -I -S {tmp_path}/made.pyz"
+    said = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False)
+    assert said.stdout == "cleaned up\n"
+    assert ("interrupted. Nothing half-done is in use." in said.stderr) == bool(begins)

@@ -14,7 +14,7 @@ from ansible import constants
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import COMMAND, DOCUMENT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import AGENT
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.files import STARTER, agent_for, make_agent
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.files import agent_for, make_agent, starter
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.meanwhile import last_repair, say_meanwhile
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.publishing import publication
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.pythons import files_of_pythons
@@ -139,8 +139,9 @@ def test_a_python_beside_it_has_lines_of_its_own() -> None:
 
 
 def test_the_command_is_a_shell_script() -> None:
-    subprocess.run(["/bin/sh", "-n", STARTER], check=True)
-    assert "/usr/bin/python3" not in STARTER.read_text()
+    subprocess.run(["/bin/sh", "-n"], input=starter(), check=True)
+    assert b"/usr/bin/python3" not in starter()
+    assert b"@WATCH@" not in starter()
 
 
 def test_what_was_published_keeps_its_serial_number_as_long_as_it_says_the_same(tmp_path: Path) -> None:

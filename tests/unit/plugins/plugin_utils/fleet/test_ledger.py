@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import written
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.diagnosis import Diagnosis
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run import Device, ProbeResult
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Fault, Stage
@@ -26,7 +27,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledge
     cleaned,
     file_name,
     moment_of,
-    written,
 )
 
 from tests.reports import (
