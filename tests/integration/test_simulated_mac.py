@@ -30,8 +30,6 @@ from tests.simulated_mac.state import ssh_options, start_time
 PROFILES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 WHO_AM_I = "import json, platform, sys; print(json.dumps([sys.platform, platform.machine(), platform.mac_ver()[0]]))"
 BAD_CPU = "Bad CPU type in executable"
-SYS_TIME = 25
-"""The number of a capability, see capabilities(7)."""
 LIST_AND_MULTIPLY = """
 import tensorflow as tf
 gpus = tf.config.list_physical_devices("GPU")
@@ -362,14 +360,6 @@ def test_files_of_a_running_host_are_seen_from_outside(mac: NewMac) -> None:
     host = mac("m1-fresh")
     said(host, "echo seen > /private/tmp/note")
     assert host.path("/private/tmp/note").read_text() == "seen\n"
-
-
-def test_no_host_sets_the_clock_of_this_machine(mac: NewMac) -> None:
-    """It is not tried: where it can be done, everything else that runs on this machine would suffer."""
-    host = mac("m1-fresh")
-    bounds = said(host, "sudo /.simulated_mac/python -ISc \"print(open('/proc/self/status').read())\"")
-    [allowed] = [line.split()[1] for line in bounds.splitlines() if line.startswith("CapBnd:")]
-    assert not int(allowed, 16) >> SYS_TIME & 1
 
 
 def test_another_profile_for_a_host_is_refused(mac: NewMac, fleet: Fleet) -> None:
