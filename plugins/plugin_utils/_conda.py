@@ -43,7 +43,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_making
     shortened,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import CONDA_ENGINE
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import TO_LITERT
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import CONDA_TENSORFLOW, TO_LITERT
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._resolver import Target, in_one_line
 
 PYTHON = Path(sys.executable)
@@ -70,13 +70,14 @@ class Engine:
             "subdir": SUBDIRS[target.name],
             "virtual": {**target.virtual, **osx},
             "kept": {name: version for name, version in kept.items() if name != "python"},
-            "cache": str(cache_folder() / "repodata"),
+            "cache": str(private_cache()),
         }
         try:
             found = self._ask(question)
         except EngineFailed as failure:
             raise explain(order, str(failure)) from failure
         refuse_without_hash(found)
+        refuse_second_tensorflow(order, found)
         lines = sorted(f"{without_credentials(each['url'])}#sha256:{each['sha256']}" for each in found)
         of_python = {each["name"]: each["version"] for each in found if each["is_for_python"]}
         return Solved(tuple(lines), of_python)
@@ -135,6 +136,22 @@ def refuse_without_hash(found: Iterable[Mapping[str, Any]]) -> None:
             )
 
 
+def refuse_second_tensorflow(order: Order, found: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse conda's TensorFlow where a package has brought it along, and another comes as a wheel."""
+    packages = list(found)
+    tensorflow = next((each for each in packages if each["name"] in CONDA_TENSORFLOW), None)
+    if tensorflow and order.request.with_tensorflow:
+        needing = (each["name"] for each in packages if CONDA_TENSORFLOW & {*each["needs"]})
+        who = ", ".join(sorted({*needing} - CONDA_TENSORFLOW)) or "another package"
+        raise MetalfleetError(
+            f"The environment {order.environment} would have TensorFlow twice: as a wheel, and from conda "
+            f"({tensorflow['version']}), where {who} needs it",
+            evidence=f"The lock is for {order.platform}.",
+            remedy=f"Leave {who} out of conda.packages, or what brings it along, and name what has it as a wheel in "
+            "packages.",
+        )
+
+
 def refuse_unproven(path: Path, packages: Iterable[Mapping[str, str]]) -> None:
     """Refuse the lock of another tool with a package that has no digest. Raises MetalfleetError."""
     for each in packages:
@@ -166,6 +183,15 @@ def writable_cache() -> Iterator[None]:
             evidence=f"{error.filename or folder}: {error.strerror}.",
             remedy="Make it writable for you, or let XDG_CACHE_HOME name another place.",
         ) from error
+
+
+def private_cache() -> Path:
+    """The folder of what py-rattler knows of channels, with their credentials: for nobody else."""
+    with writable_cache():
+        folder = cache_folder() / "repodata"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+    return folder
 
 
 def refuse_full_disk(said: str) -> None:

@@ -71,13 +71,14 @@ def virtual_packages(virtual: dict[str, str]) -> Iterable[Any]:
 
 def described(record: Any) -> dict[str, Any]:
     """What a lock must know of a package."""
-    needs = {spec.split()[0] for spec in record.depends}
+    needs = sorted({spec.split()[0] for spec in record.depends})
     return {
         "name": record.name.normalized,
         "version": str(record.version),
         "url": str(record.url),
         "sha256": record.sha256.hex() if record.sha256 else "",
-        "is_for_python": bool(needs & {"python", "python_abi"}),
+        "needs": needs,
+        "is_for_python": "python" in needs or "python_abi" in needs,
     }
 
 

@@ -248,7 +248,8 @@ def conda_request(environment: Mapping[str, Any], wish: Wish) -> CondaRequest | 
         raise MetalfleetError(
             f"The environment {name} has no TensorFlow: with kind: conda none comes by itself",
             remedy='Declare one (tensorflow: "2.18.1"), which comes with its plug-in as wheels, on top of the conda '
-            "packages; or say gpu_check: none, where none is wanted.",
+            "packages; or name it in conda.packages, where the CPU will do; or say gpu_check: none, where none is "
+            "wanted.",
         )
     python = next((each for each in packages if conda_name(each) == "python"), None)
     if python:

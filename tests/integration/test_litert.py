@@ -86,7 +86,7 @@ def test_models_of_the_user_are_run(litert_environment: Path, tmp_path: Path) ->
     assert ask(litert_environment, "none", model).stages[-1].name == "models"
     os.mkfifo(tmp_path / "pipe.tflite")
     for wrong, words in (
-        (broken, "cannot load or run a model"),
+        (broken, f"The file {broken} is no model of LiteRT, or is damaged"),
         (tmp_path / "none.tflite", "is not there"),
         (tmp_path / "pipe.tflite", "is not there, or cannot be read"),
     ):

@@ -17,6 +17,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda import explain, refuse_full_disk
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import cache_folder
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._requests import Order, read_request
 
@@ -54,6 +55,7 @@ def channel(tmp_path: Path) -> Channel:
     channel.add(Package("newest", subdir="osx-arm64", depends=["__osx >=14"]))
     channel.add(Package("six", "1.16.0", noarch="python", depends=["python"]))
     channel.add(Package("tensorflow", "2.19.1", noarch="python", depends=["python"]))
+    channel.add(Package("trainer", noarch="python", depends=["python", "tensorflow >=2.18"]))
     return channel
 
 
@@ -133,6 +135,8 @@ def test_what_is_locked_is_kept_until_an_upgrade_is_asked_for(
         (["conda-forge::tensorflow-base >=2.20"], {}, "must use the GPU.*CPU alone"),
         (["tensorflow"], {"gpu": "required"}, "gpu: required.*CPU alone.*declare tensorflow:.*gpu: none"),
         (["tensorflow=2.19"], {"tensorflow": "2.18.1"}, "would have TensorFlow twice"),
+        (["trainer"], {"tensorflow": "2.18.1"}, "TensorFlow twice.*2.19.1., where trainer needs it.*Leave trainer out"),
+        (["trainer"], {}, "must use the GPU.*CPU alone"),
         (["six"], {"packages": ["six==1.17.0"]}, "conflict with each other.*six 1.16.0 is what comes from conda"),
         (["six"], {"lock": "/lock.txt"}, "has a lock of its own, and conda too"),
         (["six"], {"kind": "venv"}, "is of the kind venv, which has wheels only"),
@@ -214,6 +218,7 @@ def test_channels_may_be_closed_and_their_credentials_stay_out_of_locks(tmp_path
     assert "s3cr3t" not in text_of(locks)
     assert f"http://{index.address}/files/osx-arm64/tool-1.0-0.conda" in text_of(locks)
     assert locks.conda["conda_channels"] == [url]
+    assert (cache_folder() / "repodata").stat().st_mode & 0o077 == 0
 
 
 def test_a_channel_that_cannot_be_reached_is_explained_without_its_secret(tmp_path: Path) -> None:
