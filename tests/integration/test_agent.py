@@ -385,13 +385,13 @@ def test_a_python_that_hangs_is_not_waited_for_and_is_repaired(mac: Mac) -> None
 def test_a_python_that_could_not_be_repaired_is_told_everywhere(mac: Mac, small_wheels: SmallWheels) -> None:
     said(mac, f"rm -r {ROOT}/python/*/lib/python3*/json; mv mirror away")
     let_it_run(mac)
-    assert "does not work, and could not be repaired: python3 (damaged " in metalfleet(mac, "status", 3)
+    assert "does not work, and could not be repaired: python3 (it lacks a file" in metalfleet(mac, "status", 3)
     assert metalfleet(mac, "repair", 3).count("\n") == 1
     said(mac, "mv away mirror")
     told = on(mac, SETUP, **declare(mac, small_wheels)).output
-    assert "It could not repair all (The managed Python: python3 (damaged " in told
-    assert "failed: The managed Python: python3 (damaged " in metalfleet(mac, "history")
-    assert metalfleet(mac, "status").count("damaged") == 0
+    assert "It could not repair all (The managed Python: python3 (it lacks a file" in told
+    assert "failed: The managed Python: python3 (it lacks a file" in metalfleet(mac, "history")
+    assert metalfleet(mac, "status").count("lacks") == 0
 
 
 def test_what_is_changed_of_the_agent_is_drift_and_it_is_removed_without_a_trace(

@@ -118,8 +118,8 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument("name", metavar="NAME", help="the environment")
     back.add_argument("--generation", type=int, help="its number (default: the newest before the newest)")
     command("history", "what was done when, and why", history)
-    command("install", "begin to work at the times of the document", install)
-    command("uninstall", "end all that, and remove the agent; environments stay", uninstall)
+    command("install", "let the agent work every day, at the times that are declared", install)
+    command("uninstall", "stop that, and remove the agent; environments stay", uninstall)
     report = command("report", "what the last run found, for programs that manage Macs", tell)
     report.add_argument("--format", choices=FORMATS, default="json")
     return top
@@ -144,7 +144,7 @@ def status(keeper: Keeper, _: argparse.Namespace) -> int:
         *(f"{in_short(each, last)} It is {each['path']}." for each in report["environments"]),
         *hints(report),
         *last_tries(report, [*keeper.memory.history(), *keeper.memory.of_pythons()]),
-        f"The agent last ran {state.last_run}, {state.runs} times in all." if state.last_run else "It has not run yet.",
+        f"The agent last ran at {state.last_run}." if state.last_run else "The agent has not run yet.",
     )
     return outcome(report)
 
@@ -249,8 +249,9 @@ def verdicts(known: Mapping[str, Any]) -> dict[str, str]:
 def in_short(environment: Mapping[str, Any], last: Mapping[str, str]) -> str:
     """An environment's state; one that is in order is told with what its last probe found."""
     name = environment["name"]
-    if environment["ok"] and name in last:
-        return f"{name}: as declared. It was {last[name]} when the agent last ran."
+    if environment["ok"] and environment["state"] == "present":
+        found = f" It was {last[name]} when the agent last ran." if name in last else ""
+        return f"{name}: as declared.{found}"
     return str(environment["text"])
 
 

@@ -23,6 +23,7 @@ SAID = (
     (r"\brun setup\.yml( again)?", "run metalfleet repair"),
     (r"\bRun setup\.yml( again)?", "Run metalfleet repair"),
     (r"-e tensorflow_rebuild=\S+ asks for it", f"Ask {MANAGER}"),
+    (r", or choose other folders \(tensorflow_root, tensorflow_links\)", ""),
     (r"\s*\((?:tensorflow|native_python)_\w+(?:, (?:tensorflow|native_python)_\w+)*\)", ""),
     (r", or set tensorflow_free_mb to require less", ""),
     (r"\bRun again with -vvv to see more", "metalfleet doctor says more"),

@@ -24,7 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
     Declaration,
     declare,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import Host
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import OBJECTIONS, Host
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.plan import Plan
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.scripts import (
     Script,
@@ -55,6 +55,7 @@ def files_of_pythons(options: Mapping[str, Any], minors: Iterable[str], certific
         "install.sh": scripts.program,
         "files.tar": tar_of(sent),
         "uv": pinned_uv().version.encode(),
+        "objections": "".join(f"{verdict} {words}\n" for verdict, words in OBJECTIONS.items()).encode(),
     }
     for each in declared:
         files |= {f"{each.link}/{name}": content for name, content in lines_of(each).items()}

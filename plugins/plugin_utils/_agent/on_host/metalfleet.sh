@@ -134,6 +134,17 @@ same() { [ "$1" = "$2" ] || [ "$1" -ef "$2" ]; }
 
 value() { printf '%s\n' "$answer" | /usr/bin/sed -n "s/^$1=//p" | /usr/bin/head -n 1; }
 
+# Why a Python has to be repaired, in words, from the verdict of the look at it.
+objection() {
+    words=$(/usr/bin/sed -n "s/^${1%% *} //p" "$agent/python/objections" 2>/dev/null)
+    case $1 in
+        "") echo "it is missing" ;;
+        status-*) echo "it does not start: exit status ${1#status-}" ;;
+        *" "*) echo "${words:-${1%% *}}: ${1#* }" ;;
+        *) echo "${words:-$1}" ;;
+    esac
+}
+
 # Look at one of the Pythons, and repair it. $1 is the folder with what is wanted, and the lines that the scripts read.
 repair_python() {
     for file in "$agent/python/inspect.sh" "$agent/python/install.sh" "$agent/python/files.tar" "$agent/python/uv" \
@@ -170,7 +181,7 @@ repair_python() {
         if [ "$runs" ] && [ -z "$wanted" ]; then python=$linked; fi
     fi
     export python
-    why=${judged:-nothing is linked}
+    why=$(objection "$judged")
     if [ "$runs" ]; then why="uv is not as declared, or another interpreter is linked"; fi
     left=$(why_left)
     if [ "$left" ]; then

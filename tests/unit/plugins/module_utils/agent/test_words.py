@@ -45,3 +45,5 @@ def test_what_can_be_done_on_the_mac_is_named() -> None:
     packages = "/x/tensorflow_io/a.py and tensorflow_metal-1.2.0 are damaged."
     assert for_user(packages) == packages
     assert for_user("Choose other folders (tensorflow_root, tensorflow_links).") == "Choose other folders."
+    writable = "Make it writable for this user, or choose other folders (tensorflow_root, tensorflow_links)."
+    assert for_user(writable) == "Make it writable for this user."

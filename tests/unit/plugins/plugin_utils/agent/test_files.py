@@ -136,6 +136,7 @@ def test_a_python_beside_it_has_lines_of_its_own() -> None:
     files = files_of_pythons(options(), ["3.11"], "CERTIFICATES")
     assert b"link=python3.11" in files["python3.11/unpack"]
     assert b"CERTIFICATES" in files["files.tar"]
+    assert b"\ntimed-out it did not answer in time" in files["objections"]
 
 
 def test_the_command_is_a_shell_script() -> None:

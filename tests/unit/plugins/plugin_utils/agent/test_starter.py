@@ -14,6 +14,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.memor
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import MOMENT
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.build import packed
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.files import starter
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import OBJECTIONS
 
 ON_BATTERY = "Now drawing from 'Battery Power'\n -InternalBattery-0 (id=22282339)\t{}%; discharging; 5:12 remaining\n"
 CHARGING = (
@@ -136,7 +137,7 @@ def test_no_python_is_repaired_on_a_full_disk(command: Command, kilobytes: int, 
     command.finds(BROKEN)
     _, said, status = command.run("repair")
     assert (status == 3, command.tries == 0) == (is_full, is_full)
-    assert ("damaged json; the disk is full: 499 MB are free, and 500 are needed" in said) == is_full
+    assert ("damaged: json; the disk is full: 499 MB are free, and 500 are needed" in said) == is_full
     assert [note.partition(" ")[0] for note in command.notes] == ["left" if is_full else "repaired"]
 
 
@@ -194,19 +195,19 @@ def test_what_becomes_of_a_python_is_written_down_where_no_program_can_be_starte
     command.finds(BROKEN)
     command.installs(BAD_HASH)
     words = (
-        "metalfleet: The managed Python does not work, and could not be repaired: python3 (damaged json; ). "
+        "metalfleet: The managed Python does not work, and could not be repaired: python3 (damaged: json; ). "
         "metalfleet repair tries it again.\n"
     )
     assert command.run("repair") == ("", words, 3)
     assert command.run("repair") == ("", words, 3)
-    assert command.notes == ["failed python3 (damaged json; )"]  # what is only said again is kept once
+    assert command.notes == ["failed python3 (damaged: json; )"]  # what is only said again is kept once
     (command.root / "bin/python3").unlink()
     assert command.run("status") == ("", words, 3)
     command.file("bin/python3", PROGRAM).chmod(0o755)
     command.installs(0)
     for _ in range(2):
         assert command.run("repair")[2] == 0
-    assert command.notes[1:] == ["repaired python3 (damaged json)"] * 2
+    assert command.notes[1:] == ["repaired python3 (damaged: json)"] * 2
 
 
 @pytest.mark.parametrize(
@@ -244,6 +245,23 @@ def test_a_python_that_does_not_start_is_said_in_one_line(command: Command, dama
     elif damage == "fails":
         command.file("bin/python3", "#!/bin/sh\nexit 1\n").chmod(0o755)
     assert command.run("status") == ("", "metalfleet: The managed Python does not start. Run metalfleet repair.\n", 3)
+
+
+@pytest.mark.parametrize(
+    ("judged", "words"),
+    [
+        ("", "it is missing"),
+        ("status-134", "it does not start: exit status 134"),
+        ("timed-out", OBJECTIONS["timed-out"]),
+        ("damaged lib/a b.py", f"{OBJECTIONS['damaged']}: lib/a b.py"),
+        ("new-word", "new-word"),
+    ],
+)
+def test_why_a_python_is_repaired_is_said_in_words(command: Command, judged: str, words: str) -> None:
+    command.file("agent/python/objections", "".join(f"{verdict} {text}\n" for verdict, text in OBJECTIONS.items()))
+    command.finds(f"interpreter_judged={judged}\nmetalfleet: end\n")
+    command.run("repair")
+    assert command.notes == [f"repaired python3 ({words})"]
 
 
 @pytest.mark.parametrize("hangs", ["-c", "status"])
