@@ -184,7 +184,7 @@ def history(keeper: Keeper, _: argparse.Namespace) -> int:
         raise MetalfleetError(
             "What the agent has done is not known: its history cannot be read",
             evidence=unreadable,
-            remedy="The next repair moves it out of the way and begins a new one.",
+            remedy="As soon as something is repaired it is moved out of the way, and a new one begins.",
         )
     events = keeper.memory.history()
     say(*([line for event in events for line in tell_event(event)] or ["Nothing was done yet."]))

@@ -323,7 +323,7 @@ def main() -> int:
     except EndError as end:
         status, words = end.args
     except OSError as error:
-        status, words = "NOT_STORED", str(error)
+        status, words = "NOT_STORED", f"{error.filename}: {error.strerror}" if error.filename else str(error)
     else:
         return 0
     sys.stderr.write(f"{words}\n")
