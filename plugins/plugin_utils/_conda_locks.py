@@ -90,7 +90,7 @@ def refuse_cpu_only(name: str, gpu: str, packages: Iterable[str]) -> None:
             "the TensorFlow of conda-forge, which computes on a Mac's CPU alone",
             evidence="It cannot load Apple's plug-in: it takes protobuf and abseil from packages of their own, where "
             "the plug-in needs those inside TensorFlow. Its last release for Macs is 2.19.1.",
-            remedy="Leave it, and what needs it, out of conda.packages, and declare tensorflow: "
-            f'"{default_pair().tensorflow}": then TensorFlow and the plug-in come as wheels on top of the conda packages.'
-            " Or say gpu: none.",
+            remedy="Leave it, and what needs it, out of conda.packages, and declare "
+            f'tensorflow: "{default_pair().tensorflow}": then TensorFlow and the plug-in come as wheels on top of the '
+            "conda packages. Or say gpu: none.",
         )
