@@ -9,6 +9,7 @@ that the task really runs as.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from copy import copy, deepcopy
@@ -90,6 +91,13 @@ class EndedBadly:
 
 
 Answer = Answered | NoPython | EndedBadly
+
+_FRAMES = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n?)*", re.MULTILINE)
+
+
+def without_frames(said: str) -> str:
+    """What a program said, as one line, without the lines of Python's own files in which it failed."""
+    return " ".join(_FRAMES.sub("", said).split())
 
 
 class NoPythonYet(MetalfleetError):
@@ -229,7 +237,7 @@ class FleetAction(ActionBase):
         said = str(self._said.get("stderr") or "") + str(self._said.get("stdout") or "")
         if NO_PYTHON in said:
             return NoPython(NOTHING in said, said.partition(NO_PYTHON)[2].partition("\n")[0].strip())
-        return EndedBadly(int(self._said.get("rc") or 0), said.strip()[-LAST_WORDS:])
+        return EndedBadly(int(self._said.get("rc") or 0), without_frames(said)[-LAST_WORDS:])
 
     def _told_meanwhile(self, module: str, host: str) -> AbstractContextManager[None]:
         """While a module builds, tell what it is doing."""

@@ -12,6 +12,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action impo
     EndedBadly,
     last_object,
     with_paths_as_written,
+    without_frames,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._start import NO_ANSWER
 
@@ -40,6 +41,12 @@ def test_who_ended_badly_is_quoted() -> None:
     assert EndedBadly(137, f"Killed\n{NO_ANSWER}").text == (
         "The managed Python gave no answer within 60 s and was stopped"
     )
+
+
+def test_frames_of_python_are_left_out_of_what_it_said() -> None:
+    frames = 'Traceback (most recent call last):\n  File "<frozen runpy>", line 189, in f\n    import json\n'
+    said = f"Killed\n{frames}ModuleNotFoundError: No module named 'json'\n\nDuring:\n{frames}OSError: no\n"
+    assert without_frames(said) == "Killed ModuleNotFoundError: No module named 'json' During: OSError: no"
 
 
 def test_paths_of_a_host_are_not_expanded_on_the_controller() -> None:
