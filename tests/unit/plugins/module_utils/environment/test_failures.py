@@ -14,7 +14,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ("/root/bin/uv: killed by SIGKILL", "killed by the system or a user"),
+        ("/opt/bin/uv: killed by SIGKILL", "killed by the system or a user"),
         ("Querying Python at `/e/bin/python` failed with exit status signal: 9 (SIGKILL)", "killed by the system"),
         ("Querying Python at `/e/bin/python` failed with exit status signal: 11 (SIGSEGV)", "not known here"),
         ("the moon is full", "not known here"),
