@@ -72,7 +72,8 @@ text:
 todo:
   description:
     - What has to be done next. With V(python) the managed Python has to be repaired before anything else, by
-      M(metalfleet.tensorflow.native_python); with V(environments), environments have to be.
+      M(metalfleet.tensorflow.native_python); with V(environments), environments have to be, or a lock that was made
+      for this answer has to be kept.
   returned: always
   type: str
   sample: nothing

@@ -298,8 +298,11 @@ class EnvironmentsAction(FleetAction):
         """The report with what was made of locks, and with what should be known of what they pin."""
         warnings = [*(report.pop("warnings", None) or []), *locks.remarks]
         report |= {"warnings": warnings} if warnings else {}
-        if not (locks.new and self.sends_locks):
+        if not locks.new:
             return report
+        if not self.sends_locks:
+            # A host may be in order by a lock that was made only now: it is kept all the same, by the next task.
+            return {**report, "todo": "environments"} if report.get("todo") == "nothing" else report
         is_foreseen = self._task.check_mode
         diffs = [{"before": "", "after": "", **report.get("diff", {})}, *(lock.diff for lock in locks.new)]
         return {

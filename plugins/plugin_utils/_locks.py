@@ -153,10 +153,10 @@ class NewLock:
 
     def say(self, *, is_foreseen: bool) -> str:
         """For people."""
-        would = "would be" if is_foreseen else "was"
+        what = f"changed ({', '.join(self.changes) or 'no version is another'})"
         if not self.before:
-            return f"{self.file.path} {would} made, with {len(self.changes)} packages. Commit it."
-        return f"{self.file.path} {would} changed ({', '.join(self.changes) or 'no version is another'}). Commit it."
+            what = f"made, with {len(self.changes)} packages"
+        return f"{self.file.path} would be {what}." if is_foreseen else f"{self.file.path} was {what}. Commit it."
 
 
 class Locks:

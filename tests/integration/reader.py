@@ -185,7 +185,6 @@ class Reader:
     def _filled_in(self, argument: str) -> str | Path:
         """What a reader puts in for the words in capitals, and for paths that only the reader has."""
         known = {
-            "MY-INVENTORY": INVENTORY,
             "PATH-OF-THIS-CHECKOUT": CHECKOUT,
             "/srv/pythons": self.folder,
             "inventory/simulated": INVENTORY,

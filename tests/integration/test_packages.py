@@ -126,6 +126,12 @@ def test_four_runs_from_a_name_to_an_environment_and_to_another_declaration(read
     asked = len(company.index.requests)
     assert company.set_up(ready, packages=["alpha>1", "beta"]).recap[ready.name]["changed"] == 0
     assert len(company.index.requests) == asked
+    made = lock.read_text()
+    lock.unlink()  # as in a clone of a folder where nobody has committed it
+    kept = company.set_up(ready, packages=["alpha>1", "beta"])
+    assert kept.recap[ready.name]["changed"] == 1
+    assert f"{lock} was made, with 4 packages. Commit it." in words(kept)
+    assert lock.read_text() == made
     lock.write_text(before)  # as somebody's merge may do
     again = company.set_up(ready, **declared)
     assert again.recap[ready.name]["changed"] == 1

@@ -144,7 +144,8 @@ def test_a_lock_is_made_where_none_is_and_used_from_then_on(tmp_path: Path, inde
     assert written.name == f"lab-{MAC}.txt"
     assert written.stat().st_mode & 0o777 == 0o644
     [new] = locks.new
-    assert "was made, with 3 packages. Commit it." in new.say(is_foreseen=False)
+    assert new.say(is_foreseen=True) == f"{written} would be made, with 3 packages."
+    assert new.say(is_foreseen=False) == f"{written} was made, with 3 packages. Commit it."
 
     asked = len(index.requests)
     later = locks_of(declared, making=making(tmp_path, index, is_locked=True))
