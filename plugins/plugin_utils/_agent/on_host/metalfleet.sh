@@ -75,10 +75,13 @@ keep_end() {
     fi
 }
 
-# What the job says goes into a log, of which the end is kept. A pipe in its place would be waited for.
+# Whether something can be added to such a file. A pipe in its place would be waited for.
+can_grow() { { [ ! -e "$1" ] || [ -f "$1" ]; } && (: >>"$1") 2>/dev/null; }
+
+# What the job says goes into a log, of which the end is kept.
 begin_job() {
     log=$agent/log
-    if { [ -e "$log" ] && [ ! -f "$log" ]; } || ! (: >>"$log") 2>/dev/null; then log=/dev/null; fi
+    can_grow "$log" || log=/dev/null
     keep_end "$log" $LARGEST_LOG
     exec >>"$log" 2>&1 3>&1 </dev/null
     if [ "${METALFLEET_DELAY:-0}" -gt 0 ]; then
@@ -208,7 +211,7 @@ fail() {
 
 # Write down what became of a Python. What is only said again is kept once.
 note() {
-    if { [ -e "$pythons" ] && [ ! -f "$pythons" ]; } || ! (: >>"$pythons") 2>/dev/null; then return; fi
+    can_grow "$pythons" || return 0
     if [ "$1" = repaired ] || [ "$(last_note "$2")" != "$1 $2 ($3)" ]; then
         printf '%s %s %s (%s)\n' "$(now)" "$1" "$2" "$3" 2>/dev/null >>"$pythons"
     fi
