@@ -263,30 +263,25 @@ agent=$root/agent pythons=$root/agent/pythons
 HOME=${HOME:-/}
 find_home
 export root HOME METALFLEET_NOT_NOW METALFLEET_REPAIRED METALFLEET_FAILED METALFLEET_LEFT METALFLEET_SECONDS
+case " $* " in *" -h "* | *" --help "*) is_help=1 ;; *) is_help= ;; esac
 case ${1:-} in
     repair | install | uninstall | rollback)
         METALFLEET_SECONDS=${METALFLEET_SECONDS:-600} # other programs are asked, and the network, before all is seen
-        case " $* " in
-            *" -h "* | *" --help "*) ;;
-            *) if [ -d "$agent" ] && [ "$(owner n)" != "$(/usr/bin/id -u)" ]; then
-                say "This agent belongs to $(owner ""). Run it as that user."
-                exit $CANNOT
-            fi ;;
-        esac
+        if [ -z "$is_help" ] && [ -d "$agent" ] && [ "$(owner n)" != "$(/usr/bin/id -u)" ]; then
+            say "This agent belongs to $(owner ""). Run it as that user."
+            exit $CANNOT
+        fi
         ;;
     *) METALFLEET_SECONDS=${METALFLEET_SECONDS:-60} ;;
 esac
 case " $* " in *" --scheduled "*) is_job=1 && begin_job ;; *) is_job= ;; esac
 case ${1:-} in
     repair | install)
-        case " $* " in
-            *" -h "* | *" --help "*) ;;
-            *)
-                for each in "$agent"/python/python3 "$agent"/python/python3.*/; do
-                    case $each in *"*/") ;; *) repair_python "${each%/}" ;; esac
-                done
-                ;;
-        esac
+        if [ -z "$is_help" ]; then
+            for each in "$agent"/python/python3 "$agent"/python/python3.*/; do
+                case $each in *"*/") ;; *) repair_python "${each%/}" ;; esac
+            done
+        fi
         ;;
 esac
 python=$root/bin/python3 program=$agent/metalfleet.pyz
