@@ -143,6 +143,7 @@ def status(keeper: Keeper, _: argparse.Namespace) -> int:
         f"Declared on {since}: {', '.join(each['name'] for each in report['environments']) or 'no environment'}.",
         *(f"{in_short(each, last)} It is {each['path']}." for each in report["environments"]),
         *hints(report),
+        # The Pythons' own come last: in the history newer documents, too, are of no environment.
         *last_tries(report, [*keeper.memory.history(), *keeper.memory.of_pythons()]),
         f"The agent last ran at {state.last_run}." if state.last_run else "The agent has not run yet.",
     )
