@@ -13,12 +13,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from tests.conda import of_mac
 from tests.simulated_mac.store import Store
+from tests.waiting import wait_until
 
 
 def up(folder: Path) -> None:
@@ -32,8 +32,7 @@ def up(folder: Path) -> None:
     null = subprocess.DEVNULL
     server = subprocess.Popen(web, stdin=null, stdout=null, stderr=null, start_new_session=True)
     (folder / "server.pid").write_text(str(server.pid))
-    while server.poll() is None and not answers(port):
-        time.sleep(0.05)
+    wait_until(lambda: answers(port) or server.poll() is not None)
     (folder / "url").write_text(f"http://127.0.0.1:{port}")
 
 

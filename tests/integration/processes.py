@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.waiting import wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tests.simulated_mac.fleet import Mac
 
-PATIENCE = 300.0  # seconds that a thing may take on a machine that has other work to do
-BETWEEN_LOOKS = 0.02
-"""Seconds between two looks at what a run is about. A look takes a millisecond or two, which others need as well."""
 SEED = int(os.environ.get("SEED") or 20261123)
 KILLS = int(os.environ.get("KILLS") or 20)
 """How often a test kills that chooses victims and moments at random, which `make torture` sets."""
@@ -32,21 +31,9 @@ def running(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
     return [pid for pid, line in commands.items() if line and not line.startswith("launchd") and wanted(line)]
 
 
-def wait_for(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
+def wait_for_process(mac: Mac, wanted: Callable[[str], bool]) -> list[int]:
     """Wait until there is such a process."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := running(mac, wanted)):
-        assert time.monotonic() < deadline, f"nothing of the kind was started on {mac.name}"
-        time.sleep(BETWEEN_LOOKS)
-    return found
-
-
-def wait_until(is_so: Callable[[], bool], every: float = BETWEEN_LOOKS) -> None:
-    """Wait until something is so; `every` is seconds between two looks, which are more where a look is dear."""
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline, "what was waited for did not come"
-        time.sleep(every)
+    return wait_until(lambda: running(mac, wanted))
 
 
 def send(number: signal.Signals, pids: Iterable[int]) -> None:
@@ -135,8 +122,7 @@ def disturbed(macs: Sequence[Mac], plans: Sequence[tuple[float, str]]) -> Iterat
     has_ended = threading.Event()
 
     def kill_after(mac: Mac, seconds: float, who: str) -> None:
-        while not running(mac, is_module) and not has_ended.is_set():
-            time.sleep(BETWEEN_LOOKS)
+        wait_until(lambda: running(mac, is_module) or has_ended.is_set())
         has_ended.wait(seconds)
         BUILDERS[who](mac)
 
@@ -148,20 +134,16 @@ def disturbed(macs: Sequence[Mac], plans: Sequence[tuple[float, str]]) -> Iterat
             has_ended.set()
         for each in killed:
             each.result()
-    deadline = time.monotonic() + PATIENCE
-    while left := [mac.name for mac in macs if running(mac, is_engine)]:
-        assert time.monotonic() < deadline, f"something goes on installing on {', '.join(left)}"
-        time.sleep(BETWEEN_LOOKS)
+    wait_until(lambda: not any(running(mac, is_engine) for mac in macs))  # nothing may go on installing
 
 
 def durations(macs: Sequence[Mac], run: Callable[[], object]) -> list[float]:
     """Seconds that the module takes on each host in an undisturbed run, from its start to its end."""
 
     def duration(mac: Mac) -> float:
-        wait_for(mac, is_module)
+        wait_for_process(mac, is_module)
         start = time.monotonic()
-        while running(mac, is_module):
-            time.sleep(BETWEEN_LOOKS)
+        wait_until(lambda: not running(mac, is_module))
         return time.monotonic() - start
 
     with ThreadPoolExecutor(len(macs)) as pool:

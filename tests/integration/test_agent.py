@@ -24,10 +24,11 @@ from tests.integration.conftest import Quiet
 from tests.integration.environments import PLACES, SmallEnvironment, SmallWheels
 from tests.integration.hosts import HOME, ROOT, SETUP, four_runs, listing, on, said, send
 from tests.integration.network import Authority
-from tests.integration.processes import has_open, is_engine, kill, running, wait_until
+from tests.integration.processes import has_open, is_engine, kill, running
 from tests.integration.processes import send as send_signal
 from tests.integration.test_environment_drift import DRIFTS
 from tests.integration.test_managed_python import DAMAGES
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +21,9 @@ from tests.index import Index
 from tests.integration.conftest import NewMac
 from tests.integration.environments import SmallWheels, library
 from tests.integration.hosts import FETCH, HOME, LINKS, ROOT, SETUP, four_runs, installed, listing, on, on_fleet, said
-from tests.integration.processes import BETWEEN_LOOKS, PATIENCE, cut_connections, kill_controllers
+from tests.integration.processes import cut_connections, kill_controllers
 from tests.simulated_mac.fleet import Fleet, Mac
+from tests.waiting import wait_until
 from tests.wheels import Wheel, lock_of, make_wheel
 
 NOWHERE = "http://127.0.0.1:1/simple"
@@ -242,9 +242,7 @@ def test_a_transfer_that_was_killed_goes_on_behind_what_has_arrived(host: Mac, s
     arriving = host.folder / "upper" / f"{ROOT}/wheels/{big[1].sha256}-{big[1].path.name}.part".lstrip("/")
 
     def kill_once_it_arrives() -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not arriving.exists() and time.monotonic() < deadline:
-            time.sleep(BETWEEN_LOOKS)
+        wait_until(arriving.exists)
         kill_controllers()
         cut_connections(host)
 

@@ -37,7 +37,7 @@ from tests.integration.processes import (
     is_module,
     kill,
     meanwhile,
-    wait_for,
+    wait_for_process,
 )
 from tests.simulated_mac import engine
 from tests.simulated_mac.fleet import Mac
@@ -152,7 +152,7 @@ def in_state(hosts: Mapping[str, SmallEnvironment], state: str) -> dict[str, Sma
 
 def test_uv_is_killed(wanted: SmallEnvironment) -> None:
     def kill_uv() -> None:
-        wait_for(wanted.mac, is_engine)
+        wait_for_process(wanted.mac, is_engine)
         kill(wanted.mac, is_engine)
 
     with meanwhile(kill_uv):
@@ -165,7 +165,7 @@ def test_uv_is_killed(wanted: SmallEnvironment) -> None:
 
 def test_the_module_is_killed_and_uv_lives_on(wanted: SmallEnvironment) -> None:
     def kill_module() -> None:
-        wait_for(wanted.mac, is_engine)
+        wait_for_process(wanted.mac, is_engine)
         kill(wanted.mac, is_module)
 
     with meanwhile(kill_module):

@@ -22,11 +22,11 @@ from tests.integration.processes import (
     meanwhile,
     running,
     thaw,
-    wait_for,
-    wait_until,
+    wait_for_process,
 )
 from tests.simulated_mac.fleet import Mac
 from tests.simulated_mac.state import ssh_options
+from tests.waiting import wait_until
 from tests.wheels import make_wheel
 
 DOCTOR, REMOVE, ROLLBACK = (CHECKOUT / f"playbooks/{name}.yml" for name in ("doctor", "remove", "rollback"))
@@ -65,8 +65,8 @@ def test_one_sleeps_one_comes_back_and_one_falls_asleep_in_the_middle(
     declare(site, small_wheels, "newer", small_wheels.alpha, small_wheels.beta_3)
 
     def fall_asleep() -> None:
-        wait_for(lost, is_engine)
-        wait_for(lost, is_caffeinate)
+        wait_for_process(lost, is_engine)
+        wait_for_process(lost, is_caffeinate)
         freeze(lost)
 
     with meanwhile(fall_asleep):

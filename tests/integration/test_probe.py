@@ -9,7 +9,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
 
 from tests.fake_metal.build import VARIANTS, BuildError, compile_plugin
 from tests.hanging import ask_until
-from tests.integration.variants import EXPECTED, Expected, clone, processes_of, wait_until_gone, with_plugin
+from tests.integration.variants import EXPECTED, Expected, clone, processes_of, with_plugin
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in is for Linux")
 
@@ -56,7 +56,7 @@ def test_each_variant_gets_its_verdict_and_diagnosis(
         8 if expected.verdict == "timed-out" else 300,
     )
 
-    wait_until_gone(environment / "bin/python")
+    wait_until(lambda: not processes_of(environment / "bin/python"))
     assert (result.verdict, result.stages[-1].name) == (expected.verdict, expected.stage), result
     assert (result.tensorflow, result.plugin) == ("2.18.1", "1.2.0")
     assert result.gpu_visible == (expected.stage not in ("import", "list"))
@@ -209,8 +209,8 @@ def test_a_process_killed_from_outside_has_crashed(plugged: MakeEnvironment) -> 
     results: list[ProbeResult] = []
     probing = threading.Thread(target=lambda: results.append(probe(environment)))
     probing.start()
-    process = wait_for_process(environment / "bin/python")
-    wait_until_mapped(process, "libmetal_plugin.so")
+    process = wait_until(lambda: processes_of(environment / "bin/python"))[0]
+    wait_until(lambda: "libmetal_plugin.so" in Path(f"/proc/{process}/maps").read_text())
 
     os.kill(process, signal.SIGKILL)
     probing.join()
@@ -219,23 +219,6 @@ def test_a_process_killed_from_outside_has_crashed(plugged: MakeEnvironment) -> 
     assert results[0].diagnosis
     assert "killed from outside" in results[0].diagnosis.cause
     assert "SIGKILL" in results[0].diagnosis.evidence
-
-
-def wait_for_process(program: Path) -> int:
-    """The process whose first argument is this program."""
-    for _ in range(1000):
-        if found := processes_of(program):
-            return found[0]
-        time.sleep(0.01)
-    pytest.fail(f"nobody runs {program}")
-
-
-def wait_until_mapped(process: int, library: str) -> None:
-    for _ in range(3000):
-        if library in Path(f"/proc/{process}/maps").read_text():
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{process} does not load {library}")
 
 
 # --- The stand-in itself ---------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from tests.index import Fault, Index
 from tests.integration.conftest import NewEnvironments
 from tests.integration.environments import SmallEnvironment, run_playbook
 from tests.integration.hosts import LINKS
-from tests.integration.processes import cut_connections, running, wait_until
+from tests.integration.processes import cut_connections, running
+from tests.waiting import wait_until
 
 OF_ROOT = "/opt/metalfleet"
 Builds = tuple[Future[Result], Callable[[], None]]

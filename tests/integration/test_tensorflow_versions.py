@@ -11,8 +11,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.run i
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import Demand
 
 from tests.hanging import ask_until
-from tests.integration.variants import EXPECTED, Expected, wait_until_gone, with_plugin
+from tests.integration.variants import EXPECTED, Expected, processes_of, with_plugin
 from tests.kept import make_environment_of
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow("installs gigabytes"),
@@ -53,7 +54,7 @@ def test_each_variant_gets_its_verdict(version: str, variant: str, expected: Exp
         8 if expected.verdict == "timed-out" else 300,
     )
 
-    wait_until_gone(environment / "bin/python")
+    wait_until(lambda: not processes_of(environment / "bin/python"))
     assert (result.verdict, result.stages[-1].name) == (expected.verdict, expected.stage), result
     assert result.tensorflow == version
     if result.diagnosis:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,12 +83,3 @@ def processes_of(program: Path) -> list[int]:
             if entry.read_bytes().startswith(f"{program}\0".encode()):
                 found.append(int(entry.parent.name))
     return found
-
-
-def wait_until_gone(program: Path) -> None:
-    """A process that was killed takes its time to end on a busy machine; one that was not would never."""
-    for _ in range(3000):
-        if not processes_of(program):
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{program} still runs: {processes_of(program)}")

@@ -21,20 +21,11 @@ from tests.integration.environments import SmallWheels
 from tests.integration.fleets import Site, told
 from tests.integration.hosts import ROOT, SETUP, said, send
 from tests.integration.native_python.shared import OFFLINE, ROLE, Run, command_line, is_in_order
-from tests.integration.processes import (
-    BETWEEN_LOOKS,
-    KILLS,
-    PATIENCE,
-    SEED,
-    VICTIMS,
-    connections,
-    cut_connections,
-    meanwhile,
-    wait_until,
-)
+from tests.integration.processes import KILLS, SEED, VICTIMS, connections, cut_connections, meanwhile
 from tests.integration.processes import send as send_signal
 from tests.simulated_mac.fleet import Mac
 from tests.slow import cases
+from tests.waiting import PATIENCE, wait_until
 
 Start = Callable[[Mac], "subprocess.Popen[bytes]"]
 
@@ -85,8 +76,7 @@ def test_a_run_whose_connection_is_cut_is_repaired_by_the_next(
 ) -> None:
     host = mac("m1-fresh")
     controller = start(host)
-    while controller.poll() is None and not is_there(host, sign):
-        time.sleep(BETWEEN_LOOKS)
+    wait_until(lambda: is_there(host, sign) or controller.poll() is not None)
     time.sleep(later)
     os.killpg(controller.pid, signal.SIGKILL)
     cut_connections(host)

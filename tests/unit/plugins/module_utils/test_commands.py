@@ -23,23 +23,20 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
     CommandTimedOut,
 )
 
-PATIENCE = 60  # seconds for what takes less than one, on a loaded machine
+from tests.waiting import PATIENCE, has_ended, wait_until
 
 
 def python(program: str) -> list[str]:
     return [sys.executable, "-c", program]
 
 
-def beating(heart: Path) -> str:
-    """A shell command that starts a child which shows that it lives."""
-    return f"while :; do echo beat >> {heart}; sleep 0.05; done &"
+def starting(child: Path) -> str:
+    """A shell command that starts a child, whose number is in a file then."""
+    return f"sleep 1000 & echo $! >{child}.new; mv {child}.new {child};"
 
 
-def stopped(heart: Path) -> bool:
-    """Whether the child has lived and lives no more."""
-    beats = heart.stat().st_size
-    time.sleep(0.3)
-    return 0 < beats == heart.stat().st_size
+def wait_for_end(child: Path) -> None:
+    wait_until(lambda: has_ended(int(child.read_text())))
 
 
 def test_returns_what_the_program_said() -> None:
@@ -99,17 +96,28 @@ def test_a_signal_by_its_name(number: str, name: str) -> None:
     assert caught.value.reason == f"killed by {name}"
 
 
-def test_the_time_limit_kills_the_whole_group(tmp_path: Path) -> None:
+Later = Callable[[float], None]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """Let some seconds pass for the engine."""
+    return lambda seconds: monkeypatch.setattr(
+        _commands, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
+    )
+
+
+@pytest.mark.parametrize("then", ["wait", ""])
+def test_the_time_limit_kills_all_that_a_program_started(tmp_path: Path, later: Later, then: str) -> None:
+    """Also where only a child is left, and keeps the output open."""
+    child = tmp_path / "child"
+    running = Commands().start(["/bin/sh", "-c", f"{starting(child)} {then}"], timeout=PATIENCE)
+    wait_until(child.exists)
+    later(2 * PATIENCE)
     with pytest.raises(CommandTimedOut) as caught:
-        Commands().run(["/bin/sh", "-c", f"{beating(tmp_path / 'heart')} wait"], timeout=0.5)
-    assert caught.value.reason == "no answer within 0.5 s"
-    assert stopped(tmp_path / "heart")
-
-
-def test_a_child_that_keeps_the_output_open_is_killed_too(tmp_path: Path) -> None:
-    with pytest.raises(CommandTimedOut):
-        Commands().run(["/bin/sh", "-c", beating(tmp_path / "heart")], timeout=0.5)
-    assert stopped(tmp_path / "heart")
+        running.result()
+    assert caught.value.reason == f"no answer within {PATIENCE:g} s"
+    wait_for_end(child)
 
 
 def test_a_process_that_left_the_group_does_not_hold_us_up(tmp_path: Path) -> None:
@@ -119,8 +127,7 @@ def test_a_process_that_left_the_group_does_not_hold_us_up(tmp_path: Path) -> No
         f"pathlib.Path({str(pid)!r}).write_text(f'{{os.getpid()}} '); time.sleep({PATIENCE})"
     )
     running = Commands().start(python(daemon), timeout=0.3)
-    while not (pid.exists() and pid.read_text().endswith(" ")):
-        time.sleep(0.01)
+    wait_until(lambda: pid.exists() and pid.read_text().endswith(" "))
     with pytest.raises(CommandTimedOut):
         running.result()
     os.kill(int(pid.read_text()), signal.SIGKILL)  # it lives
@@ -170,17 +177,6 @@ def test_programs_run_at_the_same_time(tmp_path: Path) -> None:
     assert [each.result().stdout for each in meeting] == 4 * ["met\n"]
 
 
-Later = Callable[[float], None]
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Later:
-    """Let some seconds pass for the engine."""
-    return lambda seconds: monkeypatch.setattr(
-        _commands, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
-    )
-
-
 def test_who_asks_late_still_gets_the_answer(later: Later) -> None:
     running = Commands().start(python("print('done')"), timeout=PATIENCE)
     os.waitid(os.P_PID, running._process.pid, os.WEXITED | os.WNOWAIT)
@@ -202,19 +198,16 @@ def test_all_failures_are_one_family() -> None:
 
 
 def test_no_program_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
-    heart = tmp_path / "heart"
+    child = tmp_path / "child"
 
     def run_two() -> None:
         Commands().run(["/bin/sh", "-c", ":"])
-        Commands().run(["/bin/sh", "-c", f"{beating(heart)} wait"], timeout=PATIENCE)
+        Commands().run(["/bin/sh", "-c", f"{starting(child)} wait"], timeout=PATIENCE)
 
     Commands().run(["/bin/sh", "-c", ":"])  # so that this process has a guard of its own
     process = multiprocessing.get_context("fork").Process(target=run_two)
     process.start()
-    while not heart.exists():
-        time.sleep(0.01)
+    wait_until(child.exists)
     process.kill()
     process.join()
-    deadline = time.monotonic() + PATIENCE
-    while not stopped(heart):
-        assert time.monotonic() < deadline
+    wait_for_end(child)

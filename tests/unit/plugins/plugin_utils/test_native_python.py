@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,6 +46,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_pyth
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.sources import SOURCES
 
 from tests.simulated_mac.macho import Kind, stub
+from tests.waiting import has_ended, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -659,11 +659,7 @@ class TestJudge:
         started = tmp_path / "started"
         content = f"sleep 987 & echo $! > {started}; trap '' HUP; while :; do sleep 986; done"
         assert self.judge(tmp_path, content, seconds="1") == "timed-out"
-        child = Path("/proc", started.read_text().strip())
-        deadline = time.monotonic() + 30
-        while child.exists() and "(zombie)" not in (child / "status").read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: has_ended(int(started.read_text())))
 
 
 class TestInspect:

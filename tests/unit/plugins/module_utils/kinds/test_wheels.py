@@ -13,7 +13,6 @@ import random
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -41,9 +40,8 @@ from cryptography.x509.oid import NameOID
 from uv import find_uv_bin
 
 from tests.index import Fault, Index
+from tests.waiting import PATIENCE, wait_until
 from tests.wheels import Wheel, lock_of, make_wheel
-
-PATIENCE = 120  # seconds for what takes less than one, on a loaded machine
 
 
 @dataclass(frozen=True)
@@ -99,13 +97,6 @@ def wheels(published: Path) -> list[Wheel]:
     content = random.Random(1).randbytes(3_000_000)
     big = make_wheel(published, "alpha", files={"alpha/__init__.py": b"VERSION = '1.0'\n", "alpha/data": content})
     return [big, *(make_wheel(published, name) for name in ("beta_pack", "gamma", "delta"))]
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "what was waited for did not happen"
-        time.sleep(0.01)
 
 
 def whole_wheels(store: WheelStore) -> set[str]:
@@ -444,7 +435,7 @@ def test_killed_at_any_request_and_then_run_again(host: Host, wheels: list[Wheel
     with Index(published, digests=True) as index:
         after = random.Random(seed).randrange(1, 2 * len(wheels) + 1)
         process = host.start_to_fetch(lock_of(*wheels), Network(index_url=index.url))
-        wait_for(lambda: len(index.requests) >= after or not process.is_alive())
+        wait_until(lambda: len(index.requests) >= after or not process.is_alive())
         process.kill()
         process.join()
         assert whole_wheels(host.store) <= names(wheels)
@@ -458,7 +449,7 @@ def test_killed_in_the_middle_of_a_wheel_goes_on_there(host: Host, wheels: list[
     with Index(published, Fault.STALLED, digests=True) as index:
         process = host.start_to_fetch(lock_of(*wheels), Network(index_url=index.url))
         part = host.store.folder / f"{big.path.name}.part"
-        wait_for(lambda: part.exists() and part.stat().st_size >= big.path.stat().st_size // 2)
+        wait_until(lambda: part.exists() and part.stat().st_size >= big.path.stat().st_size // 2)
         process.kill()
         process.join()
         index.restore()
@@ -607,7 +598,7 @@ def test_prune_leaves_what_is_being_fetched(host: Host, wheels: list[Wheel], pub
     with Index(published, Fault.STALLED) as index:
         process = host.start_to_fetch(lock_of(wheels[0]), Network(index_url=index.url))
         part = host.store.folder / f"{wheels[0].path.name}.part"
-        wait_for(lambda: part.exists() and part.stat().st_size)
+        wait_until(lambda: part.exists() and part.stat().st_size)
         assert host.store.prune(set()) == []
         assert part.exists()
         index.restore()

@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
 
 from tests.hanging import ask_until
 from tests.unit.plugins.module_utils.probe.failures import A100, gpu_server
+from tests.waiting import wait_until
 
 MakeEnvironment = Callable[[str], Path]
 
@@ -56,13 +56,6 @@ def can_lock(path: Path) -> bool:
         except BlockingIOError:
             return False
     return True
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
 
 
 def states(result: ProbeResult) -> dict[str, str]:
@@ -110,7 +103,7 @@ def test_what_hangs_is_killed_with_all_that_it_started(make_environment: MakeEnv
     assert states(result) == {"start": "ok", "import": "timed-out"}
     assert result.diagnosis
     assert re.fullmatch(r"Stage import timed-out: not ended after \d+ s", result.diagnosis.evidence)
-    assert wait_until(lambda: can_lock(held_by_all))
+    wait_until(lambda: can_lock(held_by_all))
 
 
 @pytest.mark.parametrize("then", ["raise RuntimeError('done')", "os._exit(0)", "os.kill(os.getpid(), 6)"])
@@ -134,7 +127,7 @@ def test_what_was_forked_costs_no_time_and_is_killed(
 
     assert result.verdict in ("import-failed", "crashed")
     assert result.duration < 100
-    assert wait_until(lambda: can_lock(held))
+    wait_until(lambda: can_lock(held))
 
 
 def test_a_process_that_closes_its_descriptors_is_not_taken_for_ended(make_environment: MakeEnvironment) -> None:
