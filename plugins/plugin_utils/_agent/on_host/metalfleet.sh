@@ -148,72 +148,98 @@ objection() {
     esac
 }
 
-# Look at one of the Pythons, and repair it. $1 is the folder with what is wanted, and the lines that the scripts read.
-repair_python() {
+# The first file that a repair needs and that cannot be read; nothing if all can.
+unreadable() {
     for file in "$agent/python/inspect.sh" "$agent/python/install.sh" "$agent/python/files.tar" "$agent/python/uv" \
         "$1/wanted" "$1/ask" "$1/link"; do
-        if [ ! -f "$file" ] || [ ! -r "$file" ]; then
-            fail "${1##*/}" "$file cannot be read, so that the agent has to be installed again"
-            return
-        fi
+        if [ ! -f "$file" ] || [ ! -r "$file" ]; then echo "$file" && return; fi
     done
-    wanted=$(/bin/cat "$1/wanted")
-    case $wanted in
-        "" | /*) ;;
-        \~/*) wanted=$HOME/${wanted#\~/} ;;
-        *) wanted=$root/$wanted ;;
+}
+
+# The interpreter that is declared; nothing where any of its version will do.
+declared_path() {
+    path=$(/bin/cat "$1/wanted")
+    case $path in
+        "" | /*) printf '%s\n' "$path" ;;
+        \~/*) printf '%s\n' "$HOME/${path#\~/}" ;;
+        *) printf '%s\n' "$root/$path" ;;
     esac
+}
+
+is_as_declared() {
+    [ "$runs" ] && [ "$(value uv_version)" = "$(/bin/cat "$agent/python/uv")" ] &&
+        { [ -z "$wanted" ] || same "$linked" "$wanted"; }
+}
+
+# Which interpreter is to be linked ($python; nothing if there is none), and by which lines for install.sh ($how).
+choose() {
+    found=$(printf '%s\n' "$answer" | /usr/bin/sed -n 's/^candidate=[0-9]*:\([^:]*\):ok .*/\1/p' | /usr/bin/head -n 1)
+    if [ -n "$wanted" ] && [ "$found" != "$wanted" ] && [ -f "$1/unpack" ]; then
+        how=unpack python=$wanted
+    elif [ "$runs" ] && [ -z "$wanted" ]; then
+        how=link python=$linked
+    else
+        how=link python=$found
+    fi
+    export python
+}
+
+# Look at one of the Pythons, and repair it. $1 is the folder with what is wanted, and the lines that the scripts read.
+repair_python() {
+    name=${1##*/} file=$(unreadable "$1")
+    if [ "$file" ]; then
+        fail "$file cannot be read, so that the agent has to be installed again"
+        return
+    fi
     answer=$(/bin/sh "$agent/python/inspect.sh" <"$1/ask")
     case $answer in
         *"metalfleet: end"*) ;;
         *)
-            fail "${1##*/}" "$agent/python/inspect.sh does not work, so that the agent has to be installed again"
+            fail "$agent/python/inspect.sh does not work, so that the agent has to be installed again"
             return
             ;;
     esac
-    linked=$(value interpreter) judged=$(value interpreter_judged)
-    case $judged in "ok "*) runs=1 ;; *) runs= ;; esac
-    if [ "$runs" ] && [ "$(value uv_version)" = "$(/bin/cat "$agent/python/uv")" ]; then
-        if [ -z "$wanted" ] || same "$linked" "$wanted"; then return; fi
-    fi
-    found=$(printf '%s\n' "$answer" | /usr/bin/sed -n 's/^candidate=[0-9]*:\([^:]*\):ok .*/\1/p' | /usr/bin/head -n 1)
-    if [ -n "$wanted" ] && [ "$found" != "$wanted" ] && [ -f "$1/unpack" ]; then
-        how=unpack python=$wanted
-    else
-        how=link python=$found
-        if [ "$runs" ] && [ -z "$wanted" ]; then python=$linked; fi
-    fi
-    export python
+    wanted=$(declared_path "$1") linked=$(value interpreter) judged=$(value interpreter_judged)
+    case $judged in "ok "*) runs=1 ;; *) runs='' ;; esac
+    if is_as_declared; then return; fi
+    choose "$1"
     why=$(objection "$judged")
     if [ "$runs" ]; then why="uv is not as declared, or another interpreter is linked"; fi
     left=$(why_left)
     if [ "$left" ]; then
-        METALFLEET_LEFT="$METALFLEET_LEFT${1##*/} ($why; $left) "
-        note left "${1##*/}" "$why; $left"
+        METALFLEET_LEFT="$METALFLEET_LEFT$name ($why; $left) "
+        note left "$why; $left"
     elif [ -z "$python" ]; then
-        fail "${1##*/}" "$why; none that is declared is there"
-    elif said=$(/bin/cat "$1/$how" "$agent/python/files.tar" | /bin/sh "$agent/python/install.sh" 2>&1); then
-        METALFLEET_REPAIRED="$METALFLEET_REPAIRED${1##*/} ($why) "
-        note repaired "${1##*/}" "$why"
-        /bin/rm -f "$agent/failures"
+        fail "$why; none that is declared is there"
+    elif install "$1/$how"; then
         return
+    fi
+    # Without that one the program cannot be started.
+    if [ "$name" = python3 ] && [ -z "$runs" ]; then is_broken=1; fi
+}
+
+install() {
+    if said=$(/bin/cat "$1" "$agent/python/files.tar" | /bin/sh "$agent/python/install.sh" 2>&1); then
+        METALFLEET_REPAIRED="$METALFLEET_REPAIRED$name ($why) "
+        note repaired "$why"
+        /bin/rm -f "$agent/failures"
     else
         count_failure $?
-        fail "${1##*/}" "$why; $(printf '%s\n' "$said" | /usr/bin/tail -n 1)"
+        fail "$why; $(printf '%s\n' "$said" | /usr/bin/tail -n 1)"
+        return 1
     fi
-    if [ "${1##*/}" = python3 ] && [ -z "$runs" ]; then is_broken=1; fi
 }
 
 fail() {
-    METALFLEET_FAILED="$METALFLEET_FAILED$1 ($2) "
-    note failed "$1" "$2"
+    METALFLEET_FAILED="$METALFLEET_FAILED$name ($1) "
+    note failed "$1"
 }
 
 # Write down what became of a Python. What is only said again is kept once.
 note() {
     can_grow "$pythons" || return 0
-    if [ "$1" = repaired ] || [ "$(last_note "$2")" != "$1 $2 ($3)" ]; then
-        printf '%s %s %s (%s)\n' "$(now)" "$1" "$2" "$3" 2>/dev/null >>"$pythons"
+    if [ "$1" = repaired ] || [ "$(last_note "$name")" != "$1 $name ($2)" ]; then
+        printf '%s %s %s (%s)\n' "$(now)" "$1" "$name" "$2" 2>/dev/null >>"$pythons"
     fi
     keep_end "$pythons" $LARGEST_PYTHONS
 }
@@ -252,6 +278,7 @@ say_broken() {
 unset CDPATH
 open_all
 exec 3>&2 # so that all can be said from where 2 leads elsewhere
+trap interrupted INT # or a Python that was interrupted would be called one that does not start
 METALFLEET_NOT_NOW='' METALFLEET_REPAIRED='' METALFLEET_FAILED='' METALFLEET_LEFT='' is_broken=''
 root=$(find_root "$0")
 if [ -z "$root" ]; then
@@ -288,7 +315,6 @@ python=$root/bin/python3 program=$agent/metalfleet.pyz
 status=$CANNOT words='' ended=1
 damaged="The agent's program is damaged, so that it has to be installed again, by whoever manages this Mac."
 watch 3>&-
-trap interrupted INT # or a Python that was interrupted would be called one that does not start
 if [ "$is_broken" ]; then
     words=$(say_broken "The managed Python could not be repaired: $METALFLEET_FAILED$METALFLEET_LEFT.")
 elif is_whole 2>/dev/null; then

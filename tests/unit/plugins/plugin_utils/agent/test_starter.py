@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments imp
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.build import packed
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._agent.files import starter
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.host import OBJECTIONS
+
+from tests.waiting import has_ended, wait_until
 
 ON_BATTERY = "Now drawing from 'Battery Power'\n -InternalBattery-0 (id=22282339)\t{}%; discharging; 5:12 remaining\n"
 CHARGING = (
@@ -270,7 +273,21 @@ def test_a_python_that_hangs_is_ended(command: Command, hangs: str) -> None:
     command.file("bin/python3", program).chmod(0o755)
     words = "metalfleet: The managed Python did not answer within 1 s. Run metalfleet repair.\n"
     assert command.run("status", METALFLEET_SECONDS="1") == ("", words, 3)
-    assert not Path("/proc", (command.root / "pid").read_text().strip()).exists()
+    wait_until(lambda: has_ended(int((command.root / "pid").read_text())))
+
+
+@pytest.mark.parametrize("moment", ["inspect.sh", "install.sh"])
+def test_a_repair_of_a_python_that_is_interrupted_ends_with_one_line(command: Command, moment: str) -> None:
+    command.finds(BROKEN)
+    command.file(f"agent/python/{moment}", f"trap 'exit 1' INT\necho $$ >{command.root}/pid\nsleep 1000\n")
+    line = ["/bin/sh", str(command.path), "repair"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0) as running:
+        wait_until((command.root / "pid").exists)
+        os.killpg(running.pid, signal.SIGINT)
+        told, said = running.communicate(timeout=60)
+    words = b"metalfleet: interrupted. Nothing half-done is in use.\n"
+    assert (told, said, running.returncode) == (b"", words, 3)
+    assert command.notes == []
 
 
 @pytest.mark.parametrize("descriptors", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
