@@ -222,7 +222,7 @@ def install(keeper: Keeper, _: argparse.Namespace) -> int:
 
 def uninstall(keeper: Keeper, _: argparse.Namespace) -> int:
     """See parser."""
-    remove(keeper.root, keeper.folder, Launchd(Commands(), keeper.home))
+    remove(keeper.folder, keeper.set_aside, Launchd(Commands(), keeper.home))
     say("The agent is removed. The environments stay as they are.")
     return IN_ORDER
 

@@ -27,6 +27,9 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths impor
 
 COMMAND = "bin/metalfleet"
 DOCUMENT = f"agent/{agent_document.NAME}"
+PROGRAM = "agent/metalfleet.pyz"
+PYTHONS = "agent/python"
+"""The folder with what the command repairs Pythons from."""
 TOLD = 20
 """Events of its history that a report has."""
 BUSY = 600.0
@@ -259,16 +262,40 @@ def load_job(wanted: Wanted, places: Places, launchd: Launchd) -> None:
     launchd.load(job(places.root / COMMAND, wanted.times, wanted.delay))
 
 
-def remove(root: Path, folder: Path, launchd: Launchd) -> None:
-    """Remove the agent in a folder below a root. Its job goes first, so that nothing is started that is half gone."""
-    launchd.remove()
-    (root / COMMAND).unlink(missing_ok=True)
-    safety.remove_tree(folder)
+def remove(agent: Path, set_aside: Path, launchd: Launchd) -> None:
+    """Remove the agent of a folder; what others put among its files is set aside. Raises MetalfleetError.
+
+    Its job goes first, so that nothing is started that is half gone.
+    """
+    command = agent.parent / COMMAND
+    try:
+        launchd.remove()
+        for path in [*strays(agent), *filter(is_folder, [command])]:
+            safety.set_aside(path, set_aside)
+        command.unlink(missing_ok=True)
+        safety.remove_tree(agent)
+    except OSError as failure:
+        raise MetalfleetError(
+            f"The agent in {agent} could not be removed as a whole",
+            evidence=f"{failure.filename or agent}: {failure.strerror}.",
+            remedy="Make it writable for this user and run again.",
+        ) from failure
+
+
+def strays(agent: Path) -> Iterator[Path]:
+    """What of the agent's folder is not the agent's; the folder itself, if it is none."""
+    if not is_folder(agent):
+        if os.path.lexists(agent):
+            yield agent
+        return
+    installed = {Path(path).name for path in (DOCUMENT, PROGRAM, PYTHONS)}
+    ours = {*memory.OURS, ".DS_Store", *installed, *(f"{name}.new" for name in installed)}
+    yield from (path for path in agent.iterdir() if path.name not in ours)
 
 
 STEPS: dict[str, Callable[[Wanted, Places, Launchd], None]] = {
     "write-agent": write_files,
     "load-agent": load_job,
-    "remove-agent": lambda _, places, launchd: remove(places.root, places.agent, launchd),
+    "remove-agent": lambda _, places, launchd: remove(places.agent, places.set_aside, launchd),
 }
 """How each action is done."""

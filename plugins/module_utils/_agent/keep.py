@@ -48,9 +48,14 @@ class Keeper:
         return self.root / "agent"
 
     @property
+    def set_aside(self) -> Path:
+        """Where what is in the way is moved to."""
+        return self.root / "set-aside"
+
+    @property
     def memory(self) -> Memory:
         """What it remembers."""
-        return Memory(self.folder, self.root / "set-aside")
+        return Memory(self.folder, self.set_aside)
 
     def read(self) -> tuple[agent_document.AgentDocument, Document]:
         """The document in force, as a file and for the engine. Raises MetalfleetError."""

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.document import content_of, digest_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import COMMAND, DOCUMENT
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import (
+    COMMAND,
+    DOCUMENT,
+    PROGRAM,
+    PYTHONS,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import WITH_PYTHON
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
@@ -32,7 +37,6 @@ OF_ONE_RUN = ("agent", "agent_files", "doctor", "incoming", "rebuild")
 """Options of the modules that no document of the agent has."""
 SECRET = ("username", "password")
 URLS = ("index_url", "extra_index_urls", "proxy", "wheels", "conda_channels")
-PROGRAM = "agent/metalfleet.pyz"
 LEAST, MOST = 0, 100
 """Percent."""
 
@@ -90,7 +94,7 @@ def make_agent(options: Mapping[str, Any], document: Mapping[str, Any], key: str
     return Made(
         content,
         {
-            **{f"agent/python/{path}": each for path, each in pythons.items()},
+            **{f"{PYTHONS}/{path}": each for path, each in pythons.items()},
             COMMAND: starter(),
         },
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent impor
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.installed import (
     COMMAND,
     DOCUMENT,
+    PROGRAM,
+    PYTHONS,
     Agent,
     Seen,
     Wanted,
@@ -24,11 +27,14 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.insta
     files_of,
     plan,
     refused,
+    remove,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.launchd import job
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.launchd import Launchd, job
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._agent.report import with_agent
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Commands
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Action
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.report import ASKED, DONE, FORESEEN
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
@@ -94,6 +100,12 @@ def file(path: Path) -> None:
     path.write_text("mine")
 
 
+def theirs(folder: Path, places: Places) -> list[str]:
+    """What others' files say."""
+    kept = [path for top in (folder / "elsewhere", places.set_aside) for path in top.rglob("*") if path.is_file()]
+    return [path.read_text() for path in kept]
+
+
 @pytest.mark.parametrize(
     ("name", "put_there"),
     [
@@ -134,8 +146,7 @@ def test_whatever_has_the_place_of_its_files_is_found_once_and_set_aside(
     assert dict(files_of(places)) != wanted["files"]
     assert carry_out(write, declared, Commands()).problem is None
     assert dict(files_of(places)) == wanted["files"]
-    kept = [path for top in (tmp_path / "elsewhere", places.set_aside) for path in top.rglob("*") if path.is_file()]
-    assert put_there is pipe or [path.read_text() for path in kept] == ["mine"]
+    assert put_there is pipe or theirs(tmp_path, places) == ["mine"]
 
 
 def test_the_job_is_in_the_background_at_its_times() -> None:
@@ -171,3 +182,45 @@ def test_elsewhere_than_on_a_mac_it_is_refused() -> None:
     assert (report["ok"], report["changed"]) == (False, False)
     assert "for Macs" in report["text"][0]
     assert with_agent(NOTHING, refused(Wanted(False), "linux-x86_64-py3.12"))["ok"]
+
+
+def installed(root: Path) -> Path:
+    """An agent that has run; returns its folder."""
+    for name in (COMMAND, PROGRAM, DOCUMENT, f"{PYTHONS}/install.sh", "agent/log", "agent/document.json.new"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("ours")
+    return root / "agent"
+
+
+@pytest.mark.parametrize(
+    ("name", "put_there"),
+    [
+        ("agent/mine", folder),
+        ("agent", file),
+        ("agent", link_to_a_folder),
+        ("agent/mine", link_to_a_folder),
+        ("bin/metalfleet", folder),
+    ],
+)
+def test_what_others_put_among_its_files_outlives_it(
+    tmp_path: Path, name: str, put_there: Callable[[Path], None]
+) -> None:
+    places = Places(tmp_path / "root", tmp_path / "links")
+    agent = installed(places.root)
+    put_there(places.root / name)
+    remove(agent, places.set_aside, Launchd(Commands(), tmp_path))
+    assert not os.path.lexists(agent)
+    assert not os.path.lexists(places.root / COMMAND)
+    assert theirs(tmp_path, places) == ["mine"]
+
+
+def test_one_that_cannot_be_removed_is_said_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = installed(tmp_path)
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(safety, "remove_tree", refuse)
+    with pytest.raises(MetalfleetError, match=f"{agent}: Read-only file system"):
+        remove(agent, tmp_path / "set-aside", Launchd(Commands(), tmp_path))
