@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MOMENTS = ("seen", "tried", "repaired")
-FORMULA = ("=", "+", "-", "@")
-"""How a cell begins that a spreadsheet computes: https://owasp.org/www-community/attacks/CSV_Injection."""
+FORMULA = re.compile(r"""(^|;)(?=["\s]*[=+@-])""")
+"""Where a cell begins that a spreadsheet computes: https://owasp.org/www-community/attacks/CSV_Injection.
+
+In many countries a spreadsheet takes a semicolon, too, for the end of a cell.
+"""
 
 
 def to_json(hosts: list[Host], now: float) -> str:
@@ -77,14 +81,14 @@ def _rows(host: Host) -> Iterator[dict[str, Any]]:
 
 def _cell(value: Any) -> Any:
     """A value that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def to_junit(hosts: list[Host], now: float) -> str:
     """A suite for each host with a test for each environment; hosts that were not seen are skipped ones."""
     root = ET.Element("testsuites", name="metalfleet.tensorflow")
     for host in hosts:
-        suite = ET.SubElement(root, "testsuite", name=host.name)
+        suite = ET.SubElement(root, "testsuite", name=host.name, errors="0")  # Jenkins refuses a suite without errors
         if host.seen is not None:
             suite.set("timestamp", written(host.seen).removesuffix("Z"))
         for case in _cases(host, now):
