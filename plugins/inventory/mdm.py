@@ -10,8 +10,8 @@ short_description: Hosts from the CSV or JSON that an MDM exports
 version_added: 0.1.0
 description:
   - Reads a file that an MDM such as Jamf Pro, Kandji or Intune has exported, and makes a host of every row.
-  - A row that is not a host, because it has no name, one that cannot be connected to, or one that is there already, is
-    named; none is dropped in silence.
+  - A row that is not a host, because it has no name, one that cannot be connected to, one that is there already, or an
+    C(ansible_host) that is no address, is named; none is dropped in silence. An export without a row is refused.
 author: metalfleet maintainers (@metalfleet)
 extends_documentation_fragment:
   - ansible.builtin.constructed
@@ -26,10 +26,14 @@ options:
       - The export. Its name ends with C(.json) for a list of objects; everything else is CSV with a line of headings,
         with commas, semicolons or tabs.
       - A relative path begins at the folder of the file with these options.
+      - Of columns with the same heading, each is called by its number, too, such as V(IP Address (column 3)).
     type: str
     required: true
   host:
-    description: The column that has the hosts' names. In JSON it may be a path, such as V(general.name).
+    description:
+      - The column that has the hosts' names. In JSON it may be a path, such as V(general.name).
+      - Names that people give, such as V(Ada's MacBook), are no names of hosts. Take the serial numbers then, and
+        C(ansible_host) from the column with the addresses.
     type: str
     required: true
   variables:
@@ -95,7 +99,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         except MetalfleetError as error:
             raise AnsibleParserError(str(error)) from error
         if macs.bad_rows and self.get_option("bad_rows") == "fail":
-            raise AnsibleParserError(f"{say_bad_rows(macs.bad_rows)} Correct them, or set bad_rows: warn.")
+            raise AnsibleParserError(
+                f"{say_bad_rows(macs.bad_rows)} Correct them, let host name a column with other names, such as serial "
+                "numbers, or set bad_rows: warn."
+            )
         if macs.bad_rows:
             self.display.warning(say_bad_rows(macs.bad_rows))
         group = inventory.add_group(self.get_option("group"))
