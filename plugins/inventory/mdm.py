@@ -12,6 +12,8 @@ description:
   - Reads a file that an MDM such as Jamf Pro, Kandji or Intune has exported, and makes a host of every row.
   - A row that is not a host, because it has no name, one that cannot be connected to, one that is there already, or an
     C(ansible_host) that is no address, is named; none is dropped in silence. An export without a row is refused.
+  - By itself Ansible warns of an inventory that it cannot read, and goes on with the hosts of the others. That this
+    ends the run takes C(any_unparsed_is_failed = true) under C([inventory]) in C(ansible.cfg).
 author: metalfleet maintainers (@metalfleet)
 extends_documentation_fragment:
   - ansible.builtin.constructed
@@ -97,7 +99,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             rows = read_rows(Path(path).parent / Path(self.get_option("path")).expanduser())
             macs = macs_of(rows, self.get_option("host"), self.get_option("variables"))
         except MetalfleetError as error:
-            raise AnsibleParserError(str(error)) from error
+            raise AnsibleParserError(str(error)) from None  # Ansible would repeat the cause, which the text has
         if macs.bad_rows and self.get_option("bad_rows") == "fail":
             raise AnsibleParserError(
                 f"{say_bad_rows(macs.bad_rows)} Correct them, let host name a column with other names, such as serial "

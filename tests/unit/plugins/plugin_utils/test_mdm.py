@@ -161,9 +161,16 @@ def unsafe(variables: dict[str, Any]) -> dict[str, str]:
 
 def test_bad_rows_end_the_run_unless_a_warning_will_do(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"{JAMF}Ada's MacBook,x,y,z,\n")
-    done = inventory(tmp_path, "--list")
+    (tmp_path / "others.yml").write_text("tensorflow: {hosts: {mac-eve: }}")
+    done = inventory(tmp_path, "-i", str(tmp_path / "others.yml"), "--list")
     assert done.returncode
     assert "line 4: " in done.stderr
+    (tmp_path / "a.csv").write_text(f"{JAMF}more,cells,than,there,are,headings\n")
+    broken = inventory(tmp_path, "--list")
+    assert broken.returncode
+    assert "line 4 has more cells than there are headings. Export it" in broken.stderr
+    assert ": line 4 has" not in broken.stderr
+    (tmp_path / "a.csv").write_text(f"{JAMF}Ada's MacBook,x,y,z,\n")
     done = inventory(tmp_path, "--list", bad_rows="warn")
     assert "line 4: " in done.stderr
     assert json.loads(done.stdout)["tensorflow"]["hosts"] == ["mac-ada", "mac-bob"]
