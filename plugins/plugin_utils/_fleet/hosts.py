@@ -19,7 +19,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status
     is_drift,
     state_of,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import UNREACHABLE, moment_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import (
+    MOST_APART,
+    UNREACHABLE,
+    moment_of,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import (
     mapping,
     mappings,
@@ -29,7 +33,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untru
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 NOT_SEEN = "not seen"
 STATES = (FAILED, DRIFTED, NOT_SEEN, SET_UP, REPAIRED, CHANGED, OK)
@@ -192,6 +196,15 @@ def age(moment: float | None, now: float) -> str:
         if count:
             return f"{count} {name}{'s' if count > 1 else ''}"
     return "less than a minute"
+
+
+def last_moment(hosts: Iterable[Host], now: float) -> float:
+    """The moment of which a report tells: that of the last run. Where nothing is new it is the same, byte by byte.
+
+    What comes after now, as far as clocks differ, is of a wrong clock.
+    """
+    moments = (moment for host in hosts for moment in (host.seen, host.tried) if moment is not None)
+    return max((moment for moment in moments if moment <= now + MOST_APART), default=now)
 
 
 def worst_first(hosts: list[Host]) -> list[Host]:

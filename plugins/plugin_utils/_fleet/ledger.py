@@ -236,15 +236,17 @@ def with_report(entry: Entry, report: Mapping[str, Any], now: float) -> Entry:
         **with_attempt(entry, ANSWERED, "", now),
         "seen": written(now),
         "report": known,
-        "repair": latest(repair, last_repair(report)),
+        "repair": latest(repair, last_repair(report), now=now),
         "speed": {**mapping(entry.get("speed")), **_measured(report, now)},
         "verdicts": {**mapping(entry.get("verdicts")), **_judged(report, now)},
     }
 
 
-def latest(*repairs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The last of some repairs."""
-    return max(filter(None, repairs), key=lambda each: text(each.get("time")), default=None)
+def latest(*repairs: object, now: float) -> Mapping[str, Any] | None:
+    """The last of some repairs. One after now, as far as clocks differ, is of a wrong clock: it would stay."""
+    dated = [(moment_of(each.get("time")), each) for each in map(mapping, repairs)]
+    known = [(moment, each) for moment, each in dated if moment is not None and moment <= now + MOST_APART]
+    return max(known, key=lambda one: one[0])[1] if known else None
 
 
 def with_attempt(entry: Entry, outcome: str, message: str, now: float) -> Entry:

@@ -369,6 +369,18 @@ def test_a_wrong_clock_silences_no_host(ledger: Ledger) -> None:
     assert ledger.read("ada")["report"]["ok"] is False
 
 
+@pytest.mark.parametrize("wrong", [{"time": "2099-01-01T00:00:00Z", "reasons": []}, {"time": "never"}, "damaged", 5])
+def test_a_repair_that_nobody_can_have_made_yet_is_none(ledger: Ledger, wrong: object) -> None:
+    """Of the agent, on a Mac whose clock is wrong; or in an entry that somebody has edited."""
+    path = ledger.add_report("ada", report(), NOW)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "repair": wrong}))
+    history = [{"time": "2099-01-01T00:00:00Z", "what": "repaired", "environment": "tf", "reasons": ["file-damaged"]}]
+    ledger.add_report("ada", {**report(), "agent": {"history": history}}, NOW + 60)
+    assert ledger.read("ada")["repair"] is None
+    ledger.add_report("ada", REPAIRED, NOW + 120)
+    assert ledger.read("ada")["repair"]["time"] == written(NOW + 120)
+
+
 @pytest.mark.parametrize("number", [10**5000, float("nan"), float("inf")], ids=["long", "none", "infinite"])
 def test_a_number_that_no_other_program_reads_is_left_out(ledger: Ledger, number: float) -> None:
     ledger.add_report("ada", {**report(), "todo": number}, NOW)
