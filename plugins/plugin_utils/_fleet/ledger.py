@@ -127,7 +127,7 @@ class Ledger:
         except (OSError, ValueError) as error:
             raise MetalfleetError(
                 f"Reports cannot be kept in {self._folder}",
-                evidence=f"{getattr(error, 'strerror', None) or error}.",
+                evidence=f"{said_by(error)}.",
                 remedy="Set tensorflow_reports to a folder on the controller that can be written to.",
             ) from error
         return path
@@ -150,10 +150,13 @@ class Ledger:
         """Hold the lock. Raises MetalfleetError where somebody else does, and OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / ".lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        # What is in the lock is overwritten: where the folder is shared, a link may lead to any file of this user.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
         with os.fdopen(descriptor, "r+b", buffering=0) as guard:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, f"{path} is not a regular file")
+                raise OSError(errno.EINVAL, "not a regular file", str(path))
+            with suppress(OSError):  # whoever may write to the folder may take the lock, whatever umask this user has
+                os.fchmod(descriptor, stat.S_IMODE(self._folder.stat().st_mode) & 0o666)
             self._wait_for(guard, path)
             guard.truncate(0)  # of one that was killed
             guard.write(f"process {os.getpid()} on {platform.node()}".encode())
@@ -174,6 +177,13 @@ class Ledger:
                     remedy=f"End that process; on its machine this tells which it is: lsof {path}",
                 )
             time.sleep(_PAUSE)
+
+
+def said_by(error: OSError | ValueError) -> str:
+    """What a disk said, and of which file."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(getattr(error, "strerror", None) or error)
 
 
 def entry_at(path: Path) -> Entry:

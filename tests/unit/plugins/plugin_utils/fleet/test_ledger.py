@@ -198,8 +198,20 @@ def test_a_lock_that_is_no_file_is_said(ledger: Ledger, obstacle: str) -> None:
     lock = ledger.path_of("ada").with_name(".lock")
     lock.parent.mkdir(parents=True)
     OBSTACLES[obstacle](lock)
+    with pytest.raises(MetalfleetError, match=rf"Reports cannot be kept in .*{lock}: "):
+        ledger.add_report("ada", report(), NOW)
+
+
+def test_a_lock_that_leads_elsewhere_changes_nothing_there(ledger: Ledger, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    precious.chmod(0o600)
+    lock = ledger.path_of("ada").with_name(".lock")
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to(precious)
     with pytest.raises(MetalfleetError, match="Reports cannot be kept"):
         ledger.add_report("ada", report(), NOW)
+    assert (precious.read_text(), precious.stat().st_mode & 0o777) == ("mine", 0o600)
 
 
 @pytest.mark.parametrize("target", ["nowhere", "ada.json"], ids=["missing", "itself"])
@@ -330,6 +342,15 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, obstacle: str) 
         tmp_path.chmod(0o500)
     with pytest.raises(MetalfleetError, match=r"Reports cannot be kept in .*Set tensorflow_reports to"):
         Ledger(folder).add_report("ada", report(), NOW)
+
+
+def test_a_folder_of_several_users_has_a_lock_for_all_of_them(tmp_path: Path) -> None:
+    for mode in (0o700, 0o755, 0o2775):
+        folder = tmp_path / oct(mode)
+        folder.mkdir()
+        folder.chmod(mode)
+        Ledger(folder).add_report("ada", report(), NOW)
+        assert (folder / ".lock").stat().st_mode & 0o777 == mode & 0o666
 
 
 TURNS = 40
