@@ -75,7 +75,7 @@ def _rows(host: Host) -> Iterator[dict[str, Any]]:
             "free_bytes": int(host.free_bytes) if host.free_bytes is not None else None,
             "seen": written(host.seen) if host.seen is not None else "",
             "repaired": written(host.repaired) if host.repaired is not None else "",
-            "text": each.text if each and host.state != NOT_SEEN else host.text,
+            "text": host.text_of(each) if each else host.text,
         }
 
 
@@ -104,7 +104,7 @@ def _cases(host: Host, now: float) -> Iterator[ET.Element]:
     whole = ET.Element("testcase", classname=host.name, name="host", time="0")
     if host.state == NOT_SEEN:
         ET.SubElement(whole, "skipped", message=f"last seen: {age(host.seen, now)}").text = host.text
-    elif not host.status.ok and all(each.ok for each in host.environments):
+    elif not host.status.ok and not host.is_told:
         ET.SubElement(whole, "failure", message=host.state).text = host.text
     yield whole
     for each in host.environments if host.state != NOT_SEEN else ():

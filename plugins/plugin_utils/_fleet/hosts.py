@@ -105,6 +105,15 @@ class Host:
         """The verdicts of its environments, each once."""
         return tuple(dict.fromkeys(each.verdict for each in self.environments if each.verdict))
 
+    def text_of(self, environment: Environment) -> str:
+        """What is to be said of an environment; where the last attempt gave no report of it, what that said instead."""
+        return environment.text if environment.text and environment.text in self.text else self.text
+
+    @property
+    def is_told(self) -> bool:
+        """Whether what is to be said of it is on an environment that is not ok."""
+        return any(not each.ok and each.text and each.text in self.text for each in self.environments)
+
     @property
     def worst(self) -> str:
         """The paragraph that `text` begins with, if it is on an environment; else all of it."""
@@ -121,10 +130,10 @@ class Host:
     def status(self) -> Status:
         """Its status for other programs."""
         environments = tuple(
-            EnvironmentStatus(each.name, each.ok, each.verdict, each.reasons, each.text, each.speed)
+            EnvironmentStatus(each.name, each.ok, each.verdict, each.reasons, self.text_of(each), each.speed)
             for each in self.environments
         )
-        return Status(self.name, self.state, environments, self.reasons, self.seen)
+        return Status(self.name, self.state, environments, self.reasons, self.seen, self.text)
 
 
 def host_of(name: str, entry: Mapping[str, Any]) -> Host:
