@@ -324,3 +324,6 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert folder_of_wheels("", inventory) == tmp_path / "metalfleet/wheels"
     assert folder_of_wheels("wheels", inventory) == tmp_path / "fleet/wheels"
     assert folder_of_wheels("/srv/wheels", inventory) == Path("/srv/wheels")
+    (tmp_path / "fleet/inventory").mkdir(parents=True)
+    with pytest.raises(MetalfleetError, match="is inside the inventory .* Set tensorflow_wheel_store to"):
+        folder_of_wheels("inventory/wheels", inventory)
