@@ -28,7 +28,7 @@ options:
       - The export. Its name ends with C(.json) for a list of objects; everything else is CSV with a line of headings,
         with commas, semicolons or tabs.
       - A relative path begins at the folder of the file with these options.
-      - Of columns with the same heading, each is called by its number, too, such as V(IP Address (column 3)).
+      - Of columns with the same heading, each is called by its number, too, such as V(IP Address (column 3\)).
     type: str
     required: true
   host:
