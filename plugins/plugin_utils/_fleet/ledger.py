@@ -67,6 +67,9 @@ _LONGEST_NAME = 200
 MOST_APART = 3600
 """Most seconds by which clocks of controllers differ, or that a run takes."""
 
+MOST_LATE = 60
+"""Most seconds by which a run keeps a report late, since it has waited for the lock."""
+
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,99}")
 
 
@@ -108,18 +111,22 @@ class Ledger:
     def add_report(self, host: str, report: Mapping[str, Any], now: float, secrets: Iterable[str] = ()) -> Path:
         """Keep what a host answered. Raises MetalfleetError where that is not possible."""
         told = cleaned({name: report[name] for name in KEPT if name in report}, secrets)
-        return self._change(host, lambda entry: with_report(entry, told, now))
+        return self._change(host, lambda entry: with_report(entry, told, now), now)
 
     def add_attempt(self, host: str, outcome: str, message: str, now: float, secrets: Iterable[str] = ()) -> Path:
         """Keep that a host gave no report. Raises MetalfleetError where that is not possible."""
         said = text(cleaned(message, secrets))
-        return self._change(host, lambda entry: with_attempt(entry, outcome, said, now))
+        return self._change(host, lambda entry: with_attempt(entry, outcome, said, now), now)
 
-    def _change(self, host: str, change: Callable[[Entry], Entry]) -> Path:
+    def _change(self, host: str, change: Callable[[Entry], Entry], now: float) -> Path:
         path = self.path_of(host)
         try:
             with self._alone():
-                entry = {"schema": SCHEMA, "host": host, **change(self._known(host))}
+                known = self._known(host)
+                changed = change(known)
+                if changed is known:
+                    self._warn_of_clock(host, mapping(known.get("attempt")).get("time"), now)
+                entry = {"schema": SCHEMA, "host": host, **changed}
                 content = json.dumps(entry, indent=1).encode()
                 if len(content) > LARGEST:
                     raise MetalfleetError(f"The report of {host} has {len(content)} bytes and was not kept")
@@ -131,6 +138,15 @@ class Ledger:
                 remedy="Set tensorflow_reports to a folder on the controller that can be written to.",
             ) from error
         return path
+
+    def _warn_of_clock(self, host: str, known: object, now: float) -> None:
+        """Whoever comes later by no more than this is another run at the same time."""
+        moment = moment_of(known)
+        if moment is not None and moment > now + MOST_LATE:
+            self._warn(
+                f"What was found on {host} was not kept: what the ledger has of it is of {known}, and here it is "
+                f"{written(now)}. Correct the clock of the controller that is wrong."
+            )
 
     def _known(self, host: str) -> Entry:
         """The entry of a host that is going to be changed. What is none is set aside."""

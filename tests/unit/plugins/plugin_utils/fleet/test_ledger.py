@@ -119,12 +119,16 @@ def test_verdicts_outlast_reports_without_a_probe_and_with_a_refused_one(ledger:
     assert ledger.read("ada")["verdicts"]["tensorflow"]["ok"] is False
 
 
-def test_what_comes_late_does_not_replace_what_is_newer(ledger: Ledger) -> None:
+def test_what_comes_late_does_not_replace_what_is_newer(ledger: Ledger, said: list[str]) -> None:
     ledger.add_report("ada", report(), NOW)
     ledger.add_report("ada", DRIFTED, NOW - 60)
     ledger.add_attempt("ada", "unreachable", "", NOW - 30)
     entry = ledger.read("ada")
-    assert (entry["report"]["ok"], entry["attempt"]["outcome"]) == (True, "answered")
+    assert (entry["report"]["ok"], entry["attempt"]["outcome"], said) == (True, "answered", [])
+    ledger.add_report("ada", DRIFTED, NOW - 1800)  # no run waits so long for the lock
+    assert ledger.read("ada") == entry
+    [warning] = said
+    assert f"of {written(NOW)}, and here it is {written(NOW - 1800)}. Correct the clock" in warning
 
 
 @pytest.mark.parametrize("name", EVIL_NAMES)
