@@ -198,16 +198,18 @@ def test_all_failures_are_one_family() -> None:
 
 
 def test_no_program_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
-    child = tmp_path / "child"
+    child, told = tmp_path / "child", tmp_path / "told"
 
     def run_two() -> None:
         Commands().run(["/bin/sh", "-c", ":"])
-        Commands().run(["/bin/sh", "-c", f"{starting(child)} wait"], timeout=PATIENCE)
+        running = Commands().start(["/bin/sh", "-c", f"{starting(child)} wait"], timeout=PATIENCE)
+        told.touch()
+        running.result()
 
     Commands().run(["/bin/sh", "-c", ":"])  # so that this process has a guard of its own
     process = multiprocessing.get_context("fork").Process(target=run_two)
     process.start()
-    wait_until(child.exists)
+    wait_until(lambda: child.exists() and told.exists())
     process.kill()
     process.join()
     wait_for_end(child)

@@ -279,12 +279,15 @@ def test_a_python_that_hangs_is_ended(command: Command, hangs: str) -> None:
 @pytest.mark.parametrize("moment", ["inspect.sh", "install.sh"])
 def test_a_repair_of_a_python_that_is_interrupted_ends_with_one_line(command: Command, moment: str) -> None:
     command.finds(BROKEN)
-    command.file(f"agent/python/{moment}", f"trap 'exit 1' INT\necho $$ >{command.root}/pid\nsleep 1000\n")
-    line = ["/bin/sh", str(command.path), "repair"]
+    command.file(
+        f"agent/python/{moment}", f"trap 'exit 1' INT\necho $$ >{command.root}/pid\nwhile :; do sleep 0.1; done\n"
+    )
+    # What runs in the background ignores SIGINT, also these tests.
+    line = ["env", "--default-signal=INT", "/bin/sh", str(command.path), "repair"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0) as running:
         wait_until((command.root / "pid").exists)
         os.killpg(running.pid, signal.SIGINT)
-        told, said = running.communicate(timeout=60)
+        told, said = running.communicate()
     words = b"metalfleet: interrupted. Nothing half-done is in use.\n"
     assert (told, said, running.returncode) == (b"", words, 3)
     assert command.notes == []
