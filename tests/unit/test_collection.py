@@ -21,7 +21,10 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _options
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._handed import with_handed
 from packaging.specifiers import SpecifierSet
+
+from tools import matrix
 
 CHECKOUT = Path(__file__).parents[2]
 COLLECTION = "metalfleet.tensorflow"
@@ -168,9 +171,10 @@ def test_ansible_doc_accepts_other_plugins(kind: str, name: str) -> None:
 
 
 def argument_spec(module: str) -> Spec:
-    """What the module's action takes: every module has one."""
-    action = import_module(f"ansible_collections.{COLLECTION}.plugins.action.{module}")
-    return dict(action.ActionModule.spec)
+    """What the module's action takes, and what the module is handed: every module has an action."""
+    action = import_module(f"ansible_collections.{COLLECTION}.plugins.action.{module}").ActionModule
+    is_handed = "read_handed" in text_of(f"plugins/modules/{module}.py")
+    return dict(with_handed(action.spec) if is_handed else action.spec)
 
 
 def comparable(options: Spec) -> Spec:
@@ -193,6 +197,11 @@ def comparable(options: Spec) -> Spec:
 def test_the_documented_options_are_those_of_the_argument_spec(module: str) -> None:
     documented = documentation()[f"{COLLECTION}.{module}"]["doc"].get("options", {})
     assert comparable(documented) == comparable(argument_spec(module))
+
+
+def test_nothing_is_left_out_of_what_reviewers_check() -> None:
+    """The rules for collections of the Ansible package forbid to ignore findings such as undocumented-parameter."""
+    assert list(CHECKOUT.glob("tests/sanity/ignore-*.txt")) == []
 
 
 # --- Tested, and documented ------------------------------------------------------------------------------------------
@@ -321,6 +330,13 @@ def test_a_mac_that_falls_asleep_is_noticed_within_a_minute(config: str) -> None
 
 
 # --- Versions --------------------------------------------------------------------------------------------------------
+
+
+def test_every_supported_ansible_is_tested_for_each_change_and_each_week() -> None:
+    workflow = load(".github/workflows/ci.yml")
+    assert workflow["jobs"]["ansible-core"]["strategy"]["matrix"]["core"] == list(matrix.SUPPORTED)
+    assert {"pull_request", "schedule"} <= workflow[True].keys()  # YAML takes `on` for true
+    assert matrix.oldest_ansible().startswith(f"{min(matrix.SUPPORTED)}.")
 
 
 def test_the_pinned_ansible_is_one_that_the_collection_supports() -> None:

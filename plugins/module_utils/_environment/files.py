@@ -118,7 +118,7 @@ def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
 
 def remove_bytecode(top: Path) -> None:
     """Remove compiled Python, which would run instead of the sources without having been checked."""
-    for folder in [Path(above, COMPILED) for above, names, _ in os.walk(top) if COMPILED in names]:
+    for folder in [Path(above, COMPILED) for above, names, _files in os.walk(top) if COMPILED in names]:
         if folder.is_symlink():
             folder.unlink()
         else:

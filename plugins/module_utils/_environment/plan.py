@@ -298,7 +298,7 @@ def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Ite
 
 def is_rebuild(drift: list[tuple[str, str]]) -> bool:
     """Whether a new generation is needed, though an older one may be whole and as declared."""
-    return any(reason in ("probe-failed", "asked") for reason, _ in drift)
+    return any(reason in ("probe-failed", "asked") for reason, _why in drift)
 
 
 def probe_drift(seen: Observation) -> Iterator[tuple[str, str]]:

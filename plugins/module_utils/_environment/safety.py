@@ -273,7 +273,7 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
     except PermissionError:
         _let_me_change(path)
-        for folder, names, _ in os.walk(path):
+        for folder, names, _files in os.walk(path):
             for name in names:
                 _let_me_change(Path(folder, name))
         shutil.rmtree(path)

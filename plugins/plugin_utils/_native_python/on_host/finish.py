@@ -279,7 +279,7 @@ def move_away(home: Path, replaced: Path) -> None:
 
 def let_be_removed(top: Path) -> None:
     """Restore the owner's permissions on folders: a closed one cannot be removed."""
-    for folder, names, _ in os.walk(top):
+    for folder, names, _files in os.walk(top):
         for path in (Path(folder, name) for name in names):
             with suppress(PermissionError):  # another user's; whoever removes it says so
                 if not path.is_symlink():
