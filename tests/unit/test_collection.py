@@ -154,6 +154,8 @@ def test_ansible_doc_accepts_the_documentation(module: str) -> None:
     assert page["doc"]["short_description"]
     assert {"check_mode", "diff_mode", "idempotent", "platform"} <= page["doc"]["attributes"].keys()
     assert page["return"]
+    runs_on_hosts = "def main" in text_of(f"plugins/modules/{module}.py")
+    assert ("Python 3.9 to 3.13 on the host" in page["doc"].get("requirements", [])) is runs_on_hosts
     assert any(f"{COLLECTION}.{module}" in task for task in yaml.safe_load(page["examples"]))
 
 
