@@ -315,6 +315,16 @@ def test_every_program_names_its_license() -> None:
     assert unlicensed == []
 
 
+def test_what_modules_and_plugins_share_says_that_it_is_private() -> None:
+    """The rules for collections of the Ansible package demand it of what others are not to import."""
+    shared = [
+        path for folder in ("module_utils", "plugin_utils") for path in CHECKOUT.glob(f"plugins/{folder}/**/*.py")
+    ]
+    assert shared
+    silent = [path for path in shared if path.stat().st_size and "\n# PRIVATE: " not in path.read_text()]
+    assert silent == []
+
+
 @pytest.mark.parametrize("private", [CHECKOUT, Path.home()], ids=["checkout", "home"])
 def test_no_file_names_a_path_of_the_machine_where_it_was_written(private: Path) -> None:
     mention = re.compile(rf"(?<![\w.~]){re.escape(str(private))}(?![\w-])".encode())

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Build a new generation at its final path, check it file by file, probe it, and complete it with its manifest."""
 
 from __future__ import annotations

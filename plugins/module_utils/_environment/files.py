@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Trees of files: walking them fast, and hashing them with threads.
 
 Nobody knows what a user, a program or a damaged disk has put into a folder of ours. So nothing is opened that is no

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What must be done to one environment, and why. Pure: made from data, it changes nothing and asks nothing.
 
 All policy is here: which generation is wanted, what is drift, what is repaired and what only reported, what is refused.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What keeps a run from doing harm: where it may write, one writer at a time, what is in use or set aside."""
 
 from __future__ import annotations

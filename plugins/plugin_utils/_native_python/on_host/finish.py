@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What install.sh and setup.sh let an interpreter do: put itself in its place, and then install what goes with it.
 
     finish.py place NEW PYTHON    move the unpacked folder NEW to where PYTHON belongs, unless that is whole already
