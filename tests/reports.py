@@ -21,6 +21,7 @@ HOSTILE = (
     *(
         '=HYPERLINK("http://evil.example")',
         "@SUM(1)",
+        'x;=HYPERLINK("http://evil.example");"@SUM(1)"; -1',
         "\x1b[2J\x1b[31mred",
         "\u202egnp.exe",
         "a\x00b\x07\x0b",

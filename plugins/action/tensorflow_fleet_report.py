@@ -13,13 +13,17 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller 
     has,
     put_files,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import Host, host_of, worst_first
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import (
+    host_of,
+    last_moment,
+    worst_first,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import Ledger
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.render import render
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import lines
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import how_old, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 
 class ActionModule(FleetAction):
@@ -36,10 +40,8 @@ class ActionModule(FleetAction):
         ledger = Ledger(reports, warnings.append)
         names, now = list(task_vars["ansible_play_hosts_all"]), time.time()
         hosts = worst_first([host_of(name, ledger.read(name)) for name in names])
-        files = {
-            folder / path: content
-            for path, content in render(hosts, options["report_formats"], last_moment(hosts, now)).items()
-        }
+        last_run = last_moment(hosts, now)
+        files = {folder / path: content for path, content in render(hosts, options["report_formats"], last_run).items()}
         is_new = [path for path, content in files.items() if not has(path, content)]
         if not self._task.check_mode:
             put_files({path: files[path] for path in is_new}, "The report", "tensorflow_report_folder")
@@ -47,14 +49,9 @@ class ActionModule(FleetAction):
             **({"warnings": warnings} if warnings else {}),
             "changed": bool(is_new),
             "files": [str(path) for path in files],
-            "text": lines(hosts, now),
+            "text": [*lines(hosts, now), *how_old(last_run, now)],
             "elsewhere": sorted(set(ledger.hosts()) - set(names)),
         }
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
         """This runs on the controller, so root on a host does not matter."""
-
-
-def last_moment(hosts: Iterable[Host], now: float) -> float:
-    """The moment of which a report tells: that of the last run. Where nothing is new it is the same, byte by byte."""
-    return max((moment for host in hosts for moment in (host.seen, host.tried) if moment is not None), default=now)

@@ -25,6 +25,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery im
     Need,
     in_mb,
     needs_of,
+    size_of,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import (
     wanted_python,
@@ -89,8 +90,7 @@ class ActionModule(AheadAction):
         said += [f"{gone} {', '.join(removed)}, which no run has used for long."] if removed else []
         names = ", ".join(dict.fromkeys(f"{need.environment} ({need.platform})" for need in needs))
         if names and not self._task.check_mode:
-            size = sum(path.stat().st_size for path in store.folder.glob("*/*"))
-            said.append(f"{store.folder} has all that is needed for {names}: {in_mb(size)} in all.")
+            said.append(f"{store.folder} has all that is needed for {names}: {in_mb(size_of(store.folder))} in all.")
         return said or [f"There is nothing to do for {store.folder}."]
 
 

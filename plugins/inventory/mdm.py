@@ -10,8 +10,10 @@ short_description: Hosts from the CSV or JSON that an MDM exports
 version_added: 0.1.0
 description:
   - Reads a file that an MDM such as Jamf Pro, Kandji or Intune has exported, and makes a host of every row.
-  - A row that is not a host, because it has no name, one that cannot be connected to, or one that is there already, is
-    named; none is dropped in silence.
+  - A row that is not a host, because it has no name, one that cannot be connected to, one that is there already, or an
+    C(ansible_host) that is no address, is named; none is dropped in silence. An export without a row is refused.
+  - By itself Ansible warns of an inventory that it cannot read, and goes on with the hosts of the others. That this
+    ends the run takes C(any_unparsed_is_failed = true) under C([inventory]) in C(ansible.cfg).
 author: metalfleet maintainers (@metalfleet)
 extends_documentation_fragment:
   - ansible.builtin.constructed
@@ -26,10 +28,14 @@ options:
       - The export. Its name ends with C(.json) for a list of objects; everything else is CSV with a line of headings,
         with commas, semicolons or tabs.
       - A relative path begins at the folder of the file with these options.
+      - Of columns with the same heading, each is called by its number, too, such as V(IP Address (column 3\)).
     type: str
     required: true
   host:
-    description: The column that has the hosts' names. In JSON it may be a path, such as V(general.name).
+    description:
+      - The column that has the hosts' names. In JSON it may be a path, such as V(general.name).
+      - Names that people give, such as V(Ada's MacBook), are no names of hosts. Take the serial numbers then, and
+        C(ansible_host) from the column with the addresses.
     type: str
     required: true
   variables:
@@ -93,9 +99,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             rows = read_rows(Path(path).parent / Path(self.get_option("path")).expanduser())
             macs = macs_of(rows, self.get_option("host"), self.get_option("variables"))
         except MetalfleetError as error:
-            raise AnsibleParserError(str(error)) from error
+            raise AnsibleParserError(str(error)) from None  # Ansible would repeat the cause, which the text has
         if macs.bad_rows and self.get_option("bad_rows") == "fail":
-            raise AnsibleParserError(f"{say_bad_rows(macs.bad_rows)} Correct them, or set bad_rows: warn.")
+            raise AnsibleParserError(
+                f"{say_bad_rows(macs.bad_rows)} Correct them, let host name a column with other names, such as serial "
+                "numbers, or set bad_rows: warn."
+            )
         if macs.bad_rows:
             self.display.warning(say_bad_rows(macs.bad_rows))
         group = inventory.add_group(self.get_option("group"))

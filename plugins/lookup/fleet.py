@@ -90,7 +90,7 @@ class LookupModule(LookupBase):
                 case ["missing_canaries"]:
                     return [fleet.missing_canaries(known["ansible_play_hosts_all"])]
         except MetalfleetError as refusal:
-            raise AnsibleLookupError(str(refusal)) from refusal
+            raise AnsibleLookupError(str(refusal)) from None  # Ansible would repeat the cause, which the text has
         raise AnsibleLookupError(f"The lookup metalfleet.tensorflow.fleet takes one word, not {terms}")
 
     def _given(self, name: str, variables: Mapping[str, Any]) -> Any:

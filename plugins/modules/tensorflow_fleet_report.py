@@ -68,7 +68,7 @@ files:
   elements: str
   sample: [/home/ada/fleet/metalfleet/report/fleet.html]
 text:
-  description: One line for each problem, the worst first, and one for all hosts.
+  description: One line for each problem, the worst first, one for all hosts, and one if the last run was long ago.
   returned: success
   type: list
   elements: str

@@ -54,11 +54,13 @@ def cache_folder() -> Path:
 
 
 def folder_of_wheels(written: str, task_vars: Mapping[str, Any]) -> Path:
-    """The controller's wheel store: as written, from the inventory's folder on, else in the user's cache."""
+    """The controller's wheel store: as written, from the inventory's folder on, else in the user's cache.
+
+    Raises MetalfleetError where Ansible would take what is in it for an inventory.
+    """
     if not written:
         return cache_folder() / "wheels"
-    sources = [Path(str(source)) for source in task_vars.get("ansible_inventory_sources") or ()]
-    return Path(sources[0].parent if sources else Path.cwd(), Path(written).expanduser()).absolute()
+    return folder_beside_inventory("wheels", "tensorflow_wheel_store", written, task_vars)
 
 
 def find_file(written: str, option: str, folders: Iterable[Path], kind: str = "file") -> Path:

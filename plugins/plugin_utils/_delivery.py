@@ -41,6 +41,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wante
     wheels_wanted,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
+    PART,
     Stored,
     WheelStore,
     find_archives,
@@ -152,19 +153,21 @@ class ControllerStore:
         return True
 
     def unused(self, days: int) -> list[Path]:
-        """What no run has used for some days."""
+        """What no run has used for some days, and what was fetched in part so long ago."""
         before = time.time() - days * DAY
-        stored = [path for path in find_archives(self.folder) if path.parent.stat().st_mtime < before]
-        pythons = [path for path in self.folder.glob("*/*python-*") if path.stat().st_mtime < before]
-        return sorted([*stored, *(path for path in pythons if path.suffix in (".gz", ".pkg"))])
+        used = {path: path.parent for path in find_archives(self.folder)}
+        used |= {path: path for path in self.folder.glob("*/*python-*") if path.suffix in (".gz", ".pkg")}
+        used |= {path: path for path in self.folder.glob(f"*{PART}")}
+        return sorted(path for path, noted in used.items() if last_use(noted) < before)
 
     def remove(self, files: Iterable[Path]) -> None:
         """Remove files, with the folders that are empty then."""
         with disk_errors(self.folder):
             for path in files:
-                path.unlink()
-                with suppress(OSError):
-                    path.parent.rmdir()
+                path.unlink(missing_ok=True)  # another controller may share the store
+                if path.parent != self.folder:
+                    with suppress(OSError):
+                        path.parent.rmdir()
 
 
 def _key(wanted: Wanted) -> list[Any]:
@@ -176,6 +179,22 @@ def note_use(path: Path) -> None:
     """Let it be known that a run has needed this, unless it lies where nobody may write."""
     with suppress(OSError):
         os.utime(path)
+
+
+def last_use(path: Path) -> float:
+    """When a run has last needed this; now, where somebody is taking it away."""
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return time.time()
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all that is in a wheel store, as far as it stays there."""
+    size = 0
+    for path in folder.glob("*/*"):
+        with suppress(OSError):
+            size += path.lstat().st_size
+    return size
 
 
 def say(text: str) -> None:
@@ -374,19 +393,35 @@ def _wanted_of(lock: str, platform: Mapping[str, Any] | None, locks: Locks) -> W
 
 @contextmanager
 def packed(stored: Iterable[Stored]) -> Iterator[list[Parcel]]:
-    """Wheels and conda packages as they are sent: each big one alone, the biggest first, all others in one archive."""
+    """Wheels and conda packages as they are sent: each big one alone, the biggest first, all others in one archive.
+
+    Raises MetalfleetError.
+    """
+    with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as folder:
+        try:
+            parcels = _pack(list(stored), Path(folder, ARCHIVE))
+        except OSError as error:
+            raise MetalfleetError(
+                "What the host lacks could not be packed on the controller",
+                evidence=f"{error.filename or folder}: {error.strerror}.",
+                remedy=f"Free space on the volume of {folder} if that is full, and run again: what has left the wheel "
+                "store meanwhile is fetched again.",
+            ) from error
+        yield parcels
+
+
+def _pack(stored: Sequence[Stored], archive: Path) -> list[Parcel]:
+    """Put the small ones into an archive; says what is sent. Raises OSError."""
     sizes = {each: each.path.stat().st_size for each in stored}
     big = sorted((each for each in sizes if sizes[each] > BIG), key=lambda each: -sizes[each])
     small = [each for each in sizes if sizes[each] <= BIG]
     parcels = [Parcel(each.path, name_on_the_way(each.sha256, each.path.name), str(each.pin)) for each in big]
-    with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as folder:
-        if small:
-            archive = Path(folder, ARCHIVE)
-            with tarfile.open(archive, "w") as tar:
-                for each in small:
-                    tar.add(each.path, name_on_the_way(each.sha256, each.path.name))
-            parcels.append(Parcel(archive, ARCHIVE, f"{len(small)} small files"))
-        yield parcels
+    if small:
+        with tarfile.open(archive, "w") as tar:
+            for each in small:
+                tar.add(each.path, name_on_the_way(each.sha256, each.path.name))
+        parcels.append(Parcel(archive, ARCHIVE, f"{len(small)} small files"))
+    return parcels
 
 
 def announce(host: str, parcels: Sequence[Parcel], number: int) -> None:

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import read_document, read_network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import FAILED
@@ -20,12 +20,14 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import ENVIRONMENTS, LOCKS, REPORTS
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
+    LAST_WORDS,
     Answer,
     Answered,
     EndedBadly,
     FleetAction,
     NoPython,
     NoPythonYet,
+    without_frames,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import (
     find_file,
@@ -36,6 +38,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller 
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.canaries import worsened
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import UNREACHABLE, Ledger
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import mapping, mappings, texts
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import pinned_uv, pins_of
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import read_litert
@@ -68,6 +71,7 @@ class EnvironmentsAction(FleetAction):
             result = super().run(tmp, known)
         except AnsibleConnectionFailure as failure:
             result = {"unreachable": True, "changed": False, "msg": str(failure)}
+        result = {name: value for name, value in result.items() if name not in ("ledger", "worse")}  # no host says that
         if not self.keeps_report:
             return result
         host = str(self._task.delegate_to or known["inventory_hostname"])
@@ -183,10 +187,11 @@ class EnvironmentsAction(FleetAction):
 
         archives = archives_for(lacks, locks, self._controller_store(document))
         with packed(archives) as parcels:
-            incoming = self._bring(parcels, lacks["folder"], str(task_vars["inventory_hostname"]))
+            incoming = self._bring(parcels, str(lacks.get("folder")), str(task_vars["inventory_hostname"]))
         answer = self.ask(self.module, {**document, "incoming": incoming}, task_vars)
         if isinstance(answer, Answered) and answer.result.get("lacks"):
-            names = ", ".join(name for each in answer.result["lacks"]["locks"] for name in each["packages"])
+            locked = mappings(mapping(answer.result["lacks"]).get("locks"))
+            names = ", ".join(name for each in locked for name in texts(each.get("packages")))
             raise MetalfleetError(
                 "What the controller sent did not arrive whole",
                 evidence=f"The host lacks {names} still.",
@@ -217,11 +222,25 @@ class EnvironmentsAction(FleetAction):
         sent = [f"{incoming.rstrip('/')}/{parcel.name}" for parcel in parcels]
         for number, (parcel, path) in enumerate(zip(parcels, sent, strict=True)):
             announce(host, parcels, number)
-            self._transfer_file(str(parcel.path), path)
+            self._send(parcel, path)
         announce(host, parcels, len(parcels))
         if incoming != folder:
             self._fixup_perms2([incoming, *sent])
         return incoming
+
+    def _send(self, parcel: Parcel, path: str) -> None:
+        """Send one file. Raises MetalfleetError where the host does not take it, and Ansible's own where it is lost."""
+        try:
+            self._transfer_file(str(parcel.path), path)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            raise MetalfleetError(
+                f"{parcel.says} could not be sent to the host",
+                evidence=f"{without_frames(str(error))[-LAST_WORDS:]}.",
+                remedy=f"Check that the volume of {path.rpartition('/')[0]} on the host has room, and that its user "
+                "may write there. Then run again.",
+            ) from error
 
     def _refuse_empty_store(self, answer: NoPython, document: Mapping[str, Any], locks: Locks) -> None:
         """A Mac that has nothing of ours yet is not touched where the store has not got all that it needs."""

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 """What SSH and Ansible both take for the name of one host."""
+TAKEN = ("all", "ungrouped", "localhost")
+"""Names that mean something else to Ansible: a Mac that calls itself localhost is not the controller."""
 SHOWN = 20
 """Bad rows that are named in one message."""
 
@@ -53,14 +58,29 @@ class Macs:
 def read_rows(path: Path) -> list[Row]:
     """The rows of an export. Raises MetalfleetError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # with the mark that Excel puts in front
-        return rows_of_json(text) if path.suffix == ".json" else rows_of_csv(text)
-    except (OSError, ValueError, csv.Error) as error:
+        text = text_of(path.read_bytes())
+        rows = rows_of_json(text) if path.suffix.lower() == ".json" else rows_of_csv(text)
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise MetalfleetError(
             f"The export {path} cannot be read",
             evidence=str(error),
             remedy="Export it as CSV in UTF-8, or as JSON into a file that ends with .json.",
         ) from error
+    if not rows:
+        raise MetalfleetError(
+            f"The export {path} has no Mac",
+            remedy="Export it again: with an empty one, no host would be looked at, and no run would say so.",
+        )
+    return rows
+
+
+def text_of(content: bytes) -> str:
+    """The text of a file in UTF-8 or UTF-16, with the mark that Excel puts in front. Raises ValueError."""
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = io.StringIO(content.decode("utf-16" if is_wide else "utf-8-sig"), newline=None).read()
+    if "\0" in text:
+        raise ValueError("it is not in UTF-8")
+    return text
 
 
 def rows_of_csv(text: str) -> list[Row]:
@@ -68,6 +88,11 @@ def rows_of_csv(text: str) -> list[Row]:
     heading = text.partition("\n")[0]
     delimiter = max(",;\t", key=heading.count)
     reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
+    headings = [heading.strip() for heading in reader.fieldnames or ()]
+    reader.fieldnames = [
+        heading if headings.count(heading) == 1 else f"{heading} (column {number})"
+        for number, heading in enumerate(headings, 1)
+    ]
     rows = []
     for row in reader:
         if reader.restkey in row:
@@ -92,11 +117,11 @@ def macs_of(rows: list[Row], host_column: str, variables: Mapping[str, str]) -> 
     bad_rows: list[str] = []
     for row in rows:
         name = str(row.value(host_column) or "").strip()
-        found = fault_of(name, hosts)
+        told = {variable: trimmed(row.value(column)) for variable, column in variables.items()}
+        found = fault_of(name, hosts) or fault_of_address(told.get("ansible_host"))
         if found:
             bad_rows.append(f"{row.place}: {found}")
         else:
-            told = {variable: row.value(column) for variable, column in variables.items()}
             hosts[name] = {variable: value for variable, value in told.items() if value not in (None, "")}
     return Macs(hosts, bad_rows)
 
@@ -107,13 +132,31 @@ def fault_of(name: str, known: Iterable[str]) -> str:
         return "it has no host name"
     if not HOST.fullmatch(name):
         return f"{name!r} is not a name that SSH can connect to"
+    if name.lower() in TAKEN:
+        return f"{name} is a name that Ansible uses itself"
     return f"{name} is there twice" if name.lower() in {each.lower() for each in known} else ""
 
 
-def refuse_unknown(columns: Iterable[str], rows: list[Row]) -> None:
+def fault_of_address(address: Any) -> str:
+    """Why an address is none, which SSH might take for an option; "" if it is one, or if there is none."""
+    with suppress(ValueError):
+        ipaddress.ip_address(str(address))
+        return ""
+    is_fine = address in (None, "") or HOST.fullmatch(str(address))
+    return "" if is_fine else f"{address!r} is not an address that SSH can connect to"
+
+
+def trimmed(value: Any) -> Any:
+    """A value without the spaces around it."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def refuse_unknown(columns: Iterable[object], rows: list[Row]) -> None:
     """Refuse columns that no row has: a slip would leave every host without that variable."""
-    missing = [column for column in columns if all(row.value(column) is None for row in rows)]
-    if rows and missing:
+    missing = [
+        column for column in columns if not isinstance(column, str) or all(row.value(column) is None for row in rows)
+    ]
+    if missing:
         raise MetalfleetError(
             f"The export has no column {missing[0]}",
             evidence=f"It has {', '.join(map(str, rows[0].values))}.",

@@ -7,7 +7,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
@@ -16,7 +17,7 @@ from ansible import constants
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
 
@@ -27,17 +28,34 @@ def once(key: object, work: Callable[[], T]) -> T:
     Key and result are such as JSON can hold. Raises MetalfleetError, if that is what the work has raised.
     """
     with of_this_run(key) as file:
-        answer: dict[str, Any] = json.loads(file.read() or "{}")
+        answer = _left_in(file)
         if not answer:
             try:
                 answer = {"result": work()}
             except MetalfleetError as error:
                 answer = {"problem": asdict(error.problem)}
-            json.dump(answer, file)
+            _leave(answer, Path(file.name))
     if "problem" in answer:
         raise MetalfleetError(**answer["problem"])
     result: T = answer["result"]
     return result
+
+
+def _left_in(file: TextIO) -> dict[str, Any]:
+    """What another process has left there; nothing if it was ended as it wrote."""
+    with suppress(ValueError):
+        answer = json.load(file)
+        return answer if isinstance(answer, dict) else {}
+    return {}
+
+
+def _leave(answer: Mapping[str, Any], path: Path) -> None:
+    """Leave it for the others. Where the disk is full they do the work, too, and what it came to is still said."""
+    try:
+        path.write_text(json.dumps(answer), encoding="utf-8")
+    except OSError:
+        with suppress(OSError):
+            os.truncate(path, 0)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tests.benchmarks.steady_state import FEW_HOSTS, PING, contenders, converged
 from tests.benchmarks.stopwatch import Timing
 from tests.benchmarks.table import show
 
-COLUMNS = ["", "wall s", "x ping", "CPU s", "x ping", "CPU s a host", "MB", "MB a host"]
+COLUMNS = ["", "wall s", "x ping", "CPU s", "x ping", "CPU s a host", "MB", "MB a host", "hosts' CPU s"]
 
 
 def main(host_counts: Sequence[int], runs: int) -> None:
@@ -45,6 +45,7 @@ def rows(taken: Mapping[str, Timing], hosts: int) -> list[list[str]]:
             name,
             *(f"{each.wall:.2f}", f"{each.wall / ping.wall:.2f}", f"{each.cpu:.2f}", f"{each.cpu / ping.cpu:.2f}"),
             *(f"{each.cpu / hosts:.3f}", f"{each.memory:.0f}", f"{each.memory / hosts:.1f}"),
+            f"{each.others:.2f}",
         ]
         for name, each in taken.items()
     ]

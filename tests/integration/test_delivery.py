@@ -262,6 +262,16 @@ def test_a_transfer_that_was_killed_goes_on_behind_what_has_arrived(host: Mac, s
     assert len(site.index.downloads) == len([*big, "uv"])
 
 
+def test_a_host_that_takes_no_file_says_why(host: Mac, site: Site) -> None:
+    said(host, f"mkdir -p {ROOT}/wheels; ln -s /dev/full {ROOT}/wheels/wheels.tar.part")
+    result = site.setup(host, check=False, warns="transfer mechanism failed")
+    assert result.rc == 2
+    assert "2 small files could not be sent to the host. " in words(result)
+    assert "No space left on device" in words(result)
+    assert f"Check that the volume of {ROOT}/wheels on the host has room" in words(result)
+    assert said(host, f"ls -d {LINKS} || true") == ""
+
+
 def test_what_is_sent_for_another_user_belongs_to_that_user(host: Mac, site: Site) -> None:
     places = {"tensorflow_root": "/opt/acme/tf", "tensorflow_links": "/opt/acme/envs"}
     installed_for_all = site.setup(

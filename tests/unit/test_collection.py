@@ -331,7 +331,17 @@ def test_no_file_names_a_path_of_the_machine_where_it_was_written(private: Path)
     assert [str(path.relative_to(CHECKOUT)) for path in our_files() if mention.search(path.read_bytes())] == []
 
 
-@pytest.mark.parametrize("config", ["ansible.cfg", "examples/one-mac/ansible.cfg"])
+CONFIGS = ["ansible.cfg", "examples/one-mac/ansible.cfg", "examples/awx/project/ansible.cfg"]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_an_inventory_that_cannot_be_read_is_no_smaller_fleet(config: str) -> None:
+    settings = ConfigParser()
+    settings.read(CHECKOUT / config)
+    assert settings.getboolean("inventory", "any_unparsed_is_failed")
+
+
+@pytest.mark.parametrize("config", CONFIGS)
 def test_a_mac_that_falls_asleep_is_noticed_within_a_minute(config: str) -> None:
     settings = ConfigParser()
     settings.read(CHECKOUT / config)

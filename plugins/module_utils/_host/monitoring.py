@@ -140,7 +140,7 @@ def osquery(statuses: Iterable[Status]) -> bytes:
 def _rows(status: Status) -> Iterable[tuple[str | int, ...]]:
     seen = int(status.seen or 0)
     if not status.environments:
-        yield (status.host, status.state, "", int(status.ok), "", " ".join(status.reasons), "", seen)
+        yield (status.host, status.state, "", int(status.ok), "", " ".join(status.reasons), status.text, seen)
     for each in status.environments:
         yield (
             status.host,

@@ -39,6 +39,8 @@ class Status:
     reasons: tuple[str, ...] = ()
     seen: float | None = None
     """When it was looked at, in seconds since 1970."""
+    text: str = ""
+    """What is to be said of it, for people."""
 
     @property
     def ok(self) -> bool:
@@ -54,6 +56,7 @@ def status_of(host: str, report: Mapping[str, Any], seen: float) -> Status:
         tuple(environment_status_of(each) for each in report["environments"]),
         tuple(report["reasons"]),
         seen,
+        " ".join(report["text"]),
     )
 
 

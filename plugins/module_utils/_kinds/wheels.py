@@ -40,6 +40,8 @@ PART = ".part"
 """How the name of a file ends that a wheel is written to while it comes."""
 ARCHIVES = (".whl", ".conda", ".tar.bz2")
 """How the names of what is stored end."""
+BESIDE = "._"
+"""How the names begin that macOS gives to what a foreign disk cannot hold of a file, such as its attributes."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -146,7 +148,8 @@ class WheelStore:
         if not is_folder(home):
             return
         with suppress(OSError):
-            names = [name for name in os.listdir(home) if name.endswith(ARCHIVES)]  # noqa: PTH208
+            found = os.listdir(home)  # noqa: PTH208
+            names = [name for name in found if name.endswith(ARCHIVES) and not name.startswith(BESIDE)]
             if len(names) == 1 and _suits(names[0], pin, platform):
                 path = home / names[0]
                 if not path.is_symlink() and sha256_of(path) == digest:

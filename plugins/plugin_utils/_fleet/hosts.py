@@ -19,7 +19,11 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status
     is_drift,
     state_of,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import UNREACHABLE, moment_of
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import (
+    MOST_APART,
+    UNREACHABLE,
+    moment_of,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untrusted import (
     mapping,
     mappings,
@@ -29,7 +33,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.untru
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 NOT_SEEN = "not seen"
 STATES = (FAILED, DRIFTED, NOT_SEEN, SET_UP, REPAIRED, CHANGED, OK)
@@ -101,6 +105,15 @@ class Host:
         """The verdicts of its environments, each once."""
         return tuple(dict.fromkeys(each.verdict for each in self.environments if each.verdict))
 
+    def text_of(self, environment: Environment) -> str:
+        """What is to be said of an environment; where the last attempt gave no report of it, what that said instead."""
+        return environment.text if environment.text and environment.text in self.text else self.text
+
+    @property
+    def is_told(self) -> bool:
+        """Whether what is to be said of it is on an environment that is not ok."""
+        return any(not each.ok and each.text and each.text in self.text for each in self.environments)
+
     @property
     def worst(self) -> str:
         """The paragraph that `text` begins with, if it is on an environment; else all of it."""
@@ -117,10 +130,10 @@ class Host:
     def status(self) -> Status:
         """Its status for other programs."""
         environments = tuple(
-            EnvironmentStatus(each.name, each.ok, each.verdict, each.reasons, each.text, each.speed)
+            EnvironmentStatus(each.name, each.ok, each.verdict, each.reasons, self.text_of(each), each.speed)
             for each in self.environments
         )
-        return Status(self.name, self.state, environments, self.reasons, self.seen)
+        return Status(self.name, self.state, environments, self.reasons, self.seen, self.text)
 
 
 def host_of(name: str, entry: Mapping[str, Any]) -> Host:
@@ -192,6 +205,15 @@ def age(moment: float | None, now: float) -> str:
         if count:
             return f"{count} {name}{'s' if count > 1 else ''}"
     return "less than a minute"
+
+
+def last_moment(hosts: Iterable[Host], now: float) -> float:
+    """The moment of which a report tells: that of the last run. Where nothing is new it is the same, byte by byte.
+
+    What comes after now, as far as clocks differ, is of a wrong clock.
+    """
+    moments = (moment for host in hosts for moment in (host.seen, host.tried) if moment is not None)
+    return max((moment for moment in moments if moment <= now + MOST_APART), default=now)
 
 
 def worst_first(hosts: list[Host]) -> list[Host]:

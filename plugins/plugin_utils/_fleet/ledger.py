@@ -67,6 +67,9 @@ _LONGEST_NAME = 200
 MOST_APART = 3600
 """Most seconds by which clocks of controllers differ, or that a run takes."""
 
+MOST_LATE = 60
+"""Most seconds by which a run keeps a report late, since it has waited for the lock."""
+
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]{0,99}")
 
 
@@ -108,18 +111,22 @@ class Ledger:
     def add_report(self, host: str, report: Mapping[str, Any], now: float, secrets: Iterable[str] = ()) -> Path:
         """Keep what a host answered. Raises MetalfleetError where that is not possible."""
         told = cleaned({name: report[name] for name in KEPT if name in report}, secrets)
-        return self._change(host, lambda entry: with_report(entry, told, now))
+        return self._change(host, lambda entry: with_report(entry, told, now), now)
 
     def add_attempt(self, host: str, outcome: str, message: str, now: float, secrets: Iterable[str] = ()) -> Path:
         """Keep that a host gave no report. Raises MetalfleetError where that is not possible."""
         said = text(cleaned(message, secrets))
-        return self._change(host, lambda entry: with_attempt(entry, outcome, said, now))
+        return self._change(host, lambda entry: with_attempt(entry, outcome, said, now), now)
 
-    def _change(self, host: str, change: Callable[[Entry], Entry]) -> Path:
+    def _change(self, host: str, change: Callable[[Entry], Entry], now: float) -> Path:
         path = self.path_of(host)
         try:
             with self._alone():
-                entry = {"schema": SCHEMA, "host": host, **change(self._known(host))}
+                known = self._known(host)
+                changed = change(known)
+                if changed is known:
+                    self._warn_of_clock(host, mapping(known.get("attempt")).get("time"), now)
+                entry = {"schema": SCHEMA, "host": host, **changed}
                 content = json.dumps(entry, indent=1).encode()
                 if len(content) > LARGEST:
                     raise MetalfleetError(f"The report of {host} has {len(content)} bytes and was not kept")
@@ -127,10 +134,19 @@ class Ledger:
         except (OSError, ValueError) as error:
             raise MetalfleetError(
                 f"Reports cannot be kept in {self._folder}",
-                evidence=f"{getattr(error, 'strerror', None) or error}.",
+                evidence=f"{said_by(error)}.",
                 remedy="Set tensorflow_reports to a folder on the controller that can be written to.",
             ) from error
         return path
+
+    def _warn_of_clock(self, host: str, known: object, now: float) -> None:
+        """Whoever comes later by no more than this is another run at the same time."""
+        moment = moment_of(known)
+        if moment is not None and moment > now + MOST_LATE:
+            self._warn(
+                f"What was found on {host} was not kept: what the ledger has of it is of {known}, and here it is "
+                f"{written(now)}. Correct the clock of the controller that is wrong."
+            )
 
     def _known(self, host: str) -> Entry:
         """The entry of a host that is going to be changed. What is none is set aside."""
@@ -150,10 +166,13 @@ class Ledger:
         """Hold the lock. Raises MetalfleetError where somebody else does, and OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / ".lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        # What is in the lock is overwritten: where the folder is shared, a link may lead to any file of this user.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
         with os.fdopen(descriptor, "r+b", buffering=0) as guard:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, f"{path} is not a regular file")
+                raise OSError(errno.EINVAL, "not a regular file", str(path))
+            with suppress(OSError):  # whoever may write to the folder may take the lock, whatever umask this user has
+                os.fchmod(descriptor, stat.S_IMODE(self._folder.stat().st_mode) & 0o666)
             self._wait_for(guard, path)
             guard.truncate(0)  # of one that was killed
             guard.write(f"process {os.getpid()} on {platform.node()}".encode())
@@ -174,6 +193,13 @@ class Ledger:
                     remedy=f"End that process; on its machine this tells which it is: lsof {path}",
                 )
             time.sleep(_PAUSE)
+
+
+def said_by(error: OSError | ValueError) -> str:
+    """What a disk said, and of which file."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(getattr(error, "strerror", None) or error)
 
 
 def entry_at(path: Path) -> Entry:
@@ -236,15 +262,17 @@ def with_report(entry: Entry, report: Mapping[str, Any], now: float) -> Entry:
         **with_attempt(entry, ANSWERED, "", now),
         "seen": written(now),
         "report": known,
-        "repair": latest(repair, last_repair(report)),
+        "repair": latest(repair, last_repair(report), now=now),
         "speed": {**mapping(entry.get("speed")), **_measured(report, now)},
         "verdicts": {**mapping(entry.get("verdicts")), **_judged(report, now)},
     }
 
 
-def latest(*repairs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The last of some repairs."""
-    return max(filter(None, repairs), key=lambda each: text(each.get("time")), default=None)
+def latest(*repairs: object, now: float) -> Mapping[str, Any] | None:
+    """The last of some repairs. One after now, as far as clocks differ, is of a wrong clock: it would stay."""
+    dated = [(moment_of(each.get("time")), each) for each in map(mapping, repairs)]
+    known = [(moment, each) for moment, each in dated if moment is not None and moment <= now + MOST_APART]
+    return max(known, key=lambda one: one[0])[1] if known else None
 
 
 def with_attempt(entry: Entry, outcome: str, message: str, now: float) -> Entry:

@@ -15,11 +15,13 @@ from ansible.utils.helpers import pct_to_int
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 GROUP, CANARY_GROUP = "tensorflow", "canary"
 NOBODY = ["all:!all"]
 """A pattern for no host: an empty list is one for all."""
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Names that a pattern may have as they are."""
 
 REPORT = "tensorflow_report"
 REGISTERED = (REPORT, "__tensorflow_done", "__native_python_done")
@@ -63,7 +65,7 @@ class Fleet:
             )
         names = dict.fromkeys(self._names())
         first = [name for name in self.groups.get(CANARY_GROUP, ()) if name in names]
-        return list(dict.fromkeys([*first, *names])) or NOBODY
+        return patterns_of(dict.fromkeys([*first, *names]))
 
     def missing_canaries(self, hosts: Sequence[str]) -> int:
         """How many of these hosts still have to answer before all others may be changed."""
@@ -74,11 +76,11 @@ class Fleet:
         """Everyone but the canaries that are in order."""
         if not self.canary:
             return self.everyone()
-        return [name for name in self._names() if self._report(name).get("ok") is not True] or NOBODY
+        return patterns_of(name for name in self._names() if self._report(name).get("ok") is not True)
 
     def unanswered(self) -> list[str]:
         """Those who have not answered yet."""
-        return [name for name in self._names() if self._has_not_answered(name)] or NOBODY
+        return patterns_of(name for name in self._names() if self._has_not_answered(name))
 
     def _names(self) -> list[str]:
         return self.matching(",".join(self.everyone()))
@@ -90,3 +92,12 @@ class Fleet:
     def _has_not_answered(self, name: str) -> bool:
         variables = self.variables_of(name)
         return any((variables.get(each) or {}).get("unreachable") is True for each in REGISTERED)
+
+
+def patterns_of(names: Iterable[str]) -> list[str]:
+    """Patterns that mean exactly these hosts: Ansible divides a name at a space, and takes signs for rules."""
+    return [name if PLAIN.fullmatch(name) else f"~^{''.join(map(_escaped, name))}$" for name in names] or NOBODY
+
+
+def _escaped(character: str) -> str:
+    return character if character.isalnum() else f"\\U{ord(character):08x}"

@@ -41,7 +41,7 @@ class Run:
 
     def add(self, host: str, action: str, result: Mapping[str, Any], now: float) -> None:
         """Note the result of a task."""
-        if "ledger" in result:
+        if action in REPORTING and "ledger" in result:  # of any other it may be what a host said
             path = Path(str(result["ledger"]))
             self._folder = path.parent
             self._entries[host] = Ledger(path.parent).read(host)

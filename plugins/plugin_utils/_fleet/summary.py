@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import (
+    DAY,
     NOT_SEEN,
     PROBLEMS,
     STATES,
@@ -82,6 +83,11 @@ def missed(hosts: Iterable[Host], now: float, remembers: bool) -> str:
         return "never seen" if len(set(seen)) == 1 else "not seen, some of them never"
     oldest = min(moment for moment in seen if moment is not None)
     return f"not seen for {'up to ' if len(seen) > 1 else ''}{age(oldest, now)}"
+
+
+def how_old(last_run: float, now: float) -> list[str]:
+    """A line where what is known is old: hosts that were in order need not be any more."""
+    return [f"The last run was {age(last_run, now)} ago: no host was looked at since."] if now - last_run >= DAY else []
 
 
 def what_they_are(hosts: list[Host]) -> str:

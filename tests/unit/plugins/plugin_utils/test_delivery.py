@@ -30,6 +30,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._delivery im
     needs_of,
     packed,
     platform_named,
+    size_of,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._locks import Locks, Making
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._native_python.data import (
@@ -151,6 +152,21 @@ def test_an_archive_comes_from_a_folder_or_an_index_once_and_whole(tmp_path: Pat
     assert [path.name for path in (tmp_path / "store/1").iterdir()] == ["cpython-x.tar.gz"]
 
 
+def test_a_store_is_whole_that_was_carried_over_by_a_mac(tmp_path: Path, wheels: list[Wheel]) -> None:
+    """On a foreign disk macOS puts a file of its own beside each."""
+    with Index(tmp_path / "published", digests=True) as index:
+        stored = store_of(tmp_path, index).provide(wanted(*wheels))
+    for each in stored:
+        each.path.with_name(f"._{each.path.name}").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "run/metalfleet-locks").rename(tmp_path / "run/of-the-last-run")
+    assert store_of(tmp_path).provide(wanted(*wheels)) == stored
+    store = store_of(tmp_path)
+    for each in stored:
+        os.utime(each.path.parent, (1, 1))
+    store.remove(store.unused(1))
+    assert list((tmp_path / "store").rglob("*")) == []
+
+
 def test_what_no_run_has_used_for_days_is_old(tmp_path: Path, wheels: list[Wheel]) -> None:
     with Index(tmp_path / "published", digests=True) as index:
         store = store_of(tmp_path, index)
@@ -158,11 +174,18 @@ def test_what_no_run_has_used_for_days_is_old(tmp_path: Path, wheels: list[Wheel
     archive = tmp_path / "store/1/cpython-x.tar.gz"
     archive.parent.mkdir()
     archive.write_bytes(b"")
-    for path in (alpha.path.parent, archive):
+    part = tmp_path / "store/gamma-1.0-py3-none-any.whl.part"
+    part.touch()
+    (tmp_path / "store/1/python-x.gz").symlink_to("gone")
+    assert size_of(tmp_path / "store") > alpha.path.stat().st_size
+    (tmp_path / "store/1/python-x.gz").unlink()
+    for path in (alpha.path.parent, archive, part):
         os.utime(path, (time.time() - 3 * DAY,) * 2)
     assert store.unused(4) == []
-    assert store.unused(2) == sorted([alpha.path, archive])
-    store.remove(store.unused(2))
+    old = store.unused(2)
+    assert old == sorted([alpha.path, archive, part])
+    archive.unlink()  # by another controller
+    store.remove(old)
     assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == [beta.path]
     assert not archive.parent.exists()
 
@@ -251,6 +274,14 @@ def test_an_answer_that_makes_no_sense_is_said(answer: dict[str, object], locks:
         archives_for(answer, locks, store_of(tmp_path))
 
 
+def test_what_cannot_be_packed_is_said(tmp_path: Path, wheels: list[Wheel]) -> None:
+    with Index(tmp_path / "published", digests=True) as index:
+        stored = store_of(tmp_path, index).provide(wanted(*wheels))
+    stored[0].path.unlink()
+    with pytest.raises(MetalfleetError, match=r"could not be packed.*No such file.*run again"), packed(stored):
+        pass
+
+
 def test_a_platform_survives_its_way_through_json() -> None:
     assert Platform.from_data(json.loads(json.dumps(MAC.as_data()))) == MAC
 
@@ -293,3 +324,6 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert folder_of_wheels("", inventory) == tmp_path / "metalfleet/wheels"
     assert folder_of_wheels("wheels", inventory) == tmp_path / "fleet/wheels"
     assert folder_of_wheels("/srv/wheels", inventory) == Path("/srv/wheels")
+    (tmp_path / "fleet/inventory").mkdir(parents=True)
+    with pytest.raises(MetalfleetError, match="is inside the inventory .* Set tensorflow_wheel_store to"):
+        folder_of_wheels("inventory/wheels", inventory)

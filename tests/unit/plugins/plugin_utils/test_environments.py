@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _options
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import Answer, Answered, EndedBadly
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._action import (
+    Answer,
+    Answered,
+    EndedBadly,
+    FleetAction,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import ASKS, EnvironmentsAction
 
 
@@ -39,3 +46,13 @@ def test_a_host_whose_platform_could_not_be_asked_does_not_lack_a_lock() -> None
     said = action._answered(DOCUMENT, locks, {})
     assert action.asked == [ASKS]
     assert "The managed Python ended with status 137 and said: Killed" in said["text"][0]
+
+
+def test_no_host_says_where_its_report_was_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The callback writes there."""
+    claimed = {"ledger": str(tmp_path / "evil/ada.json"), "environments": [], "worse": ["tf"]}
+    monkeypatch.setattr(FleetAction, "run", lambda *_: claimed)
+    action: Any = Interrupted()
+    args = {"reports": str(tmp_path / "reports")}
+    action._task = SimpleNamespace(check_mode=True, no_log=False, delegate_to=None, args=args)
+    assert action.run(None, {"inventory_hostname": "ada"}) == {"environments": [], "worse": []}

@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import REPORT_FORMATS
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts import Host, host_of, worst_first
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import with_attempt
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.render import FORMATS, Files, render
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import lines
 
@@ -103,8 +104,29 @@ def test_junit_fails_what_is_not_ok_and_skips_what_was_not_seen(files: Files) ->
         "dan": ("1", "0", "1"),
         "eve": ("1", "0", "1"),
     }
+    # The xUnit plug-in of Jenkins holds files to its junit-10.xsd.
+    assert {suite.get("errors") for suite in root} == {"0"}
     [failure] = root.findall("testsuite[@name='cyd']/testcase/failure")
     assert (failure.get("message"), failure.text) == ("gpu-missing", "tensorflow: gpu-missing. The GPU is gone.")
+
+
+def test_why_the_last_run_failed_is_said_although_an_older_report_is_there(tmp_path: Path) -> None:
+    """Of a host that was drifted, and one that was in order."""
+    why = "The declaration is not valid."
+    entries = {name: with_attempt(entry_of(told), "failed", why, NOW) for name, told in OLDER.items()}
+    entries["new"] = with_attempt({}, "failed", why, NOW)
+    found = rendered(entries)
+    rows = list(csv.DictReader(io.StringIO(found["fleet.csv"].decode())))
+    assert [(row["state"], row["text"]) for row in rows] == [("failed", why)] * 3
+    cases = ET.fromstring(found["fleet-junit.xml"]).findall("testsuite/testcase[@name='host']/failure")
+    assert [case.text for case in cases] == [why] * 3
+    (tmp_path / "status.sqlite").write_bytes(found["metalfleet.sqlite"])
+    connection = sqlite3.connect(tmp_path / "status.sqlite")
+    assert connection.execute("SELECT DISTINCT state, text FROM metalfleet_tensorflow").fetchall() == [("failed", why)]
+    connection.close()
+
+
+OLDER = {"bob": DRIFTED, "ada": report()}
 
 
 def test_prometheus_reads_metrics(files: Files) -> None:
@@ -173,6 +195,8 @@ def test_whatever_a_host_says_is_text(evil: Any, harmless: set[tuple[str, frozen
     assert_fleet_is_valid(told)
     for row in csv.reader(io.StringIO(found["fleet.csv"].decode())):
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
+    for row in csv.reader(io.StringIO(found["fleet.csv"].decode()), delimiter=";", quoting=csv.QUOTE_NONE):
+        assert not any(re.match(r'["\s]*[=+@-]', cell) for cell in row)
     ET.fromstring(found["fleet-junit.xml"])
     samples = [line for line in found["metalfleet.prom"].decode().splitlines() if not line.startswith("#")]
     assert [line for line in samples if not SAMPLE.fullmatch(line)] == []

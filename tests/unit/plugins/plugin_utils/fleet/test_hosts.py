@@ -11,11 +11,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.hosts
     Host,
     age,
     host_of,
+    last_moment,
     worst_first,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import with_attempt, with_report
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.speeds import kinds_of
-from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import LONGEST, lines
+from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import LONGEST, how_old, lines
 
 from tests.reports import (
     BROKEN,
@@ -91,6 +92,14 @@ def test_an_age_as_people_say_it(seconds: float, said: str) -> None:
 
 def fleet(**entries: dict[str, Any]) -> list[Host]:
     return [host_of(name, entry) for name, entry in entries.items()]
+
+
+def test_a_report_tells_of_the_last_run_and_says_if_that_is_old() -> None:
+    known = fleet(a=entry_of(report(), days=5), b=asleep(report(), 30), never={}, wrong=entry_of(report(), days=-3650))
+    assert (last_moment(known, NOW), last_moment([], NOW)) == (NOW, NOW)
+    assert how_old(NOW, NOW) == []
+    known = fleet(a=entry_of(report(), days=5), never={}, wrong=entry_of(report(), days=-3650))
+    assert how_old(last_moment(known, NOW), NOW) == ["The last run was 5 days ago: no host was looked at since."]
 
 
 def test_a_line_for_each_problem_the_worst_first_and_one_for_all() -> None:

@@ -119,12 +119,16 @@ def test_verdicts_outlast_reports_without_a_probe_and_with_a_refused_one(ledger:
     assert ledger.read("ada")["verdicts"]["tensorflow"]["ok"] is False
 
 
-def test_what_comes_late_does_not_replace_what_is_newer(ledger: Ledger) -> None:
+def test_what_comes_late_does_not_replace_what_is_newer(ledger: Ledger, said: list[str]) -> None:
     ledger.add_report("ada", report(), NOW)
     ledger.add_report("ada", DRIFTED, NOW - 60)
     ledger.add_attempt("ada", "unreachable", "", NOW - 30)
     entry = ledger.read("ada")
-    assert (entry["report"]["ok"], entry["attempt"]["outcome"]) == (True, "answered")
+    assert (entry["report"]["ok"], entry["attempt"]["outcome"], said) == (True, "answered", [])
+    ledger.add_report("ada", DRIFTED, NOW - 1800)  # no run waits so long for the lock
+    assert ledger.read("ada") == entry
+    [warning] = said
+    assert f"of {written(NOW)}, and here it is {written(NOW - 1800)}. Correct the clock" in warning
 
 
 @pytest.mark.parametrize("name", EVIL_NAMES)
@@ -198,8 +202,20 @@ def test_a_lock_that_is_no_file_is_said(ledger: Ledger, obstacle: str) -> None:
     lock = ledger.path_of("ada").with_name(".lock")
     lock.parent.mkdir(parents=True)
     OBSTACLES[obstacle](lock)
+    with pytest.raises(MetalfleetError, match=rf"Reports cannot be kept in .*{lock}: "):
+        ledger.add_report("ada", report(), NOW)
+
+
+def test_a_lock_that_leads_elsewhere_changes_nothing_there(ledger: Ledger, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    precious.chmod(0o600)
+    lock = ledger.path_of("ada").with_name(".lock")
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to(precious)
     with pytest.raises(MetalfleetError, match="Reports cannot be kept"):
         ledger.add_report("ada", report(), NOW)
+    assert (precious.read_text(), precious.stat().st_mode & 0o777) == ("mine", 0o600)
 
 
 @pytest.mark.parametrize("target", ["nowhere", "ada.json"], ids=["missing", "itself"])
@@ -332,6 +348,15 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, obstacle: str) 
         Ledger(folder).add_report("ada", report(), NOW)
 
 
+def test_a_folder_of_several_users_has_a_lock_for_all_of_them(tmp_path: Path) -> None:
+    for mode in (0o700, 0o755, 0o2775):
+        folder = tmp_path / oct(mode)
+        folder.mkdir()
+        folder.chmod(mode)
+        Ledger(folder).add_report("ada", report(), NOW)
+        assert (folder / ".lock").stat().st_mode & 0o777 == mode & 0o666
+
+
 TURNS = 40
 
 
@@ -367,6 +392,18 @@ def test_a_wrong_clock_silences_no_host(ledger: Ledger) -> None:
     ledger.add_report("ada", report(), NOW + 10 * 365 * 86400)
     ledger.add_report("ada", {**report(), "ok": False}, NOW)
     assert ledger.read("ada")["report"]["ok"] is False
+
+
+@pytest.mark.parametrize("wrong", [{"time": "2099-01-01T00:00:00Z", "reasons": []}, {"time": "never"}, "damaged", 5])
+def test_a_repair_that_nobody_can_have_made_yet_is_none(ledger: Ledger, wrong: object) -> None:
+    """Of the agent, on a Mac whose clock is wrong; or in an entry that somebody has edited."""
+    path = ledger.add_report("ada", report(), NOW)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "repair": wrong}))
+    history = [{"time": "2099-01-01T00:00:00Z", "what": "repaired", "environment": "tf", "reasons": ["file-damaged"]}]
+    ledger.add_report("ada", {**report(), "agent": {"history": history}}, NOW + 60)
+    assert ledger.read("ada")["repair"] is None
+    ledger.add_report("ada", REPAIRED, NOW + 120)
+    assert ledger.read("ada")["repair"]["time"] == written(NOW + 120)
 
 
 @pytest.mark.parametrize("number", [10**5000, float("nan"), float("inf")], ids=["long", "none", "infinite"])

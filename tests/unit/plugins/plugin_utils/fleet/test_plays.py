@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.plays import (
     NOBODY,
@@ -62,3 +64,16 @@ def test_who_did_not_answer_is_asked_again(registered: str) -> None:
     gone = {registered: {"unreachable": True}}
     assert fleet(a=OK, b=LOST, c=gone).unanswered() == ["b", "c"]
     assert fleet(a=OK, b=BROKEN).unanswered() == NOBODY
+
+
+ODD = ["Mac Bob", "m\u00e4c", "2001:db8::1", "x*", "!a", "&a", "~a", "a,b", "a[0]", "a[1:2]", "a.b", "$", "back\\slash"]
+
+
+@pytest.mark.parametrize("name", [*ODD, "a", "Mac-1.example.com"])
+def test_a_pattern_means_the_host_of_that_name_alone(name: str) -> None:
+    inventory = InventoryManager(DataLoader(), sources=None)
+    inventory.add_group("tensorflow")
+    for each in [*ODD, "a", "axb", "Mac-1.example.com", "x1"]:
+        inventory.add_host(each, "tensorflow")
+    [pattern] = Fleet({"tensorflow": [name]}, None, "1", lambda _: [name], lambda _: {}).canaries()
+    assert [str(each) for each in inventory.get_hosts([pattern])] == [name]

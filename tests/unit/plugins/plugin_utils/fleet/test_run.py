@@ -27,7 +27,7 @@ def asked(run: Run, ledger: Ledger, host: str, told: dict[str, Any]) -> None:
     run.add(host, ASK, {**told, "ledger": str(ledger.add_report(host, told, NOW))}, NOW)
 
 
-@pytest.mark.parametrize("result", [{}, {"failed": True, "msg": "no"}, LOST])
+@pytest.mark.parametrize("result", [{}, {"failed": True, "msg": "no"}, LOST, {"ledger": "/nowhere/ada.json"}])
 def test_a_run_without_our_roles_says_nothing(result: dict[str, Any]) -> None:
     run = Run()
     run.add("ada", "ansible.builtin.ping", result, NOW)
@@ -49,6 +49,17 @@ def test_hosts_lost_in_any_task_are_told_and_kept(ledger: Ledger) -> None:
     assert ledger.read("away")["attempt"]["outcome"] == "unreachable"
     assert ledger.read("build")["report"]["reasons"] == ["file-damaged"]
     assert ledger.read("python")["attempt"]["outcome"] == "unreachable"
+
+
+@pytest.mark.parametrize("action", ["ansible.builtin.ping", PYTHON])
+def test_no_answer_of_a_host_says_where_the_ledger_is(ledger: Ledger, tmp_path: Path, action: str) -> None:
+    run = Run()
+    asked(run, ledger, "ada", report())
+    run.add("evil", action, {"ledger": str(tmp_path / "elsewhere/evil.json")}, NOW)
+    run.add("bob", ASK, LOST, NOW)
+    assert run.end(NOW)[-1] == "2 Macs: 1 ok, 1 never seen"
+    assert not (tmp_path / "elsewhere").exists()
+    assert ledger.read("bob")["attempt"]["outcome"] == "unreachable"
 
 
 def test_a_host_that_answers_after_all_is_seen(ledger: Ledger) -> None:
