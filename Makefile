@@ -29,7 +29,8 @@ help:
 	@echo 'make torture    kills alone: KILLS=200, SEED=1 for others'
 	@echo 'make check      the checks that run nothing: style, types, lint, ansible-test sanity on the built collection'
 	@echo 'make release-check  install the built collection into an empty folder, and use it from there'
-	@echo 'make matrix     the unit tests, and the installed collection, with each supported Python and ansible-core'
+	@echo 'make matrix     the unit tests, the installed collection and ansible-test sanity, with each supported Python and'
+	@echo '                ansible-core; CORE=2.20 for one ansible-core'
 	@echo 'make execution-environment  make what ansible-builder needs for an image with the collection'
 	@echo 'make format     put the code into the one format'
 	@echo 'make docs       the documents as a site, in .cache/documents/site'
@@ -169,9 +170,10 @@ execution-environment: published
 	$(BIN)/ansible-builder create --file execution-environment.yml --context .cache/execution-environment
 	$(BIN)/ansible-builder introspect $(PUBLISHED)
 
+CORE =
 .PHONY: matrix
 matrix: published
-	$(BIN)/python -m tools.matrix
+	$(BIN)/python -m tools.matrix $(CORE)
 
 .PHONY: format
 format: development

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LIEF, another reader of Mach-O, by others, beside that of tools/link_check."""
+"""Hold our reader of Mach-O, tools/link_check, to what LIEF reads."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import LOCKING
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._ahead import AheadAction
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import folders_of_users
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._environments import with_certificates
@@ -20,8 +21,10 @@ class ActionModule(AheadAction):
         """Make the locks that are missing, outdated or to be upgraded; write them unless in check mode."""
         options = with_certificates(options, folders_of_users(task_vars))
         locks, platforms = self.locks_and_platforms(options, task_vars)
+        packages = [name.strip() for name in options["upgrade"]]
         for platform in platforms:
-            locks.complete(platform, upgrade=frozenset(options["upgrade"]))
+            locks.complete(platform, upgrade=frozenset({*packages, *map(normalized, packages)}))
+        warnings = [*locks.remarks, *locks.say_unknown(packages)]
         if not self._task.check_mode:
             locks.keep()
         said = [lock.say(is_foreseen=self._task.check_mode) for lock in locks.new]
@@ -30,7 +33,7 @@ class ActionModule(AheadAction):
             "locks": [lock.as_data() for lock in locks.new],
             "text": said or [say_nothing_to_do(locks.depend_on_platform)],
             "diff": [lock.diff for lock in locks.new],
-            **({"warnings": locks.remarks} if locks.remarks else {}),
+            **({"warnings": warnings} if warnings else {}),
         }
 
 

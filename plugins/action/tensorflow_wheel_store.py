@@ -85,9 +85,9 @@ class ActionModule(AheadAction):
 
     def _say(self, store: ControllerStore, needs: list[Need], missing: list[str], removed: list[str]) -> list[str]:
         """The message: what was fetched, what was removed."""
-        would = "would be" if self._task.check_mode else "was"
-        said = [f"{', '.join(dict.fromkeys(missing))} {would} fetched."] if missing else []
-        said += [f"{', '.join(removed)} {would} removed, since no run has used it for long."] if removed else []
+        fetched, gone = ("Would fetch", "Would remove") if self._task.check_mode else ("Fetched", "Removed")
+        said = [f"{fetched} {', '.join(dict.fromkeys(missing))}."] if missing else []
+        said += [f"{gone} {', '.join(removed)}, which no run has used for long."] if removed else []
         names = ", ".join(dict.fromkeys(f"{need.environment} ({need.platform})" for need in needs))
         if names and not self._task.check_mode:
             said.append(f"{store.folder} has all that is needed for {names}: {in_mb(size_of(store.folder))} in all.")

@@ -9,6 +9,8 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options: {}
+requirements:
+  - Python 3.9 to 3.13 on the host
 attributes:
   check_mode:
     support: full

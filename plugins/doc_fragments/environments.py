@@ -402,6 +402,14 @@ options:
     default: fail
 """
 
+    # Users do not set it, but a collection may have no option that is not documented.
+    HANDED = r"""
+options:
+  _document:
+    description: What is declared, with the locks. The module's action plugin sets it, and refuses it in a playbook.
+    type: str
+"""
+
     # One fragment cannot name others.
     ALL: str = "options:" + "".join(
         each.partition("options:")[2]

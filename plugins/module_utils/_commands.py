@@ -16,7 +16,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, ClassVar, cast
+from typing import IO, TYPE_CHECKING, ClassVar, cast  # pylint: disable=unused-import # cast takes texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,7 +138,7 @@ class Commands:
         """Start `argv` as `run` does, without waiting for it. Raises CommandNotFound."""
         environment = {**(os.environ if env is None else env), "LC_ALL": "C"}
         try:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function # engines have no AnsibleModule
                 argv,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -173,7 +173,7 @@ class _Guard:
     def __init__(self) -> None:
         reads, self._pipe = os.pipe()
         with suppress(OSError):  # without a guard there is only less order after a kill
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function # engines have no AnsibleModule
                 ["/bin/sh", "-c", self._PROGRAM],
                 stdin=reads,
                 stdout=subprocess.DEVNULL,
@@ -235,7 +235,7 @@ def _talk(process: subprocess.Popen[bytes], stdin: bytes, deadline: float, kept:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise subprocess.TimeoutExpired(process.args, 0)
-            for key, _ in selector.select(left):
+            for key, _events in selector.select(left):
                 stream = cast("IO[bytes]", key.fileobj)
                 if stream in outputs:
                     written = os.read(key.fd, _READ_AT_ONCE)

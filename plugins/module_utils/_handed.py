@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: for this collection only, may change in any release.
-"""What a module is handed by its action: the document, beside the options that are documented.
+"""What a module is handed by its action: the document, in the place of the options that a playbook gives.
 
 It travels as one text. Ansible would log a dict, or, told not to, take every word of it for a secret.
 """
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import Spec
 
 OPTION = "_document"
-"""What only actions give, so that it is not documented."""
+"""What only actions give: they refuse it from a playbook. It is documented as `environments.handed`."""
 
 
 def with_handed(documented: Spec) -> Spec:
-    """What the module takes: the documented options, and what it is handed.
+    """What the module takes: the options that a playbook gives, and what it is handed.
 
     It is a copy, for Ansible's validation completes defaults in their place.
     """

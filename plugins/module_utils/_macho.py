@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Which processors a Mach-O file holds code for, read from its header.
 
 `file`, `lipo` and `otool` would tell the same, but on a Mac without Command Line Tools the latter two open a dialog.

@@ -249,7 +249,7 @@ def _say_best(pairs: Iterable[Pair], machine: Machine) -> str:
 
 
 def _minor(pair: Pair) -> int:
-    major, minor, *_ = *version_key(pair.tensorflow), 0, 0
+    major, minor, *_more = *version_key(pair.tensorflow), 0, 0
     return 1000 * major + minor
 
 

@@ -50,7 +50,7 @@ def spelled_on_a_mac(path: str) -> str:
 
 def children(folder: AnyPath, name: str, refused: Refused | None = None) -> list[str]:
     """The names in a folder that fit one with a star, in order."""
-    before, _, after = name.partition("*")
+    before, _sign, after = name.partition("*")
     try:
         names = os.listdir(folder)  # noqa: PTH208 - the names are all that is wanted
     except OSError as error:

@@ -21,6 +21,8 @@ notes:
   - Programs and interpreters that hang cost a quick look 10 seconds, a full one 60, however many they are. All run at
     the same time, by absolute paths, and are killed then with what they have started.
 author: metalfleet maintainers (@metalfleet)
+requirements:
+  - Python 3.9 to 3.13 on the host
 attributes:
   check_mode:
     support: full

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.environments.places
   - metalfleet.tensorflow.environments.network
   - metalfleet.tensorflow.environments.build
+  - metalfleet.tensorflow.environments.handed
 options:
   state:
     description:

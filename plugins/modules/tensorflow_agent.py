@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.attributes
   - metalfleet.tensorflow.attributes.changes
   - metalfleet.tensorflow.environments.all
+  - metalfleet.tensorflow.environments.handed
 seealso:
   - module: metalfleet.tensorflow.tensorflow_environments
     description: Builds and repairs the environments from the controller.

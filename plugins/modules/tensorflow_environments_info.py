@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - metalfleet.tensorflow.attributes
   - metalfleet.tensorflow.attributes.info
   - metalfleet.tensorflow.environments.all
+  - metalfleet.tensorflow.environments.handed
 options:
   doctor:
     description:

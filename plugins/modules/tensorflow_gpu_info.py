@@ -16,6 +16,8 @@ description:
     to look at; whether a verdict is acceptable is for the playbook to decide, by RV(ok).
   - Needs no privileges, leaves nothing behind, and takes little longer than C(import tensorflow).
 author: metalfleet maintainers (@metalfleet)
+requirements:
+  - Python 3.9 to 3.13 on the host
 attributes:
   check_mode:
     support: full

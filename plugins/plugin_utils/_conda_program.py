@@ -65,7 +65,7 @@ def virtual_packages(virtual: dict[str, str]) -> Iterable[Any]:
     from rattler import BuildString, GenericVirtualPackage, PackageName, Version  # noqa: PLC0415
 
     for name, said in virtual.items():
-        version, _, build = said.partition("=")
+        version, _sign, build = said.partition("=")
         yield GenericVirtualPackage(PackageName(name), Version(version), BuildString(build or "0"))
 
 

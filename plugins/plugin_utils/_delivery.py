@@ -326,7 +326,7 @@ def needs_of_one(environment: Mapping[str, Any], locks: Locks, platform: str, ma
 
 def platform_named(name: str, macos: str) -> Platform:
     """The platform of hosts whose locks go by a name, for a version of macOS."""
-    system, _, machine = target_of(without_cuda(name)).partition("-")
+    system, _sign, machine = target_of(without_cuda(name)).partition("-")
     python, is_mac = python_of(name), system == "macos"
     markers = {
         **(MAC if is_mac else LINUX),

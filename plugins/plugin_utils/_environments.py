@@ -417,7 +417,7 @@ def wanted_python(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def platform_of(answer: NoPython, document: Mapping[str, Any]) -> str:
     """The name of a host's platform, once it has the Python that is declared."""
-    system, _, machine = answer.system.partition(" ")
+    system, _sign, machine = answer.system.partition(" ")
     return platform_name(system.lower(), machine, document["python"]["version"])
 
 

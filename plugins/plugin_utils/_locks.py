@@ -47,7 +47,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
     LITERT,
     TENSORFLOW,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import Lock, digest_of, parse_lock
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import (
+    Lock,
+    digest_of,
+    normalized,
+    parse_lock,
+)
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._conda_locks import (
     closed_channels,
@@ -65,6 +70,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files 
     declaration_of,
     find_lock_files,
     is_writable,
+    versions_of,
     without_hashes,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._pairs import default_pair, read_pairs
@@ -271,6 +277,18 @@ class Locks:
             self.new += [NewLock(file, before, made.text, made.built)] if made.text != before else []
         self._refuse_cpu_only(platform)
         return bool(missing)
+
+    def say_unknown(self, packages: Iterable[str]) -> list[str]:
+        """A warning for each package that no lock has, neither of these environments nor of others in the folder."""
+        folder = self._making.folder
+        texts = (*self.texts.values(), *(read_text(path, "lock") for path in sorted(folder.glob("*.txt"))))
+        locked = {normalized(name) for text in texts for name in versions_of(text)}
+        known = locked | {OWN_NAMES[name] for name in locked & OWN_NAMES.keys()} | {"all"}
+        return [
+            f"{package} was not upgraded, because no lock has it (tensorflow_upgrade)."
+            for package in packages
+            if normalized(package) not in known
+        ]
 
     def keep(self) -> None:
         """Write what was made."""

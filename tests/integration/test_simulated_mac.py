@@ -524,7 +524,7 @@ def test_command_line(fleet: Fleet) -> None:
     assert (fleet["cli"].folder / "host/stand-ins/libmetal_plugin.dylib").readlink().name == "metal-zero_devices.so"
     command("snapshot", "cli", "frozen")
     assert re.search(r"cli +m1-fresh@frozen +down", command("status"))
-    command("up", "cli=m1-fresh")
+    assert "cli: simulated m1-fresh" in command("up", "cli")
     command("down", "cli", "--delete")
     assert "cli" not in command("status")
 

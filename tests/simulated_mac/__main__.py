@@ -21,7 +21,8 @@ from .store import StoreError, userland_notes
 
 def up(fleet: Fleet, options: argparse.Namespace) -> None:
     """Start hosts."""
-    hosts = dict(spec.split("=", 1) for spec in options.hosts) or {mac.name: mac.state.profile for mac in fleet}
+    named = [spec.partition("=") for spec in options.hosts] or [(mac.name, "", "") for mac in fleet]
+    hosts = {name: profile or fleet[name].state.profile for name, _, profile in named}
     for mac in fleet.up(hosts).values():
         print(f"{mac.name}: simulated {mac.state.profile} on {mac.address}, port {mac.port}")
 
@@ -71,7 +72,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--fleet", default=name, help="the fleet's name ($SIMULATED_MAC_FLEET, default: demo)")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser("up", help="start hosts, make those that are new; without names: all that were made")
-    verb.add_argument("hosts", nargs="*", metavar="NAME=PROFILE[@TEMPLATE]")
+    verb.add_argument("hosts", nargs="*", metavar="NAME[=PROFILE[@TEMPLATE]]")
     verb.set_defaults(act=up)
     verb = verbs.add_parser("down", help="stop hosts; their files stay")
     verb.add_argument("names", nargs="*", metavar="NAME")

@@ -21,7 +21,10 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils import _options
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._handed import with_handed
 from packaging.specifiers import SpecifierSet
+
+from tools import matrix
 
 CHECKOUT = Path(__file__).parents[2]
 COLLECTION = "metalfleet.tensorflow"
@@ -151,6 +154,8 @@ def test_ansible_doc_accepts_the_documentation(module: str) -> None:
     assert page["doc"]["short_description"]
     assert {"check_mode", "diff_mode", "idempotent", "platform"} <= page["doc"]["attributes"].keys()
     assert page["return"]
+    runs_on_hosts = "def main" in text_of(f"plugins/modules/{module}.py")
+    assert ("Python 3.9 to 3.13 on the host" in page["doc"].get("requirements", [])) is runs_on_hosts
     assert any(f"{COLLECTION}.{module}" in task for task in yaml.safe_load(page["examples"]))
 
 
@@ -168,9 +173,10 @@ def test_ansible_doc_accepts_other_plugins(kind: str, name: str) -> None:
 
 
 def argument_spec(module: str) -> Spec:
-    """What the module's action takes: every module has one."""
-    action = import_module(f"ansible_collections.{COLLECTION}.plugins.action.{module}")
-    return dict(action.ActionModule.spec)
+    """What the module's action takes, and what the module is handed: every module has an action."""
+    action = import_module(f"ansible_collections.{COLLECTION}.plugins.action.{module}").ActionModule
+    is_handed = "read_handed" in text_of(f"plugins/modules/{module}.py")
+    return dict(with_handed(action.spec) if is_handed else action.spec)
 
 
 def comparable(options: Spec) -> Spec:
@@ -193,6 +199,11 @@ def comparable(options: Spec) -> Spec:
 def test_the_documented_options_are_those_of_the_argument_spec(module: str) -> None:
     documented = documentation()[f"{COLLECTION}.{module}"]["doc"].get("options", {})
     assert comparable(documented) == comparable(argument_spec(module))
+
+
+def test_nothing_is_left_out_of_what_reviewers_check() -> None:
+    """The rules for collections of the Ansible package forbid to ignore findings such as undocumented-parameter."""
+    assert list(CHECKOUT.glob("tests/sanity/ignore-*.txt")) == []
 
 
 # --- Tested, and documented ------------------------------------------------------------------------------------------
@@ -304,6 +315,16 @@ def test_every_program_names_its_license() -> None:
     assert unlicensed == []
 
 
+def test_what_modules_and_plugins_share_says_that_it_is_private() -> None:
+    """The rules for collections of the Ansible package demand it of what others are not to import."""
+    shared = [
+        path for folder in ("module_utils", "plugin_utils") for path in CHECKOUT.glob(f"plugins/{folder}/**/*.py")
+    ]
+    assert shared
+    silent = [path for path in shared if path.stat().st_size and "\n# PRIVATE: " not in path.read_text()]
+    assert silent == []
+
+
 @pytest.mark.parametrize("private", [CHECKOUT, Path.home()], ids=["checkout", "home"])
 def test_no_file_names_a_path_of_the_machine_where_it_was_written(private: Path) -> None:
     mention = re.compile(rf"(?<![\w.~]){re.escape(str(private))}(?![\w-])".encode())
@@ -331,6 +352,13 @@ def test_a_mac_that_falls_asleep_is_noticed_within_a_minute(config: str) -> None
 
 
 # --- Versions --------------------------------------------------------------------------------------------------------
+
+
+def test_every_supported_ansible_is_tested_for_each_change_and_each_week() -> None:
+    workflow = load(".github/workflows/ci.yml")
+    assert workflow["jobs"]["ansible-core"]["strategy"]["matrix"]["core"] == list(matrix.SUPPORTED)
+    assert {"pull_request", "schedule"} <= workflow[True].keys()  # YAML takes `on` for true
+    assert matrix.oldest_ansible().startswith(f"{min(matrix.SUPPORTED)}.")
 
 
 def test_the_pinned_ansible_is_one_that_the_collection_supports() -> None:

@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with the status of bad input."""
         complain(f"{self.prog}: {message}. metalfleet --help lists what there is.")
-        sys.exit(BAD_USAGE)
+        raise SystemExit(BAD_USAGE)
 
 
 def main(arguments: list[str], program: Path) -> int:
@@ -133,7 +133,7 @@ def refuse_now(_keeper: Keeper, _options: argparse.Namespace) -> int:
 # ----------------------------------------------------------------------------------------------------------- commands
 
 
-def status(keeper: Keeper, _: argparse.Namespace) -> int:
+def status(keeper: Keeper, _options: argparse.Namespace) -> int:
     """See parser."""
     told, _document = keeper.read()
     report = keeper.look()
@@ -150,7 +150,7 @@ def status(keeper: Keeper, _: argparse.Namespace) -> int:
     return outcome(report)
 
 
-def check(keeper: Keeper, _: argparse.Namespace) -> int:
+def check(keeper: Keeper, _options: argparse.Namespace) -> int:
     """See parser."""
     report = keeper.check()
     say(*report["text"])
@@ -164,7 +164,7 @@ def repair_all(keeper: Keeper, options: argparse.Namespace) -> int:
     return outcome(report)
 
 
-def examine(keeper: Keeper, _: argparse.Namespace) -> int:
+def examine(keeper: Keeper, _options: argparse.Namespace) -> int:
     """See parser."""
     report = keeper.check(doctor=True)
     say(*doctor.tell(report))
@@ -178,7 +178,7 @@ def roll_back(keeper: Keeper, options: argparse.Namespace) -> int:
     return outcome(report)
 
 
-def history(keeper: Keeper, _: argparse.Namespace) -> int:
+def history(keeper: Keeper, _options: argparse.Namespace) -> int:
     """See parser."""
     unreadable = keeper.memory.why_unreadable()
     if unreadable:
@@ -209,7 +209,7 @@ def tell(keeper: Keeper, options: argparse.Namespace) -> int:
     return IN_ORDER
 
 
-def install(keeper: Keeper, _: argparse.Namespace) -> int:
+def install(keeper: Keeper, _options: argparse.Namespace) -> int:
     """See parser."""
     told, _document = keeper.read()
     launchd = Launchd(Commands(), keeper.home)
@@ -220,7 +220,7 @@ def install(keeper: Keeper, _: argparse.Namespace) -> int:
     return IN_ORDER
 
 
-def uninstall(keeper: Keeper, _: argparse.Namespace) -> int:
+def uninstall(keeper: Keeper, _options: argparse.Namespace) -> int:
     """See parser."""
     remove(keeper.folder, keeper.set_aside, Launchd(Commands(), keeper.home))
     say("The agent is removed. The environments stay as they are.")

@@ -52,8 +52,8 @@ def content_of(options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[
 
 def write(content: Mapping[str, Any], serial: int) -> bytes:
     """A document as a file."""
-    numbered = {**content, "serial": serial}
-    return json.dumps({"sha256": digest_of(numbered), **numbered}, sort_keys=True, indent=1).encode() + b"\n"
+    whole = {**content, "serial": serial}
+    return json.dumps({"sha256": digest_of(whole), **whole}, sort_keys=True, indent=1).encode() + b"\n"
 
 
 def numbered(content: bytes, serial: int) -> bytes:
@@ -122,7 +122,7 @@ def document_for(options: Mapping[str, Any], home: Path) -> Document:
 
 
 def digest_of(data: Mapping[str, Any]) -> str:
-    """What tells one from another, whatever the order of their names. What is no part of the content does not count."""
+    """The SHA-256 of data as JSON, whatever the order of its names."""
     return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

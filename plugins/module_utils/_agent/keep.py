@@ -74,7 +74,7 @@ class Keeper:
 
     def look(self) -> dict[str, Any]:
         """What differs from the declaration, as far as files tell."""
-        _, document = self.read()
+        _told, document = self.read()
         prober = Prober(document.places.root, Commands())
         tools = tools_for(document, prober)
         findings = [study(each, tools) for each in document.environments]
@@ -82,7 +82,7 @@ class Keeper:
 
     def check(self, *, doctor: bool = False) -> dict[str, Any]:
         """The same, with a probe of what is in order; a doctor probes everything as deeply as can be."""
-        _, document = self.read()
+        _told, document = self.read()
         return ask(replace(document, doctor=doctor))
 
     def repair(self, *, scheduled: bool) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Keeper:
 
     def pull(self) -> list[Event]:
         """Put a newer document in force, if there is one; returns what happened. Raises MetalfleetError."""
-        told, _ = self.read()
+        told, _document = self.read()
         try:
             said, what = pull(self.folder, told, Commands(), self.read_for_engine), NEW_DOCUMENT
         except MetalfleetError as refusal:
@@ -116,7 +116,7 @@ class Keeper:
 
     def roll_back(self, name: str, generation: int | None) -> dict[str, Any]:
         """Go back to an older generation of an environment. Raises MetalfleetError."""
-        _, document = self.read()
+        _told, document = self.read()
         declared = {each.name: each for each in document.environments}
         if name not in declared:
             raise MetalfleetError(

@@ -164,6 +164,7 @@ def is_state(read: Any) -> bool:
     kinds = {name: type(value) for name, value in asdict(State()).items()}
     if not isinstance(read, dict) or not read.keys() <= kinds.keys():
         return False
+    # pylint: disable=unidiomatic-typecheck # isinstance takes true for a number
     is_alike = all(type(value) is kinds[name] for name, value in read.items())
     return is_alike and all(type(count) is int for count in read.get("failed", {}).values())
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Carry out a plan: the one place where each of its actions is done."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Build a new generation at its final path, check it file by file, probe it, and complete it with its manifest."""
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools)
     manifest.begin(generation)
     kind = tools.kinds[declaration.kind]
     kind.prepare(generation, name=declaration.name, python=python)
-    bare = {path for path, _ in files.paths(files.walk(generation))}
+    bare = {path for path, _stamp in files.paths(files.walk(generation))}
     installed = kind.install(generation, declaration.lock)
     tools.supply.progress.say("checking")
     files.remove_bytecode(generation)
@@ -144,7 +145,7 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
     for claim in contents.claims:
         if Path(claim.path).name not in NOBODYS:
             claims.setdefault(claim.path, []).append(claim)
-    refuse_unknown((path for path, _ in files.paths(tree)), {*bare, *claims, *contents.records})
+    refuse_unknown((path for path, _stamp in files.paths(tree)), {*bare, *claims, *contents.records})
     damaged, owned, shared = {}, dict(contents.records), {}
     for path, claimed in claims.items():
         if path in contents.records:

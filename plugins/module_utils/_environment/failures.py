@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Errors of actions that failed: cause, evidence, remedy, and what is in use now."""
 
 from __future__ import annotations

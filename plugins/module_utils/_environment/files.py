@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Trees of files: walking them fast, and hashing them with threads.
 
 Nobody knows what a user, a program or a damaged disk has put into a folder of ours. So nothing is opened that is no
@@ -118,7 +119,7 @@ def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
 
 def remove_bytecode(top: Path) -> None:
     """Remove compiled Python, which would run instead of the sources without having been checked."""
-    for folder in [Path(above, COMPILED) for above, names, _ in os.walk(top) if COMPILED in names]:
+    for folder in [Path(above, COMPILED) for above, names, _files in os.walk(top) if COMPILED in names]:
         if folder.is_symlink():
             folder.unlink()
         else:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """An environment's Jupyter kernel, in the user's own Jupyter folder."""
 
 from __future__ import annotations

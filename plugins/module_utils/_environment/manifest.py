@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What was built: written last, so that a generation is complete exactly when its manifest is there.
 
 It has three lines: the digest of what follows, what identifies the generation, and the stamps of its files. Whose files

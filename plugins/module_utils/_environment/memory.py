@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What is remembered of an environment from run to run, in the folder of its generations."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What is on the host. Nothing is executed, and nothing is changed, not even a time stamp.
 
 What to do about it is the plan's matter. Looking at a generation closely takes time, so that it is done for the active

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What must be done to one environment, and why. Pure: made from data, it changes nothing and asks nothing.
 
 All policy is here: which generation is wanted, what is drift, what is repaired and what only reported, what is refused.
@@ -298,7 +299,7 @@ def find_drift(declaration: Declaration, seen: Observation, machine: str) -> Ite
 
 def is_rebuild(drift: list[tuple[str, str]]) -> bool:
     """Whether a new generation is needed, though an older one may be whole and as declared."""
-    return any(reason in ("probe-failed", "asked") for reason, _ in drift)
+    return any(reason in ("probe-failed", "asked") for reason, _why in drift)
 
 
 def probe_drift(seen: Observation) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What others have put into a generation that is to be removed: it is set aside, for we delete only what we made."""
 
 from __future__ import annotations

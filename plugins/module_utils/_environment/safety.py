@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What keeps a run from doing harm: where it may write, one writer at a time, what is in use or set aside."""
 
 from __future__ import annotations
@@ -273,7 +274,7 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
     except PermissionError:
         _let_me_change(path)
-        for folder, names, _ in os.walk(path):
+        for folder, names, _files in os.walk(path):
             for name in names:
                 _let_me_change(Path(folder, name))
         shutil.rmtree(path)

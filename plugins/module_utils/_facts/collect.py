@@ -359,11 +359,11 @@ class _Elsewhere(_Collector):
         gpus = None if said is None else nvidia.parse_gpus(said, fields)
         if said is not None and not gpus:
             self._note("nvidia-smi", nvidia.reason_of_answer(said))
-        told = next((version for _, version in gpus or () if version), None)
+        told = next((version for _gpu, version in gpus or () if version), None)
         return {
             "present": True,
             "driver": nvidia.parse_driver(self._files.text(nvidia.DRIVER) or "") or told,
-            "gpus": None if gpus is None else [gpu for gpu, _ in gpus],
+            "gpus": None if gpus is None else [gpu for gpu, _version in gpus],
             "device_nodes": nvidia.device_nodes(self._files),
         }
 

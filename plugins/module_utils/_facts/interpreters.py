@@ -50,7 +50,7 @@ _SOURCES = (
     (r"^/Library/Developer/|\.app/Contents/Developer/", "command_line_tools"),
     (r"^/opt/local/", "macports"),
 )
-SOURCES = (*(source for _, source in _SOURCES), CONDA, SYSTEM, SHIM, OTHER)
+SOURCES = (*(source for _pattern, source in _SOURCES), CONDA, SYSTEM, SHIM, OTHER)
 """Every value of `Interpreter["source"]`."""
 
 IMPLEMENTATIONS = {"python": "cpython", "pypy": "pypy", "graalpy": "graalpy"}
@@ -161,7 +161,7 @@ class Search:
         """Folders of programs. A link to one of its neighbours, such as `3.12` or `latest`, moves on: it goes last."""
         found = [folder for root in self._roots for folder in self._files.matching(root, "python/*/bin")]
         for pattern in FOLDERS_OF_PYTHONS:
-            top, _, rest = pattern.partition("/")
+            top, _sign, rest = pattern.partition("/")
             for folder in sorted(self._files.matching(top or "/", rest), key=lambda folder: folder.parent.is_symlink()):
                 found.append(folder)
                 if is_of_conda(folder.parent):
@@ -252,7 +252,7 @@ def _build_of(file: Path) -> Build:
 def _library_of(file: Path) -> Path | None:
     """The standard library that goes with a program's name, or the only one that there is beside it."""
     folder = file.parent.parent / "lib"
-    word, minor, _ = _parts_of(file.name)
+    word, minor, _free_threaded = _parts_of(file.name)
     if minor:
         names = [file.name, f"{file.name}t", f"pypy{minor}"]
         return next((folder / name for name in names if os.access(folder / name / "os.py", os.F_OK)), None)

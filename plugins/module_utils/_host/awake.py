@@ -23,4 +23,5 @@ def stay_awake() -> None:
     """
     with suppress(OSError):  # Linux has no such program
         argv = [CAFFEINATE, "-i", "-w", str(os.getpid())]
+        # pylint: disable-next=ansible-bad-function # it outlives this call
         os.posix_spawn(CAFFEINATE, argv, os.environ, file_actions=_SILENT)

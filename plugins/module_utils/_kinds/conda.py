@@ -136,7 +136,7 @@ class Conda:
         if not names:
             listing.touch()
             return Installed(())
-        there = {name for name, _ in distributions(generation).values()}
+        there = {name for name, _version in distributions(generation).values()}
         refuse_replaced(sorted(there & names))
         command = ("pip", "install", "--no-deps", "-r", str(listing))
         return self._uv.install(generation, lock, listing, generation / "bin" / "python", *command)

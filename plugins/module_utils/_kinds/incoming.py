@@ -74,7 +74,7 @@ def _new_file(path: Path) -> BinaryIO:
 
 def _place(part: Path, store: WheelStore, sha256: str, filename: str) -> None:
     if sha256_of(part) == sha256:
-        path, _ = store.place(sha256, filename)
+        path, _warnings = store.place(sha256, filename)
         part.chmod(0o644)
         part.replace(path)
     else:

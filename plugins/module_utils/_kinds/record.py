@@ -43,7 +43,7 @@ def sha256_said(file: Path, digest: str) -> str:
 
     Of one by another algorithm it is that of the file, if the digest fits; else the digest itself, which fits nothing.
     """
-    algorithm, _, encoded = digest.partition("=")
+    algorithm, _sign, encoded = digest.partition("=")
     try:
         said = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).hex()
         if algorithm == "sha256":
@@ -57,7 +57,7 @@ def distribution_of(folder: str) -> tuple[str, str] | None:
     """Normalised name (PEP 503) and version from a metadata folder's name (PEP 376); None if it is none."""
     if not folder.endswith(".dist-info"):
         return None
-    name, _, version = folder[: -len(".dist-info")].partition("-")
+    name, _sign, version = folder[: -len(".dist-info")].partition("-")
     return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
@@ -96,7 +96,7 @@ def find_unrecorded(package: str, wheel: Path) -> Iterator[str]:
             remedy="Remove it from the lock, or use another version.",
         ) from error
     for name in names:
-        folder, _, file = name.partition("/")
+        folder, _sign, file = name.partition("/")
         is_of_another = folder in metadata - {own}
         is_answered = digests.get(name) or (folder == own and file in WITHOUT_DIGEST)
         if is_of_another or not is_answered:

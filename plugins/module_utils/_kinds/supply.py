@@ -59,7 +59,7 @@ class Supply:
     def provide(self, wanted: Wanted) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
         """Whole archives in the store, and what a person should know. Raises MetalfleetError."""
         for digest in self._built_wheels.keys() & {digest for pin in wanted.pins for digest in pin.hashes}:
-            filename, _, content = self._built_wheels[digest].partition(" ")
+            filename, _sign, content = self._built_wheels[digest].partition(" ")
             self.store.receive(digest, filename, b64decode(content))
         if self._is_delivered:
             stock = self.store.look(wanted.pins, wanted.platform)

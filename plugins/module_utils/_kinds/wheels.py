@@ -115,7 +115,7 @@ class WheelStore:
         path = self.folder / sha256 / filename
         if not path.is_file() or sha256_of(path) != sha256:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path, _ = self.place(sha256, filename)
+            path, _warnings = self.place(sha256, filename)
             part = self.folder / f"{sha256}.whl{PART}"
             part.write_bytes(content)
             part.replace(path)

@@ -20,7 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from types import ModuleType
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, cast  # pylint: disable=unused-import # cast takes texts
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import (
     litert,
@@ -133,7 +133,7 @@ def _start(
         with tempfile.TemporaryFile() as source:
             source.write(_source_of(*program).encode())
             source.seek(0)
-            return subprocess.Popen(
+            return subprocess.Popen(  # pylint: disable=ansible-bad-function # engines have no AnsibleModule
                 command,
                 stdin=source,
                 stdout=subprocess.PIPE,
@@ -203,7 +203,7 @@ def _listen(
             while process.poll() is None and time.monotonic() < deadline:
                 if not selector.get_map():
                     _wait(process, deadline - time.monotonic())
-                for key, _ in selector.select(SECONDS_BETWEEN_LOOKS):
+                for key, _events in selector.select(SECONDS_BETWEEN_LOOKS):
                     if not _read_some(key.fd, read[key.fd]):
                         selector.unregister(key.fd)
         in_time = process.poll() is not None

@@ -180,7 +180,7 @@ class Finder:
         known = [(rank, file) for rank, file in ranked if file.sha256 in pin.hashes]
         unknown = [(rank, file) for rank, file in ranked if not file.sha256]
         best = sorted(known or unknown, key=lambda pair: pair[0], reverse=True)
-        return tuple(file for _, file in (best[:1] if known else best))
+        return tuple(file for _rank, file in (best[:1] if known else best))
 
     def _rank(self, pin: Pin, file: RemoteFile) -> tuple[object, ...] | None:
         wheel = _wheel_of(file, pin)

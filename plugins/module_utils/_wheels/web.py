@@ -202,7 +202,7 @@ class _Credentials(urllib.request.BaseHandler):
         parts = urlsplit(url)
         userinfo, at, place = parts.netloc.rpartition("@")
         if at:
-            username, _, password = (unquote(part) for part in userinfo.partition(":"))
+            username, _sign, password = (unquote(part) for part in userinfo.partition(":"))
         if username or password:
             self.known[_origin(url)] = _basic(username, password)
         return urlunsplit(parts._replace(netloc=place))
@@ -238,11 +238,11 @@ class _Https(urllib.request.HTTPSHandler):
         self._trusted = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())  # noqa: S323, SLF001
         self._trusted_hosts = trusted_hosts
 
-    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        if urlsplit(request.full_url).hostname in self._trusted_hosts:
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        if urlsplit(req.full_url).hostname in self._trusted_hosts:
             self._trusted.parent = self.parent
-            return self._trusted.https_open(request)
-        return super().https_open(request)
+            return self._trusted.https_open(req)
+        return super().https_open(req)
 
 
 def _context(sources: Sources, commands: Commands) -> ssl.SSLContext:

@@ -56,7 +56,7 @@ def kinds_of(hosts: Iterable[Host]) -> list[Kind]:
 
 
 def _kind(name: str, measured: list[tuple[str, float]]) -> Kind:
-    rates = [rate for _, rate in measured]
+    rates = [rate for _host, rate in measured]
     middle = median(rates)
     spread = PER_DEVIATION * median(abs(rate - middle) for rate in rates)
     limit = max(SPREADS * spread, LEAST_SHARE * middle)

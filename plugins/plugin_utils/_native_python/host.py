@@ -156,7 +156,7 @@ def parse_judged(path: str, said: str) -> Judged:
         return Judged(path, verdict or "missing")
     if len(rest) < 5:
         return Judged(path, "garbage")
-    kind, version, pip, _, executable = rest
+    kind, version, pip, _machine, executable = rest
     if kind != PLAIN:
         return Judged(path, "other-kind", version)
     return Judged(path, "ok" if pip == "1" else "no-pip", version, executable)

@@ -159,7 +159,7 @@ def local_wheel(mirror: str, uv: Uv, platform: str) -> dict[str, bytes]:
     """The wheel of uv for a platform from a folder on the controller, if it has one: {file name: content}."""
     if not mirror or is_url(mirror):
         return {}
-    system, _, machine = platform.partition("-")
+    system, _sign, machine = platform.partition("-")
     prefix = {"macos": "macosx", "linux": "manylinux"}.get(system, system)
     tag = re.compile(rf"{prefix}\w*_{machine}")
     damaged = []

@@ -220,7 +220,8 @@ def run_model(path: str) -> None:
     """Load a user's model, and run it once on the CPU with drawn inputs. Raises ModelError."""
     if not os.path.isfile(path):  # noqa: PTH113 - a path, not a Path, is at hand; and LiteRT waits for a FIFO for ever
         raise ModelError(f"{path}: Could not open '{path}'")
-    print(f"{RUNNING}{path}", file=sys.stderr, flush=True)  # noqa: T201 - a model that ends this process is known then
+    # A model that ends this process is known then.
+    print(f"{RUNNING}{path}", file=sys.stderr, flush=True)  # noqa: T201 # pylint: disable=ansible-bad-function
     try:
         interpreted(path)
     except Exception as error:

@@ -51,7 +51,7 @@ def check_close(tensorflow: Any, device: str, verdict: str) -> None:
         share = inner * UNIT_ROUNDOFF / (1 - inner * UNIT_ROUNDOFF)
         bound = share * (abs(left).astype("float64") @ abs(right).astype("float64"))
         excess = float(numpy.max(abs(result - exact) / bound))
-        if not excess <= 1:  # which not-a-number is not either
+        if not excess <= 1:  # pylint: disable=unnecessary-negation # not-a-number is wrong, too
             raise WrongResultsError(
                 f"{device}: a {rows}x{inner} by {inner}x{columns} product is {excess:.3g} times as far from the exact "
                 "one as rounding can bring it",
@@ -75,7 +75,7 @@ def check_operations(tensorflow: Any, device: str, verdict: str) -> dict[str, An
                 raise
             without_kernel.append(case.name)
             continue
-        if not error <= TOLERANCE:
+        if not error <= TOLERANCE:  # pylint: disable=unnecessary-negation # not-a-number is wrong, too
             raise WrongResultsError(
                 f"{device}: {case.name} is off by {error:.3g} of its largest value", verdict=verdict
             )
@@ -121,6 +121,6 @@ def check_reported_faults(tensorflow: Any, device: str) -> list[dict[str, Any]]:
 def is_seen(tensorflow: Any, device: str, case: Case) -> bool | None:
     """Whether a result is wrong; None if there is none."""
     try:
-        return not error_of(tensorflow, device, case) <= TOLERANCE
+        return not error_of(tensorflow, device, case) <= TOLERANCE  # pylint: disable=unnecessary-negation # as above
     except tensorflow.errors.OpError:
         return None

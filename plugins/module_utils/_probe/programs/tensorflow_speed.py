@@ -36,7 +36,7 @@ def best_of(tensorflow: Any, device: str, work: Work) -> float | None:
                 seconds_of(compute)  # the first call compiles kernels
                 if seconds_of(compute) >= LONG_ENOUGH:
                     break
-            seconds = sorted(seconds_of(compute) for _ in range(REPETITIONS))[REPETITIONS // 2]
+            seconds = sorted(seconds_of(compute) for _again in range(REPETITIONS))[REPETITIONS // 2]
         except tensorflow.errors.OpError:
             return None
     return round(operations / seconds / 1e9, 1)

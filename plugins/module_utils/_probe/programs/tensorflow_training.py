@@ -54,7 +54,7 @@ def train(tensorflow: Any, device: str) -> list[float]:
             for shape in ((8, 16), (16, 1))
         ]
         losses = []
-        for _ in range(STEPS):
+        for _step in range(STEPS):
             with tf.GradientTape() as tape:
                 predicted = tf.nn.relu(inputs @ layers[0]) @ layers[1]
                 loss = tf.reduce_mean((predicted - targets) ** 2)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """Where the agent's program begins. A Python that is damaged may not even import what comes with it.
 
 The shell script that has started it says so to a person.

@@ -5,6 +5,9 @@
 # A script comes on standard input, before what it reads: one line of assignments, then, where it needs files, a tar
 # stream of them. So nothing that it is given shows in a process list, and the user's login shell, of whatever family,
 # has nothing to misread.
+#
+# A part of a script, whose variables and functions are also in its other parts:
+# shellcheck shell=sh disable=SC2034,SC2086,SC2154,SC2088,SC2254
 
 BAD_HASH=20 NOT_STORED=21 NOT_FETCHED=22 DOES_NOT_RUN=23 NO_PACKAGE=24 KILLED=25 BUSY=26 NO_LOCKS=27 WEB_PAGE=28
 NOT_UNPACKED=29 NO_BREW=30 BAD_SIGNATURE=31 NOT_INSTALLED=32 TIMED_OUT=33 NOT_RECEIVED=34

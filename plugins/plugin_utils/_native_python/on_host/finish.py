@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: for this collection only, may change in any release.
 """What install.sh and setup.sh let an interpreter do: put itself in its place, and then install what goes with it.
 
     finish.py place NEW PYTHON    move the unpacked folder NEW to where PYTHON belongs, unless that is whole already
@@ -279,7 +280,7 @@ def move_away(home: Path, replaced: Path) -> None:
 
 def let_be_removed(top: Path) -> None:
     """Restore the owner's permissions on folders: a closed one cannot be removed."""
-    for folder, names, _ in os.walk(top):
+    for folder, names, _files in os.walk(top):
         for path in (Path(folder, name) for name in names):
             with suppress(PermissionError):  # another user's; whoever removes it says so
                 if not path.is_symlink():

@@ -2,8 +2,11 @@
 # Says what this host is, which Python and uv the collection has on it, and what interpreters there are to link:
 # "key=value" lines. Nothing is changed.
 #
-# Assignments: root; link (the name below $root/bin of what starts the Python); source, minor; on_mac and elsewhere: the interpreters to look at, as patterns joined by ":", where a
-# bare name is looked up in PATH; compare (see damage).
+# Assignments: root; link (the name below $root/bin of what starts the Python); source, minor; on_mac and elsewhere: the
+# interpreters to look at, as patterns joined by ":", where a bare name is looked up in PATH; compare (see damage).
+#
+# A part of a script, whose variables and functions are also in its other parts:
+# shellcheck shell=sh disable=SC2034,SC2086,SC2154
 
 # "name: value" lines; an unknown name is no line at all, which the caller reads as unknown.
 describe_mac() {

@@ -6,6 +6,9 @@
 # brew); sha256, url, proxy, user (for unpack, see fetch); uv_version, index_url and extra_index_urls.
 # Files: finish.py, intact.py, requirements.txt, and the modules that read the settings of pip; where needed artifact (the
 # archive), ca.pem, and a wheel of uv.
+#
+# A part of a script, whose variables and functions are also in its other parts:
+# shellcheck shell=sh disable=SC2034,SC2086,SC2154
 
 brew_install() {
     within 3600 start /usr/bin/env NONINTERACTIVE=1 HOMEBREW_NO_AUTO_UPDATE=1 HOMEBREW_NO_ENV_HINTS=1 \

@@ -3,6 +3,9 @@
 #
 # Assignments: sha256, url, proxy, user (see fetch); receipt (the identifier that installer(8) has to leave behind) and
 # team (the identifier of the developer whose signature it must have). Files: where needed artifact (the package), ca.pem.
+#
+# A part of a script, whose variables and functions are also in its other parts:
+# shellcheck shell=sh disable=SC2034,SC2086,SC2154
 
 # The package must be signed for distribution (the wording was changed once), by the developer whose team this is: the
 # first certificate is that of the signer.

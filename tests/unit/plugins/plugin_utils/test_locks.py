@@ -173,6 +173,16 @@ def test_a_declaration_that_has_changed_is_locked_again_with_the_pins_that_can_s
     assert "--hash" not in diff["after"]
 
 
+def test_what_is_to_be_upgraded_and_is_in_no_lock_is_named(tmp_path: Path, index: Index) -> None:
+    of_another_host = locks_of({"name": "other", "packages": ["lab"]}, making=making(tmp_path, index))
+    of_another_host.complete(MAC)
+    of_another_host.keep()
+    locks = locks_of({"name": "tensorflow"}, making=making(tmp_path, index))
+    assert locks.say_unknown(["all", "Lab", "tensorflow", "metal"]) == []
+    [said] = locks.say_unknown(["lab", "labb"])
+    assert said.startswith("labb was not upgraded")
+
+
 @pytest.mark.parametrize("damage", ["<<<<<<< HEAD\n", "lab==1.0\n"])
 def test_a_made_lock_that_is_damaged_is_named(damage: str, tmp_path: Path, index: Index) -> None:
     declared = {"name": "lab", "packages": ["lab==1.0"]}
