@@ -245,7 +245,10 @@ def _may_change(folder: str) -> bool:
 
 
 def _is_mine(path: str) -> bool:
-    return os.lstat(path).st_uid == os.geteuid()
+    try:
+        return os.lstat(path).st_uid == os.geteuid()
+    except FileNotFoundError:  # as another writer's temporary files; what is gone is in nobody's way
+        return True
 
 
 def why_not_removed(path: Path, remove: Callable[[Path], None]) -> list[str]:

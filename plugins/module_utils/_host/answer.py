@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +45,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.progr
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdict import has_framework
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import Progress
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
+
+MOST_LOOKS = 3
 
 
 def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def tools_for(document: Document, prober: Prober) -> Tools:
 def study(declaration: Declaration, tools: Tools) -> Finding:
     """Look at an environment, and plan what has to be done; what is refused is the finding's problem."""
     try:
-        seen = look(declaration, tools)
+        seen = steady_look(declaration, tools)
     except OSError as failure:
         return Finding(declaration, problem=explain_failure(failure, declaration).problem)
     return planned(declaration, seen, tools)
@@ -120,6 +123,14 @@ def refuse_unfit_host(declaration: Declaration, tools: Tools) -> None:
         refuse_unfit_pair(declaration, tools.macos())
     if declaration.needs_driver and not tools.driver():
         refuse_missing_driver(declaration)
+
+
+def steady_look(declaration: Declaration, tools: Tools) -> Observation:
+    """The same as look; where something vanishes meanwhile, since another writer is at work, it is begun again."""
+    for _again in range(MOST_LOOKS - 1):
+        with suppress(FileNotFoundError):
+            return look(declaration, tools)
+    return look(declaration, tools)
 
 
 def look(declaration: Declaration, tools: Tools) -> Observation:

@@ -324,6 +324,13 @@ class TestStuck:
         assert stuck.generations() == ["1", "2", "3"]
         assert stuck.imports() == "1.0 2.0\n"
 
+    def test_what_vanishes_meanwhile_keeps_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As the temporary files of a build, which somebody else is at."""
+        (tmp_path / "there").touch()
+        gone = (str(tmp_path / "gone"), [], ["python"])
+        monkeypatch.setattr(os, "walk", lambda *_, **__: iter([gone, (str(tmp_path), [], ["there"])]))
+        assert safety.what_keeps_it_from_removal(tmp_path) is None
+
     def test_a_removal_does_the_rest(self, stuck: Host) -> None:
         stuck.converge(lock=stuck.declaration.lock + "#\n")
         done = stuck.converge(state="absent")

@@ -16,7 +16,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.tools import Tools
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import report
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host import answer, report
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.answer import ask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.converge import converge
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import (
@@ -124,6 +124,21 @@ class TestAsking:
         assert said["text"][0].startswith("tf: has drifted (file-missing: ")
         assert said["text"][0].endswith("Run setup.yml to repair it.")
         assert host.probed == []
+
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_what_vanishes_while_it_looks_lets_it_look_again(
+        self, host: Host, monkeypatch: pytest.MonkeyPatch, times: int
+    ) -> None:
+        """As while another writer is at work."""
+        real, vanished = answer.look, iter([FileNotFoundError(2, "No such file or directory", "/x")] * times)
+
+        def look(*arguments: Any) -> Any:
+            for error in vanished:
+                raise error
+            return real(*arguments)
+
+        monkeypatch.setattr(answer, "look", look)
+        assert host.ask()["ok"]
 
     def test_the_doctor_probes_what_is_never_probed_if_it_holds_the_framework(self, host: Host) -> None:
         host.declare("tf", gpu_check="none")
