@@ -327,7 +327,7 @@ class TestStuck:
     def test_what_vanishes_meanwhile_keeps_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """As the temporary files of a build, which somebody else is at."""
         (tmp_path / "there").touch()
-        gone = (str(tmp_path / "gone"), [], ["python"])
+        gone: tuple[str, list[str], list[str]] = (str(tmp_path / "gone"), [], ["python"])
         monkeypatch.setattr(os, "walk", lambda *_, **__: iter([gone, (str(tmp_path), [], ["there"])]))
         assert safety.what_keeps_it_from_removal(tmp_path) is None
 
