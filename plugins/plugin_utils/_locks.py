@@ -280,8 +280,10 @@ class Locks:
 
     def say_unknown(self, packages: Iterable[str]) -> list[str]:
         """A warning for each package that no lock has, neither of these environments nor of others in the folder."""
-        folder = self._making.folder
-        texts = (*self.texts.values(), *(read_text(path, "lock") for path in sorted(folder.glob("*.txt"))))
+        made = sorted(self._making.folder.glob("*.txt"))
+        if not made and not self.depend_on_platform:
+            return []  # it is said that there is no lock to make
+        texts = (*self.texts.values(), *(read_text(path, "lock") for path in made))
         locked = {normalized(name) for text in texts for name in versions_of(text)}
         known = locked | {OWN_NAMES[name] for name in locked & OWN_NAMES.keys()} | {"all"}
         return [

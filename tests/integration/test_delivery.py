@@ -203,7 +203,7 @@ def test_a_fresh_mac_without_a_network_gets_everything_from_a_store_that_was_car
     old.write_bytes(b"")
     os.utime(old.parent, (0, 0))
     pruned = on(fresh, FETCH, tensorflow_wheel_store_keep=1, **site.variables())
-    assert f"{old.name} was removed" in words(pruned)
+    assert f"Removed {old.name}" in words(pruned)
     assert [uv_wheel.name in site.whole(), len(site.whole())] == [True, 3]
     assert fresh.calls() == []
 

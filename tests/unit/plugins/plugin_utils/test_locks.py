@@ -183,6 +183,12 @@ def test_what_is_to_be_upgraded_and_is_in_no_lock_is_named(tmp_path: Path, index
     assert said.startswith("labb was not upgraded")
 
 
+def test_where_there_is_no_lock_to_make_nothing_more_is_said_of_upgrades(tmp_path: Path, index: Index) -> None:
+    locks = locks_of({"name": "tensorflow"}, making=making(tmp_path, index))
+    locks.complete(MAC)
+    assert locks.say_unknown(["pandas"]) == []
+
+
 @pytest.mark.parametrize("damage", ["<<<<<<< HEAD\n", "lab==1.0\n"])
 def test_a_made_lock_that_is_damaged_is_named(damage: str, tmp_path: Path, index: Index) -> None:
     declared = {"name": "lab", "packages": ["lab==1.0"]}
