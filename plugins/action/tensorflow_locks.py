@@ -22,8 +22,9 @@ class ActionModule(AheadAction):
         options = with_certificates(options, folders_of_users(task_vars))
         locks, platforms = self.locks_and_platforms(options, task_vars)
         packages = [name.strip() for name in options["upgrade"]]
+        upgrade = frozenset(map(normalized, packages))
         for platform in platforms:
-            locks.complete(platform, upgrade=frozenset({*packages, *map(normalized, packages)}))
+            locks.complete(platform, upgrade=upgrade)
         warnings = [*locks.remarks, *locks.say_unknown(packages)]
         if not self._task.check_mode:
             locks.keep()

@@ -38,6 +38,11 @@ class MetalfleetError(Exception):
         return self.problem.text
 
 
+def said_by(error: OSError, otherwise: object) -> str:
+    """What the system says is wrong, and with which file; `otherwise` is the one where it names none."""
+    return f"{error.filename or otherwise}: {error.strerror}"
+
+
 def as_sentence(part: str) -> str:
     """The text without white space around it, and with an end that a reader sees."""
     part = part.strip()

@@ -29,7 +29,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     DISK_IS_FULL,
     mask,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import digest_of, normalized
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
@@ -180,7 +180,7 @@ def writable_cache() -> Iterator[None]:
         refuse_full_disk(str(error))
         raise MetalfleetError(
             f"The controller's cache folder {folder} cannot be written to",
-            evidence=f"{error.filename or folder}: {error.strerror}.",
+            evidence=f"{said_by(error, folder)}.",
             remedy="Make it writable for you, or let XDG_CACHE_HOME name another place.",
         ) from error
 

@@ -30,7 +30,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
     WITH_PYTHON,
     lock_platform,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.fetch import disk_errors, fetch
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.incoming import ARCHIVE, name_on_the_way
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import UNREADABLE, refuse_unrecorded
@@ -403,7 +403,7 @@ def packed(stored: Iterable[Stored]) -> Iterator[list[Parcel]]:
         except OSError as error:
             raise MetalfleetError(
                 "What the host lacks could not be packed on the controller",
-                evidence=f"{error.filename or folder}: {error.strerror}.",
+                evidence=f"{said_by(error, folder)}.",
                 remedy=f"Free space on the volume of {folder} if that is full, and run again: what has left the wheel "
                 "store meanwhile is fetched again.",
             ) from error

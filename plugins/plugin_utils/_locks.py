@@ -258,7 +258,7 @@ class Locks:
     def complete(self, platform: str, *, upgrade: frozenset[str] = frozenset()) -> bool:
         """Make what is missing for a platform; returns whether anything was. Raises MetalfleetError.
 
-        `upgrade` names packages that are to get their newest versions, "all" any.
+        `upgrade` names packages, normalized, that are to get their newest versions, "all" any.
         """
         if not platform:
             return False
@@ -284,7 +284,7 @@ class Locks:
         if not made and not self.depend_on_platform:
             return []  # it is said that there is no lock to make
         texts = (*self.texts.values(), *(read_text(path, "lock") for path in made))
-        locked = {normalized(name) for text in texts for name in versions_of(text)}
+        locked = {name for text in texts for name in versions_of(text)}
         known = locked | {OWN_NAMES[name] for name in locked & OWN_NAMES.keys()} | {"all"}
         return [
             f"{package} was not upgraded, because no lock has it (tensorflow_upgrade)."

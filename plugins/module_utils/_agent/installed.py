@@ -20,7 +20,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.plan import Action
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, sha256_of
@@ -237,7 +237,7 @@ def unwritable(failure: OSError, places: Places) -> Problem:
     """What is said where a file cannot be written."""
     return Problem(
         f"The agent could not be written to {places.root}",
-        evidence=f"{failure.filename or places.agent}: {failure.strerror}.",
+        evidence=f"{said_by(failure, places.agent)}.",
         remedy="Make it writable for this user, or free some space, and run again.",
     )
 
@@ -277,7 +277,7 @@ def remove(agent: Path, set_aside: Path, launchd: Launchd) -> None:
     except OSError as failure:
         raise MetalfleetError(
             f"The agent in {agent} could not be removed as a whole",
-            evidence=f"{failure.filename or agent}: {failure.strerror}.",
+            evidence=f"{said_by(failure, agent)}.",
             remedy="Make it writable for this user and run again.",
         ) from failure
 

@@ -62,6 +62,11 @@ class Keeper:
         told = agent_document.read(self.folder / agent_document.NAME)
         return told, self.read_for_engine(told)
 
+    @property
+    def document(self) -> Document:
+        """The document in force, for the engine. Raises MetalfleetError."""
+        return self.read()[1]
+
     def read_for_engine(self, told: agent_document.AgentDocument) -> Document:
         """A document for the engine. Raises MetalfleetError for one that cannot be meant here."""
         document = agent_document.document_for(told.options, self.home)
@@ -74,7 +79,7 @@ class Keeper:
 
     def look(self) -> dict[str, Any]:
         """What differs from the declaration, as far as files tell."""
-        _told, document = self.read()
+        document = self.document
         prober = Prober(document.places.root, Commands())
         tools = tools_for(document, prober)
         findings = [study(each, tools) for each in document.environments]
@@ -82,7 +87,7 @@ class Keeper:
 
     def check(self, *, doctor: bool = False) -> dict[str, Any]:
         """The same, with a probe of what is in order; a doctor probes everything as deeply as can be."""
-        _told, document = self.read()
+        document = self.document
         return ask(replace(document, doctor=doctor))
 
     def repair(self, *, scheduled: bool) -> dict[str, Any]:
@@ -116,7 +121,7 @@ class Keeper:
 
     def roll_back(self, name: str, generation: int | None) -> dict[str, Any]:
         """Go back to an older generation of an environment. Raises MetalfleetError."""
-        _told, document = self.read()
+        document = self.document
         declared = {each.name: each for each in document.environments}
         if name not in declared:
             raise MetalfleetError(

@@ -20,7 +20,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
     CommandFailed,
     Commands,
 )
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import NO_LOCKS, is_folder, open_guard
 
@@ -124,7 +124,7 @@ def _open_guard(root: Path) -> BinaryIO:
     except OSError as error:
         raise MetalfleetError(
             f"Nothing can be changed in {root}, for its writer guard cannot be opened",
-            evidence=f"{error.filename or path}: {error.strerror}.",
+            evidence=f"{said_by(error, path)}.",
             remedy=f"Remove {path}, or make it this user's own; it only has to be a file that can be written.",
         ) from error
 
@@ -256,7 +256,7 @@ def why_not_removed(path: Path, remove: Callable[[Path], None]) -> list[str]:
     try:
         remove(path)
     except OSError as failure:
-        return [say_stuck(path, f"{failure.filename or path}: {failure.strerror}")]
+        return [say_stuck(path, said_by(failure, path))]
     return []
 
 

@@ -47,6 +47,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress im
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._watchdog import end_watchdog
 
 MOST_LOOKS = 3
+"""How often a look is begun."""
 
 
 def ask(document: Document, tools: Tools | None = None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO, Callable, Protocol, TypeVar
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda import channels
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import (
     PART,
     Stored,
@@ -343,7 +343,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        evidence = f"{error.filename or folder}: {error.strerror}."
+        evidence = f"{said_by(error, folder)}."
         if error.errno in _DISK_IS_FULL:
             raise MetalfleetError(
                 "The disk is full", evidence=evidence, remedy=f"Free space on the volume of {folder} and run again."

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import mask
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import REPAIRED, state_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import written
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
@@ -134,7 +134,7 @@ class Ledger:
         except (OSError, ValueError) as error:
             raise MetalfleetError(
                 f"Reports cannot be kept in {self._folder}",
-                evidence=f"{said_by(error)}.",
+                evidence=f"{why_not_kept(error)}.",
                 remedy="Set tensorflow_reports to a folder on the controller that can be written to.",
             ) from error
         return path
@@ -195,10 +195,10 @@ class Ledger:
             time.sleep(_PAUSE)
 
 
-def said_by(error: OSError | ValueError) -> str:
-    """What a disk said, and of which file."""
+def why_not_kept(error: OSError | ValueError) -> str:
+    """What a disk said, and of which file; of anything else what it says itself."""
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+        return said_by(error, error.filename)
     return str(getattr(error, "strerror", None) or error)
 
 
