@@ -88,7 +88,7 @@ development:
 
 .PHONY: test
 test: system-packages check # the cheap before the dear
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder # the tests of a file share its hosts
+	$(BIN)/pytest -n 3 --no-loadscope-reorder # the slow files are first, and begin first
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
 	$(ANSIBLE_ENV) molecule test --scenario-name localhost
 

@@ -71,7 +71,7 @@ def passes(python: str, ansible: str, *, with_sanity: bool) -> bool:
         [environment / "bin/ansible", "--version"], capture_output=True, text=True, check=True
     ).stdout
     print(f"--- Python {python}, {version.splitlines()[0]}", flush=True)
-    commands = [[str(environment / "bin/pytest"), "-q", "-n", "2", "--dist", "loadfile", *TESTS]]
+    commands = [[str(environment / "bin/pytest"), "-q", "-n", "2", *TESTS]]
     if with_sanity:
         commands.append([str(environment / "bin/python"), "-m", "tools.sanity", str(PUBLISHED_COLLECTION)])
     return all(subprocess.run(command, cwd=CHECKOUT, check=False).returncode == 0 for command in commands)

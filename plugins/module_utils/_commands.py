@@ -2,7 +2,7 @@
 # PRIVATE: for this collection only, may change in any release.
 """Running other programs: without a shell, in the C locale, with limits of time and memory that hold.
 
-No program outlives the process that started it here, however that ends: see `_Guard`.
+No program outlives the process that started it here, however that ends: see `Program`.
 
 Every engine takes a `Commands` object for whatever it must run, so that a test can hand it one that answers from data.
 """
@@ -16,7 +16,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, ClassVar, cast  # pylint: disable=unused-import # cast takes texts
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast  # pylint: disable=unused-import # cast takes texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,9 +73,7 @@ class CommandExited(CommandFailed):
 class Running:
     """A program that was started. Whoever has one must ask it for its result."""
 
-    def __init__(
-        self, argv: Sequence[str], process: subprocess.Popen[bytes], *, timeout: float, stdin: str, kept: int
-    ) -> None:
+    def __init__(self, argv: Sequence[str], process: Program, *, timeout: float, stdin: str, kept: int) -> None:
         self._argv = argv
         self._kept = kept
         self._process = process
@@ -93,13 +91,13 @@ class Running:
             stdout, stderr = _talk(self._process, self._stdin.encode(errors="replace"), deadline, self._kept)
             rc = self._process.wait(timeout=max(deadline - time.monotonic(), _SECONDS_TO_READ))
         except subprocess.TimeoutExpired as error:
-            _kill_group(self._process)
+            _kill(self._process)
             raise CommandTimedOut(self._argv, f"no answer within {round(self._timeout, 1):g} s") from error
         except BaseException:  # such as KeyboardInterrupt: nobody will wait for the program any more
-            _kill_group(self._process)
+            _kill(self._process)
             raise
         finally:
-            _Guard.of_us().tell("ended", self._process.pid)
+            self._process.is_over()
         completed = Completed(tuple(self._argv), rc, stdout.text(), stderr.text(), stdout.is_cut)
         if completed.rc != 0:
             raise CommandExited(completed)
@@ -138,24 +136,49 @@ class Commands:
         """Start `argv` as `run` does, without waiting for it. Raises CommandNotFound."""
         environment = {**(os.environ if env is None else env), "LC_ALL": "C"}
         try:
-            process = subprocess.Popen(  # pylint: disable=ansible-bad-function # engines have no AnsibleModule
+            process = Program(
                 argv,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
-                start_new_session=True,  # a process group of its own
             )
         except (OSError, ValueError) as error:
             raise CommandNotFound(argv, _reason_of_error(error)) from error
-        _Guard.of_us().tell("started", process.pid)
         return Running(argv, process, timeout=timeout, stdin=stdin, kept=kept)
+
+
+class Program(subprocess.Popen[bytes]):
+    """A program with a process group of its own, which is killed when this process ends before it, however that ends.
+
+    Whoever has seen its end says so by `is_over`.
+    """
+
+    def __init__(self, argv: Sequence[str], **options: Any) -> None:
+        """Start it with Popen's `options`. Raises OSError or ValueError."""
+        self._guard = _Guard.of_us()
+        try:
+            # It tells the guard itself, before it becomes the program: we may be killed as soon as it is there.
+            super().__init__(argv, start_new_session=True, preexec_fn=self._guard.take_this_process, **options)
+        except BaseException:
+            if self.pid:  # it was there, but could not become the program
+                self.is_over()
+            raise
+
+    def kill_group(self) -> None:
+        """Kill the program and what it started, even where the program itself has already ended."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def is_over(self) -> None:
+        """Its group need not be killed when we end."""
+        self._guard.let_go(self.pid)
 
 
 class _Guard:
     """A shell that kills what we have left running, once we are gone: after SIGKILL, nobody else could.
 
-    It reads which process groups we have started and seen the end of, from a pipe that closes when we end.
+    It reads which process groups have been started and have ended, from a pipe that closes when we end.
     """
 
     _PROGRAM = """
@@ -171,16 +194,17 @@ class _Guard:
     """A forked process has a guard of its own."""
 
     def __init__(self) -> None:
-        reads, self._pipe = os.pipe()
+        # Both ends stay open, and a full pipe does not block: programs can be started without a guard, too.
+        self._reads, self._pipe = os.pipe()
+        os.set_blocking(self._pipe, False)
         with suppress(OSError):  # without a guard there is only less order after a kill
             self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function # engines have no AnsibleModule
                 ["/bin/sh", "-c", self._PROGRAM],
-                stdin=reads,
+                stdin=self._reads,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # so that what ends us does not end it
             )
-        os.close(reads)
 
     @classmethod
     def of_us(cls) -> _Guard:
@@ -188,8 +212,15 @@ class _Guard:
         pid = os.getpid()
         return cls._by_process.get(pid) or cls._by_process.setdefault(pid, cls())
 
-    def tell(self, what: str, group: int) -> None:
-        """Say what became of a process group: `started` or `ended`."""
+    def take_this_process(self) -> None:
+        """Kill the group that this process leads, once the process is gone that has started it."""
+        self._tell("started", os.getpid())
+
+    def let_go(self, group: int) -> None:
+        """Do not kill this group any more."""
+        self._tell("ended", group)
+
+    def _tell(self, what: str, group: int) -> None:
         with suppress(OSError):
             os.write(self._pipe, f"{what} {group}\n".encode())
 
@@ -221,7 +252,7 @@ class _Output:
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _talk(process: subprocess.Popen[bytes], stdin: bytes, deadline: float, kept: int) -> tuple[_Output, _Output]:
+def _talk(process: Program, stdin: bytes, deadline: float, kept: int) -> tuple[_Output, _Output]:
     """Write the input to the program, and read both outputs to their ends. Raises TimeoutExpired."""
     stdout, stderr = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
     outputs = {stdout: _Output(kept), stderr: _Output(kept)}
@@ -258,10 +289,9 @@ def _write_some(pipe: int, data: bytes) -> bytes:
         return b""
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill the program and what it started, even where the program itself has already ended."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _kill(process: Program) -> None:
+    """Kill it with its group, and read no more of it."""
+    process.kill_group()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             with suppress(OSError):
@@ -277,12 +307,13 @@ def _reason_of_error(error: Exception) -> str:
 
 def _reason_of_exit(completed: Completed) -> str:
     """How it ended, and the last line that it wrote to stderr: the one that most programs put the cause into."""
-    how = f"exit status {completed.rc}" if completed.rc > 0 else f"killed by {_signal_name(-completed.rc)}"
+    how = f"exit status {completed.rc}" if completed.rc > 0 else f"killed by {signal_name(-completed.rc)}"
     said = completed.stderr.strip().splitlines()
     return f"{how}: {said[-1].strip()[:_LONGEST_REASON]}" if said else how
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """What a person calls this signal, such as SIGKILL."""
     try:
         return signal.Signals(number).name
     except ValueError:

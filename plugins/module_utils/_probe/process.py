@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import math
 import os
 import selectors
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -22,6 +20,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, cast  # pylint: disable=unused-import # cast takes texts
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands import Program, signal_name
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs import (
     litert,
     reporter,
@@ -98,12 +97,11 @@ def run(interpreter: Sequence[str], demand: Demand, level: str, *, keep_bytecode
     except OSError as error:
         return _not_started(interpreter, error, start)
     timeout = demand.timeout
-    own_limit = str(math.ceil(timeout) + SECONDS_TO_DIE)
     options = ["-I", *([] if keep_bytecode else ["-B"])]
     reports, reporting = os.pipe()
     try:
         with os.fdopen(reports, "rb", buffering=0):
-            command = [*interpreter, *options, "-", str(reporting), demand.gpu, level, own_limit, *demand.models]
+            command = [*interpreter, *options, "-", str(reporting), demand.gpu, level, *demand.models]
             process = _start(command, PROGRAMS[demand.framework], reporting, {**_variables(level), "TMPDIR": folder})
             with cast("IO[bytes]", process.stdout) as output:
                 reported, printed, in_time = _listen(process, reports, output.fileno(), start + timeout)
@@ -124,22 +122,19 @@ def _not_started(interpreter: Sequence[str], error: OSError, start: float) -> En
     return Ending(Told(), "", fate, _seconds_since(start))
 
 
-def _start(
-    command: list[str], program: Sequence[ModuleType], reporting: int, variables: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+def _start(command: list[str], program: Sequence[ModuleType], reporting: int, variables: Mapping[str, str]) -> Program:
     """Start the program, which alone has the descriptor for its reports then. Raises OSError."""
     try:
         # From a file, for a pipe would block us where an interpreter hangs at its start.
         with tempfile.TemporaryFile() as source:
             source.write(_source_of(*program).encode())
             source.seek(0)
-            return subprocess.Popen(  # pylint: disable=ansible-bad-function # engines have no AnsibleModule
+            return Program(
                 command,
                 stdin=source,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=(reporting,),
-                start_new_session=True,  # a process group of its own, to be killed as a whole
                 env=variables,
             )
     finally:
@@ -186,9 +181,7 @@ def left_out() -> list[str]:
     return sorted(name for name in os.environ if name.startswith(LEFT_OUT))
 
 
-def _listen(
-    process: subprocess.Popen[bytes], reports: int, output: int, deadline: float
-) -> tuple[bytearray, bytearray, bool]:
+def _listen(process: Program, reports: int, output: int, deadline: float) -> tuple[bytearray, bytearray, bool]:
     """Read what the process reports and prints until it ends; the last value says whether it did before the deadline.
 
     Afterwards it is gone, with its process group. What counts is the process itself: its descriptors can be held open
@@ -208,16 +201,16 @@ def _listen(
                         selector.unregister(key.fd)
         in_time = process.poll() is not None
     finally:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
-            os.killpg(process.pid, signal.SIGKILL)
+        process.kill_group()
         _wait(process, SECONDS_TO_DIE)  # nothing ends one that is stuck in a driver
+        process.is_over()
     for source, buffer in read.items():
         with contextlib.suppress(BlockingIOError):
             _read_some(source, buffer)
     return read[reports], read[output], in_time
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+def _wait(process: Program, seconds: float) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
 
@@ -235,15 +228,8 @@ def _fate(returncode: int) -> Fate:
     """What a return code, as subprocess has it, means for a process that ended in the middle of a stage."""
     if returncode >= 0:
         return Fate("failed", f"the interpreter ended with status {returncode}")
-    name = _signal_name(-returncode)
+    name = signal_name(-returncode)
     return Fate("crashed", f"ended by {name}", name)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _seconds_since(start: float) -> float:

@@ -232,9 +232,9 @@ class ModelError(Exception):
     """A user's model cannot be loaded or run."""
 
 
-def main(descriptor: str, gpu: str, _level: str, seconds: str, *models: str) -> NoReturn:
+def main(descriptor: str, gpu: str, _level: str, *models: str) -> NoReturn:
     """Run the stages, see run_program.
 
     `gpu` is `required`, `preferred` or `none`; the level makes no difference; `models` are files.
     """
-    run_program(lambda reporter: run_stages(reporter, gpu, models), STAGES, descriptor, seconds)
+    run_program(lambda reporter: run_stages(reporter, gpu, models), STAGES, descriptor)

@@ -18,7 +18,6 @@ import gc
 import json
 import os
 import resource
-import signal
 import sys
 import time
 import traceback
@@ -98,15 +97,11 @@ class Reporter:
         self._stream.flush()
 
 
-def run_program(
-    run_stages: Callable[[Reporter], None], stages: Mapping[str, str], descriptor: str, seconds: str
-) -> NoReturn:
+def run_program(run_stages: Callable[[Reporter], None], stages: Mapping[str, str], descriptor: str) -> NoReturn:
     """Run the stages and end this process: status 0 when all went well, otherwise 1.
 
-    `descriptor` is an inherited one, to report on. After `seconds` the process ends itself: the parent, which also
-    keeps the time, may have been cut off with its connection.
+    `descriptor` is an inherited one, to report on.
     """
-    signal.alarm(int(seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected here; its gigabyte on the disk is of no use
     gc.disable()  # importing TensorFlow takes a fifth less time without it
     os.set_inheritable(int(descriptor), False)

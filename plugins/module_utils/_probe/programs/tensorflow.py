@@ -246,9 +246,9 @@ def refuse_wrong_product(result: Any, expected: Any, device: str, what: str) -> 
         )
 
 
-def main(descriptor: str, gpu: str, level: str, seconds: str) -> NoReturn:
+def main(descriptor: str, gpu: str, level: str) -> NoReturn:
     """Run the stages, see run_program.
 
     `gpu` is `required`, `preferred` or `none`, `level` is `quick`, `standard` or `full`.
     """
-    run_program(lambda reporter: run_stages(reporter, gpu, level), STAGES, descriptor, seconds)
+    run_program(lambda reporter: run_stages(reporter, gpu, level), STAGES, descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
@@ -21,6 +22,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
     CommandNotFound,
     Commands,
     CommandTimedOut,
+    _Guard,
+    signal_name,
 )
 
 from tests.waiting import PATIENCE, has_ended, wait_until
@@ -37,6 +40,12 @@ def starting(child: Path) -> str:
 
 def wait_for_end(child: Path) -> None:
     wait_until(lambda: has_ended(int(child.read_text())))
+
+
+def in_a_process_of_its_own(work: Callable[[], object]) -> multiprocessing.process.BaseProcess:
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    return process
 
 
 def test_returns_what_the_program_said() -> None:
@@ -207,9 +216,46 @@ def test_no_program_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
         running.result()
 
     Commands().run(["/bin/sh", "-c", ":"])  # so that this process has a guard of its own
-    process = multiprocessing.get_context("fork").Process(target=run_two)
-    process.start()
+    process = in_a_process_of_its_own(run_two)
     wait_until(lambda: child.exists() and told.exists())
     process.kill()
     process.join()
     wait_for_end(child)
+
+
+def test_a_program_does_not_even_outlive_a_process_that_it_kills_as_it_starts(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    suicidal = ["/bin/sh", "-c", f"echo $$ >{told}; kill -KILL $PPID; exec sleep 1000"]
+    process = in_a_process_of_its_own(lambda: Commands().run(suicidal, timeout=PATIENCE))
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    wait_for_end(told)
+
+
+def test_a_group_is_let_go_even_where_its_program_could_not_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    monkeypatch.setattr(_Guard, "_PROGRAM", f"cat >{told}.new; mv {told}.new {told}")
+
+    def run_three() -> None:
+        Commands().run(["/bin/sh", "-c", ":"])
+        for missing in (str(tmp_path / "missing"), "a\0b"):
+            with pytest.raises(CommandNotFound):
+                Commands().run([missing])
+
+    in_a_process_of_its_own(run_three).join()
+    wait_until(told.exists)
+    first, second = re.findall(r"started (\d+)\nended \1\n", told.read_text())
+    assert first != second
+    assert len(told.read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("number", [9, 11, 4])
+def test_signals_have_names(number: int) -> None:
+    assert signal_name(number).startswith("SIG")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="real-time signals")
+def test_a_signal_without_a_name_keeps_its_number() -> None:
+    assert signal_name(40) == "signal 40"

@@ -6,12 +6,12 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
 
 from tests.hanging import ask_until
 from tests.unit.plugins.module_utils.probe.failures import A100, gpu_server
-from tests.waiting import wait_until
+from tests.waiting import has_ended, wait_until
 
 MakeEnvironment = Callable[[str], Path]
 
@@ -202,21 +202,25 @@ def test_bytecode_is_written_only_where_it_is_wanted(make_environment: MakeEnvir
     assert any(environment.rglob("__pycache__")) is keep
 
 
-def test_a_probe_whose_parent_is_gone_ends_itself(make_environment: MakeEnvironment) -> None:
-    environment = make_environment("import time; time.sleep(600)")
-    reports, reporting = os.pipe()
-    program = process._source_of(*process.PROGRAMS["tensorflow"])
-    with os.fdopen(reports):
-        child = subprocess.Popen(
-            [environment / "bin/python", "-I", "-B", "-", str(reporting), "required", "quick", "1"],
-            stdin=subprocess.PIPE,
-            pass_fds=[reporting],
-        )
-        os.close(reporting)
-        assert child.stdin
-        with child.stdin as source:
-            source.write(program.encode())
-        assert child.wait(timeout=100) == -signal.SIGALRM
+def test_a_probe_does_not_outlive_a_process_that_is_killed(make_environment: MakeEnvironment, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    environment = make_environment(f"""
+        import os, pathlib, subprocess, time
+        child = subprocess.Popen(["sleep", "600"]).pid
+        new = pathlib.Path({str(told)!r} + ".new")
+        new.write_text(f"{{os.getpid()}} {{child}}")
+        new.rename({str(told)!r})
+        time.sleep(600)
+    """)
+    parent = multiprocessing.get_context("fork").Process(target=probe, args=[environment])
+    parent.start()
+    wait_until(told.exists)
+
+    parent.kill()
+    parent.join()
+
+    for each in told.read_text().split():
+        wait_until(partial(has_ended, int(each)))
 
 
 def test_a_flood_of_output_does_no_harm(make_environment: MakeEnvironment) -> None:
@@ -446,16 +450,3 @@ def test_a_good_verdict_is_told_in_a_line() -> None:
 
     assert engine._praise("gpu-ok", told) == "gpu-ok, TensorFlow 2.18.1, plug-in 1.2.0."
     assert engine._praise("cpu-ok", Told(found={"tensorflow": "2.18.1"})) == "cpu-ok, TensorFlow 2.18.1."
-
-
-# --- Signals ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", [9, 11, 4])
-def test_signals_have_names(number: int) -> None:
-    assert process._signal_name(number).startswith("SIG")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="real-time signals")
-def test_a_signal_without_a_name_keeps_its_number() -> None:
-    assert process._signal_name(40) == "signal 40"
