@@ -88,7 +88,7 @@ development:
 
 .PHONY: test
 test: system-packages check # the cheap before the dear
-	$(BIN)/pytest -n 3 --no-loadscope-reorder # the slow files are first, and begin first
+	$(BIN)/pytest -n 3 --no-loadscope-reorder # in the order of testpaths
 	PYTHONPATH=.collections:. $(BIN)/python -m tools.check_locks
 	$(ANSIBLE_ENV) molecule test --scenario-name localhost
 
