@@ -80,9 +80,13 @@ def give(path: Path, user: int, group: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder with files of a host's users, if it is there."""
+    """Remove a folder with files of a host's users, if it is there: as a whole, also where the removal is cut off."""
+    removed = path.with_name(f"{path.name}.removed")
+    if removed.exists():
+        _as_hosts_root("rm", "-rf", str(removed))
     if path.exists():
-        _as_hosts_root("rm", "-rf", str(path))
+        path.rename(removed)
+        _as_hosts_root("rm", "-rf", str(removed))
 
 
 def _as_hosts_root(*command: str) -> None:
