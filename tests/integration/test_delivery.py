@@ -282,6 +282,20 @@ def test_what_is_sent_for_another_user_belongs_to_that_user(host: Mac, site: Sit
     assert said(host, "sudo find /opt/acme ! -user root; ls -A .ansible/tmp") == ""
 
 
+def test_what_is_sent_for_a_user_without_rights_belongs_to_that_user(host: Mac, site: Site) -> None:
+    """Ansible lets that user read it by an access list."""
+    said(host, "sudo sysadminctl -addUser ann 2>&1")
+    python = {"native_python_mirror": str(host.fleet.store.archives)}
+    installed = site.setup(host, ansible_become=True, ansible_become_user="ann", **python)
+    assert installed.recap[host.name]["changed"] == 2
+    assert (
+        said(host, "sudo -H -u ann /Users/ann/.virtualenvs/tf/bin/python -c 'import beta; print(beta.VERSION)'")
+        == "2.0"
+    )
+    assert said(host, "sudo find /Users/ann/.local /Users/ann/.virtualenvs ! -user ann; ls -A .ansible/tmp") == ""
+    assert said(host, f"ls -d {LINKS} 2>/dev/null || true") == ""
+
+
 def test_an_index_that_is_gone_is_said_once_and_changes_nothing(host: Mac, site: Site) -> None:
     before = seen(host)
     refused = site.setup(host, check=False, tensorflow_index_url=NOWHERE)

@@ -20,7 +20,7 @@ import pytest
 from tests import metal
 from tests.integration.conftest import NewMac
 from tests.integration.hosts import on
-from tests.simulated_mac import addresses, pythons
+from tests.simulated_mac import addresses, engine, pythons
 from tests.simulated_mac.fleet import Fleet, FleetError, Mac, temporary_fleet
 from tests.simulated_mac.host_files import BANNER
 from tests.simulated_mac.macho import Kind, stub
@@ -199,6 +199,17 @@ def test_become_user_reaches_the_second_account(two: Mac, tmp_path: Path) -> Non
     path = tmp_path / "play.yml"
     path.write_text(json.dumps([play]))
     assert on(two, path, "-b", "--become-user", "ann").recap[two.name]["ok"] == 2
+
+
+def test_one_user_can_let_another_read(two: Mac) -> None:
+    said(two, "mkdir -m 700 /tmp/ours; echo secret > /tmp/ours/file; chmod 600 /tmp/ours/file")
+    read = "sudo -u ann cat /tmp/ours/file"
+    assert two.run(read).returncode == 1
+    said(two, "chmod +a 'ann allow read,execute' /tmp/ours /tmp/ours/file")
+    assert said(two, read) == "secret"
+    assert two.run("sudo -u ann sh -c 'echo more >> /tmp/ours/file'").returncode == 1
+    assert "'bob'" in two.run("chmod +a 'bob allow read' /tmp/ours").stderr
+    assert two.run("chmod +a# 0 'ann allow read' /tmp/ours").returncode != 0
 
 
 def test_start_up_files_are_read_as_on_a_mac(mac: NewMac) -> None:
@@ -596,6 +607,18 @@ def test_commands_of_the_readme_work(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     assert "clean" in command
     assert not (tmp_path / "home").exists()
+
+
+def test_what_a_killed_removal_has_begun_is_gone_and_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    (home / "base").mkdir(parents=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "_as_hosts_root", lambda *_command: None)
+        engine.remove(home)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["home.removed"]
+    home.mkdir()
+    engine.remove(home)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_example_of_the_readme_works(fleet: Fleet) -> None:

@@ -18,6 +18,7 @@ import pwd
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from typing import Any
 
 SIM = Path("/.simulated_mac")
 NOT_SIMULATED = 70
+LINUX_CHMOD = SIM / "usr/bin/chmod"
 COMMAND_LINE_TOOLS = Path("/Library/Developer/CommandLineTools")
 SELECTED_TOOLS = Path("/private/var/db/xcode_select_link")
 PASSWD, GROUP = Path("/private/etc/passwd"), Path("/private/etc/group")  # in place of a Mac's directory of users
@@ -311,6 +313,41 @@ def sysadminctl(profile: Profile, args: list[str]) -> Answer:
     home.mkdir(mode=0o750)
     os.chown(home, number, 20)
     return fail(f"Creating user record.\nAssigning UID: {number} GID: 20\nCreating home directory at {home}\n", 0)
+
+
+def chmod(profile: Profile, args: list[str]) -> Answer:
+    """+a "NAME allow read,execute": an access list, kept as POSIX's. The other calls are Linux's."""
+    if args[:1] != ["+a"]:
+        os.execv(LINUX_CHMOD, ["chmod", *args])
+    match = re.fullmatch(r"(\w+) allow ([a-z,]+)", args[1]) if len(args) > 2 else None
+    bits = {"read": 4, "write": 2, "execute": 1}
+    allowed = match[2].split(",") if match else []
+    if not match or not set(allowed) <= bits.keys():
+        return None
+    users = {user[0]: int(user[2]) for user in (line.split(":") for line in PASSWD.read_text().splitlines())}
+    if match[1] not in users:
+        return fail(f"chmod: Unable to translate '{match[1]}' to a UID\n")
+    for path in args[2:]:
+        try:
+            allow(path, users[match[1]], sum(bits[right] for right in allowed))
+        except OSError as error:
+            return fail(f"chmod: Failed to set ACL on file '{path}': {error.strerror}\n")
+    return 0
+
+
+def allow(path: str, user: int, right: int) -> None:
+    """Give one user a right to a file in the form of acl(5), as <linux/posix_acl_xattr.h> lays it out."""
+    mode, nobody = Path(path).stat().st_mode, 0xFFFFFFFF
+    owner, named, group, mask, other = 1, 2, 4, 16, 32
+    entries = [
+        (owner, mode >> 6 & 7, nobody),
+        (named, right, user),
+        (group, mode >> 3 & 7, nobody),
+        (mask, mode >> 3 & 7 | right, nobody),
+        (other, mode & 7, nobody),
+    ]
+    packed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(path, "system.posix_acl_access", packed)
 
 
 def dscl(profile: Profile, args: list[str]) -> Answer:
@@ -599,6 +636,7 @@ def pmset(profile: Profile, args: list[str]) -> Answer:
 
 SIMULATED: dict[str, Callable[[Profile, list[str]], Answer]] = {
     "/opt/homebrew/bin/brew": brew,
+    "/bin/chmod": chmod,
     "/bin/launchctl": launchctl,
     "/usr/bin/caffeinate": caffeinate,
     "/usr/bin/codesign": codesign,
