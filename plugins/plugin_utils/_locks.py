@@ -159,9 +159,9 @@ class NewLock:
 
     def say(self, *, is_foreseen: bool) -> str:
         """For people."""
-        what = f"changed ({', '.join(self.changes) or 'no version is another'})"
+        what = f"changed ({', '.join(self.changes) or 'the versions are the same'})"
         if not self.before:
-            what = f"made, with {len(self.changes)} packages"
+            what = f"made, with {len(self.changes)} package{'s' * (len(self.changes) != 1)}"
         return f"{self.file.path} would be {what}." if is_foreseen else f"{self.file.path} was {what}. Commit it."
 
 

@@ -279,7 +279,7 @@ def say_of_present(finding: Finding) -> str:
 
 
 def say_of_absent(finding: Finding) -> str:
-    return "removed" if finding.plan.actions else "not there, as declared"
+    return "removed" if finding.plan.actions else "not there, so there is nothing to remove"
 
 
 def say_of_rolled_back(finding: Finding) -> str:

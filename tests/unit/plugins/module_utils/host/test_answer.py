@@ -241,7 +241,7 @@ class TestConverging:
         host.declare("gone", state="absent")
         said = host.converge()
         assert not said["changed"]
-        assert said["text"] == ["tf: gpu-ok.", "gone: not there, as declared."]
+        assert said["text"] == ["tf: gpu-ok.", "gone: not there, so there is nothing to remove."]
 
 
 class TestDocument:
