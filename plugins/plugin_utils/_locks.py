@@ -47,6 +47,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
     LITERT,
     TENSORFLOW,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import counted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import (
     Lock,
     digest_of,
@@ -161,7 +162,7 @@ class NewLock:
         """For people."""
         what = f"changed ({', '.join(self.changes) or 'the versions are the same'})"
         if not self.before:
-            what = f"made, with {len(self.changes)} package{'s' * (len(self.changes) != 1)}"
+            what = f"made, with {counted(len(self.changes), 'package')}"
         return f"{self.file.path} would be {what}." if is_foreseen else f"{self.file.path} was {what}. Commit it."
 
 

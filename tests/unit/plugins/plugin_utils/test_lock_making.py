@@ -229,7 +229,10 @@ def test_the_pair_of_a_lock_stays_where_it_can(
             {"tensorflow": "2.20.0"},
             r"2\.20\.0 with tensorflow-metal 1\.2\.0 cannot be imported: the plug-in does not link",
         ),
-        ({"platform": "linux-x86_64+cuda", "packages": ["newer"]}, r"names no Python.*as in linux-x86_64\+cuda-py3\.12\."),
+        (
+            {"platform": "linux-x86_64+cuda", "packages": ["newer"]},
+            r"names no Python.*in linux-x86_64\+cuda-py3\.12\.",
+        ),
         ({"platform": "linux-riscv64-py3.12", "metal": "none"}, r"Locks are made for: macos-arm64, linux-x86_64"),
     ],
     ids=str,
