@@ -58,13 +58,13 @@ demo: system-packages controller
 	@$(FLEET) up m1=m1-fresh m2=m2-rosetta m4=m4-homebrew
 	@echo "Building the stand-in for Apple's plug-in."
 	@$(BIN)/python -m tests.metal
-	@echo 'Setting them up. The first time takes some ten minutes: 600 MB of wheels come to each, one after the other.'
+	@echo 'Setting them up. The first time takes some ten minutes: each downloads and unpacks 310 MB of wheels.'
 	$(PLAYBOOK) -i inventory/simulated playbooks/setup.yml
 
 .PHONY: demo-down
 demo-down: controller
 	@$(FLEET) down
-	@echo 'The simulated Macs are down. Their files stay, some 9 GB; to remove them: $(FLEET) clean'
+	@echo 'The simulated Macs are down. Their files stay, some 6 GB; to remove them: $(FLEET) clean'
 
 # What hosted runners do on a real Mac. The second hides the developer tools, so that make is a shim meanwhile: nothing
 # below it may call make.

@@ -134,7 +134,7 @@ digest_of() {
     shasum -a 256 "$1" | cut -d ' ' -f 1
 }
 
-# The first file of this name in the folder that was given, at any depth, but for hidden folders.
+# The first file of this name in the folder that was given, at any depth, hidden folders left out.
 found() {
     if [ -d "$from" ]; then
         find -L "$from/." -name '.?*' -prune -o -type f -name "$1" -print 2>/dev/null | LC_ALL=C sort | head -n 1

@@ -34,6 +34,11 @@ class Result:
         return self.stdout + self.stderr
 
     @property
+    def words(self) -> str:
+        """The same without its line breaks, for sentences that Ansible has folded."""
+        return " ".join(self.output.split())
+
+    @property
     def recap(self) -> Recap:
         """The counts of Ansible's closing table by host, such as `{"m1": {"ok": 5, "changed": 0, ...}}`."""
         return parse_recap(self.stdout)

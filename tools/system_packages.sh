@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Makes sure that the system's packages are there which the simulated Macs and the tests need. Silent when they are.
-# On Debian and Ubuntu root gets them installed; anybody else is told what to type.
+# Installs the system's packages that the simulated Macs and the tests need, where they are missing; says nothing if none
+# is. Only on Debian and Ubuntu, and only as root; anybody else is told what to type.
 set -eu
 
 # Debian's package, a file or program by which it is known on other systems, and what it is for.

@@ -23,7 +23,8 @@ from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.rende
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.summary import how_old, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 
 class ActionModule(FleetAction):
@@ -41,7 +42,8 @@ class ActionModule(FleetAction):
         names, now = list(task_vars["ansible_play_hosts_all"]), time.time()
         hosts = worst_first([host_of(name, ledger.read(name)) for name in names])
         last_run = last_moment(hosts, now)
-        files = {folder / path: content for path, content in render(hosts, options["report_formats"], last_run).items()}
+        rendered = render(hosts, options["report_formats"], last_run)
+        files = {folder / path: content for path, content in rendered.items()}
         is_new = [path for path, content in files.items() if not has(path, content)]
         if not self._task.check_mode:
             put_files({path: files[path] for path in is_new}, "The report", "tensorflow_report_folder")
@@ -49,9 +51,19 @@ class ActionModule(FleetAction):
             **({"warnings": warnings} if warnings else {}),
             "changed": bool(is_new),
             "files": [str(path) for path in files],
-            "text": [*lines(hosts, now), *how_old(last_run, now)],
+            "text": [
+                *lines(hosts, now),
+                *how_old(last_run, now),
+                say_where(folder, rendered, is_foreseen=self._task.check_mode and bool(is_new)),
+            ],
             "elsewhere": sorted(set(ledger.hosts()) - set(names)),
         }
 
     def _refuse_home_of_root(self, options: Mapping[str, Any]) -> None:
         """This runs on the controller, so root on a host does not matter."""
+
+
+def say_where(folder: Path, paths: Iterable[str], *, is_foreseen: bool) -> str:
+    """Where the files are; of those that each host has one of, only the folder is named."""
+    names = ", ".join(dict.fromkeys(path.partition("/")[0] for path in paths))
+    return f"The report {'would be written to' if is_foreseen else 'is in'} {folder}: {names}."

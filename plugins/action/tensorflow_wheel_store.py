@@ -61,7 +61,7 @@ class ActionModule(AheadAction):
         store = ControllerStore(folder_of_wheels(options["wheel_store"], task_vars), read_network(options))
         locks, platforms = self.locks_and_platforms(options, task_vars)
         needs = find_needs(options, locks, platforms)
-        minors = {need.minor for need in needs if need.minor and need.platform.startswith("macos")}
+        minors = dict.fromkeys(need.minor for need in needs if need.minor and need.platform.startswith("macos"))
         artifacts = artifacts_for(wanted_python(options["python"]), minors)
         missing = [name for need in needs for name in store.missing(need.wanted)]
         missing += [each.path for each in artifacts if not store.has(each)]
@@ -78,17 +78,19 @@ class ActionModule(AheadAction):
             "removed": removed,
             "text": [
                 *(lock.say(is_foreseen=self._task.check_mode) for lock in locks.new),
-                *self._say(store, needs, missing, removed),
+                *self._say(store, needs, [f"Python {minor}" for minor in minors if artifacts], missing, removed),
             ],
             **({"warnings": locks.remarks} if locks.remarks else {}),
         }
 
-    def _say(self, store: ControllerStore, needs: list[Need], missing: list[str], removed: list[str]) -> list[str]:
-        """The message: what was fetched, what was removed."""
+    def _say(
+        self, store: ControllerStore, needs: list[Need], pythons: list[str], missing: list[str], removed: list[str]
+    ) -> list[str]:
+        """The message: what was fetched, what was removed, and for what all is there."""
         fetched, gone = ("Would fetch", "Would remove") if self._task.check_mode else ("Fetched", "Removed")
         said = [f"{fetched} {', '.join(dict.fromkeys(missing))}."] if missing else []
         said += [f"{gone} {', '.join(removed)}, which no run has used for long."] if removed else []
-        names = ", ".join(dict.fromkeys(f"{need.environment} ({need.platform})" for need in needs))
+        names = ", ".join(dict.fromkeys([*(f"{need.environment} ({need.platform})" for need in needs), *pythons]))
         if names and not self._task.check_mode:
             said.append(f"{store.folder} has all that is needed for {names}: {in_mb(size_of(store.folder))} in all.")
         return said or [f"There is nothing to do for {store.folder}."]

@@ -61,3 +61,8 @@ class Progress:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(line)
             new.replace(self._path)
+
+
+def counted(number: int, what: str) -> str:
+    """How many of what, for people."""
+    return f"{number} {what}{'s' * (number != 1)}"

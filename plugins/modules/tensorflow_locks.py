@@ -96,7 +96,7 @@ locks:
       description: What is another than before, package by package.
       type: list
       elements: str
-      sample: ["pandas 2.2.3 -> 2.3.1", "+ pytz 2026.2"]
+      sample: ["pandas 2.2.3 -> 2.3.1", "pytz 2026.2 removed"]
 text:
   description: The same for people, one paragraph for each lock.
   returned: success

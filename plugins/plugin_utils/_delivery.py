@@ -50,6 +50,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheel
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import python_of, target_of, without_cuda
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._macho import SLICES_SIZE, parse_architectures
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import CHUNK, open_regular, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import counted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.network import Network
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.settings import sources_of
@@ -204,7 +205,7 @@ def say(text: str) -> None:
 
 def count(archives: Sequence[object], platform: Platform | None) -> str:
     """How many, and of what, for people."""
-    many = f"{len(archives)} {'wheel' if platform else 'conda package'}{'s' * (len(archives) != 1)}"
+    many = counted(len(archives), "wheel" if platform else "conda package")
     return f"{many} for {platform}" if platform else many
 
 

@@ -379,7 +379,7 @@ def locks_of(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Locks:
     if not re.fullmatch(r"(\d+(\.\d+)*)?", oldest):
         raise MetalfleetError(
             f"tensorflow_oldest_macos is {oldest!r}, which is not a version of macOS",
-            remedy='Write it such as "13.0", between quotes.',
+            remedy='Write it in quotes, such as "13.0".',
         )
     making = Making(
         folder_beside_inventory("locks", "tensorflow_locks", options["locks"], task_vars),

@@ -144,8 +144,8 @@ def changes(before: str, after: str) -> list[str]:
     old, new = versions_of(before), versions_of(after)
     return [
         *(f"{name} {old[name]} -> {new[name]}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]),
-        *(f"+ {name} {new[name]}" for name in sorted(new.keys() - old.keys())),
-        *(f"- {name} {old[name]}" for name in sorted(old.keys() - new.keys())),
+        *(f"{name} {new[name]} added" for name in sorted(new.keys() - old.keys())),
+        *(f"{name} {old[name]} removed" for name in sorted(old.keys() - new.keys())),
     ]
 
 

@@ -88,19 +88,7 @@ def make_lock(
     `build` makes the wheel of a source. `upgrade` names packages of which versions are not kept, "all" any. `solve`
     finds conda packages, where any are ordered. Raises MetalfleetError.
     """
-    target = targets().get(order.target)
-    if target is None and order.platform in targets():
-        raise MetalfleetError(
-            f"{order.platform}, for which the environment {order.environment} is to be locked, says no Python",
-            remedy=f"Write it such as {order.platform}-py3.12 (tensorflow_platforms).",
-        )
-    if target is None:
-        raise MetalfleetError(
-            f"No packages can be resolved for {order.platform}, where the environment {order.environment} is declared",
-            evidence=f"Locks are made for: {', '.join(targets())}.",
-            remedy="Declare a lock of your own (lock).",
-        )
-    kept = versions_to_keep(before, upgrade)
+    target, kept = target_for(order), versions_to_keep(before, upgrade)
     if target.has_plugin:
         refuse_cuda_on_mac(order)
     request = order.request.conda
@@ -113,6 +101,23 @@ def make_lock(
     remarks = [*wheels.yanked, *held_back(order, target, resolver, wheels, kept)]
     text = rendered(heading, packages, conda.lines)
     return Made(text, tuple(f"{order.environment}: {each}." for each in remarks), built)
+
+
+def target_for(order: Order) -> Target:
+    """What is known of the hosts that an order is for. Raises MetalfleetError if no locks are made for them."""
+    target = targets().get(order.target)
+    if target:
+        return target
+    if order.platform in targets():
+        raise MetalfleetError(
+            f"{order.platform}, for which the environment {order.environment} is to be locked, names no Python",
+            remedy=f"Add the version to tensorflow_platforms, as in {order.platform}-py3.12.",
+        )
+    raise MetalfleetError(
+        f"No packages can be resolved for {order.platform}, where the environment {order.environment} is declared",
+        evidence=f"Locks are made for: {', '.join(targets())}.",
+        remedy="Declare a lock of your own (lock).",
+    )
 
 
 def versions_to_keep(lock: str, upgrade: frozenset[str]) -> dict[str, str]:

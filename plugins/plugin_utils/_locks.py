@@ -47,6 +47,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.verdi
     LITERT,
     TENSORFLOW,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import counted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import (
     Lock,
     digest_of,
@@ -159,9 +160,9 @@ class NewLock:
 
     def say(self, *, is_foreseen: bool) -> str:
         """For people."""
-        what = f"changed ({', '.join(self.changes) or 'no version is another'})"
+        what = f"changed ({', '.join(self.changes) or 'the versions are the same'})"
         if not self.before:
-            what = f"made, with {len(self.changes)} packages"
+            what = f"made, with {counted(len(self.changes), 'package')}"
         return f"{self.file.path} would be {what}." if is_foreseen else f"{self.file.path} was {what}. Commit it."
 
 

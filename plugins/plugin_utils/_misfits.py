@@ -25,7 +25,7 @@ def find_misfits(given: Mapping[str, Any], spec: Spec, where: str = "") -> Itera
             yield say_unknown(name, spec, where)
         elif isinstance(value, float) and option.get("type") in ("str", "path"):
             # YAML has made 3.1 of 3.10 already.
-            yield f'{where}{name} is the number {value}, not a text: put it between quotes, such as "3.10"'
+            yield f'{where}{name} is the number {value}, not text: put it in quotes, such as "3.10"'
         elif "options" in option and value is not None:
             yield from find_misfits_within(name, value, option, where)
         elif option.get("elements") in ("str", "path"):
@@ -58,14 +58,14 @@ def find_misfits_among(name: str, value: Any, where: str) -> Iterator[str]:
         yield f"{where}{name} is a mapping, not a list: write each as an item, such as `- {next(iter(value), 'name')}`"
     for number, element in enumerate(value, 1) if isinstance(value, list) else ():
         if element is None or isinstance(element, (dict, list)):
-            yield f"{where}item {number} of {name} is {say_shape(element)}, not a text{hint_for(element)}"
+            yield f"{where}item {number} of {name} is {say_shape(element)}, not text{hint_for(element)}"
 
 
 def hint_for(element: Any) -> str:
     """What was probably meant by an item that is no text."""
     if isinstance(element, dict) and "pip" in element:  # as an environment.yml of conda has it
         return ": wheels are named in packages of the environment"
-    return ": what holds a colon and a blank is put between quotes" if isinstance(element, dict) else ""
+    return ": put text with a colon and a space in quotes" if isinstance(element, dict) else ""
 
 
 def say_unknown(name: str, spec: Spec, where: str) -> str:
@@ -82,6 +82,6 @@ def say_shape(value: Any) -> str:
         dict: "a mapping",
         list: "a list",
         str: f"the text {value!r}",
-        bool: "a truth value",
+        bool: "a boolean",
     }
     return next((text for shape, text in shapes.items() if isinstance(value, shape)), f"the number {value}")

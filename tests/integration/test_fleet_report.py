@@ -57,8 +57,11 @@ def test_a_fleet_is_told_of_and_remembered(site: Site, mac: NewMac, small_templa
     site.variables["tensorflow_report_formats"] = formats
     foreseen = site.run(REPORT, "--check")
     assert (foreseen.rc, (site.folder / "report").exists()) == (0, False)
+    assert f"The report would be written to {site.folder}/report: fleet.html," in foreseen.words
     result = site.run(REPORT)
     assert result.rc == 0, result.output
+    named = "fleet.html, fleet.csv, fleet.json, fleet-junit.xml, jamf, munki, metalfleet.prom, metalfleet.sqlite"
+    assert f"The report is in {site.folder}/report: {named}." in result.words
     assert [sum(counts["changed"] for counts in run.recap.values()) for run in (result, site.run(REPORT))] == [1, 0]
     assert sum(counts["unreachable"] for counts in result.recap.values()) == 0
     fleet_told = json.loads((site.folder / "report/fleet.json").read_text())

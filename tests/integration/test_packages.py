@@ -87,10 +87,6 @@ def platform(mac: Mac) -> str:
     return f"macos-arm64-py{mac.fleet.store.python.minor}"
 
 
-def words(result: Result) -> str:
-    return " ".join(result.output.split())
-
-
 def holds(mac: Mac) -> set[str]:
     inside = installed(mac, LAB)
     assert (inside["wrong"], inside["foreign"], inside["linked_elsewhere"]) == ([], [], [])
@@ -110,7 +106,7 @@ def test_four_runs_from_a_name_to_an_environment_and_to_another_declaration(read
     runs.assert_checks_changed_nothing()
     assert [each.recap[ready.name]["changed"] for each in runs.said] == [1, 1, 0, 0]
     assert seen == [False, False, True, True]  # check mode has written nothing
-    foreseen, done = words(runs.said[0]), words(runs.said[1])
+    foreseen, done = runs.said[0].words, runs.said[1].words
     assert f"{lock} would be made, with 5 packages" in foreseen
     assert "+alpha==1.0" in foreseen
     assert f"{lock} was made, with 5 packages. Commit it." in done
@@ -121,7 +117,7 @@ def test_four_runs_from_a_name_to_an_environment_and_to_another_declaration(read
 
     before = lock.read_text()
     changed = company.set_up(ready, packages=["alpha>1", "beta"])
-    assert "alpha 1.0 -> 2.0" in words(changed)
+    assert "alpha 1.0 -> 2.0" in changed.words
     assert "alpha-2.0" in holds(ready)
     asked = len(company.index.requests)
     assert company.set_up(ready, packages=["alpha>1", "beta"]).recap[ready.name]["changed"] == 0
@@ -130,7 +126,7 @@ def test_four_runs_from_a_name_to_an_environment_and_to_another_declaration(read
     lock.unlink()  # as in a clone of a folder where nobody has committed it
     kept = company.set_up(ready, packages=["alpha>1", "beta"])
     assert kept.recap[ready.name]["changed"] == 1
-    assert f"{lock} was made, with 4 packages. Commit it." in words(kept)
+    assert f"{lock} was made, with 4 packages. Commit it." in kept.words
     assert lock.read_text() == made
     lock.write_text(before)  # as somebody's merge may do
     again = company.set_up(ready, **declared)
@@ -148,10 +144,10 @@ def test_what_cannot_be_had_is_said_before_the_host_is_touched(mac: NewMac, comp
     ):
         refused = company.set_up(fresh, check=False, **declared)
         assert refused.recap[fresh.name]["failed"] == 1
-        assert said_of_it in words(refused)
+        assert said_of_it in refused.words
         assert listing(fresh) == before
     foreseen = company.set_up(fresh, "--check", tensorflow="2.20.0", metal="none")
-    assert "with 1 packages" in words(foreseen)
+    assert "with 1 package." in foreseen.words
     assert listing(fresh) == before
     assert not company.locks.exists()
 
@@ -170,15 +166,15 @@ def test_locks_are_made_and_upgraded_without_a_host(company: Company, tmp_path: 
         return playbook("-i", inventory, CHECKOUT / "playbooks/lock.yml", *arguments)
 
     files = [company.locks / f"lab-macos-arm64-py3.{minor}.txt" for minor in (12, 11)]
-    assert "would be made, with 4 packages" in words(lock("--check"))
+    assert "would be made, with 4 packages" in lock("--check").words
     assert not company.locks.exists()
-    assert "was made, with 4 packages" in words(lock())
+    assert "was made, with 4 packages" in lock().words
     assert sorted(company.locks.iterdir()) == sorted(files)
     assert {line["changed"] for line in lock().recap.values()} == {0}
 
     make_wheel(company.wheels, "beta", "1.1")
     assert {line["changed"] for line in lock().recap.values()} == {0}
-    assert "(beta 1.0 -> 1.1)" in words(lock("-e", "tensorflow_upgrade=all"))
+    assert "(beta 1.0 -> 1.1)" in lock("-e", "tensorflow_upgrade=all").words
     assert all("beta==1.1" in file.read_text() for file in files)
     variables["tensorflow_environments"] = [{"name": "lab", "packages": ["alpha"]}]
     assert "alpha==1.0" in files[0].read_text()
@@ -198,9 +194,8 @@ def test_a_pair_that_does_not_link_is_never_fetched(ready: Mac, company: Company
     for arguments in ([], ["--check"]):
         refused = company.set_up(ready, *arguments, check=False, lock=str(lock))
         assert refused.rc != 0
-        assert "TensorFlow 2.20.0 with tensorflow-metal 1.2.0 cannot be imported: the plug-in does not link" in words(
-            refused
-        )
-        assert 'Declare tensorflow: "2.18.1" and metal: "1.2.0"' in words(refused)
+        unusable = "TensorFlow 2.20.0 with tensorflow-metal 1.2.0 cannot be imported: the plug-in does not link"
+        assert unusable in refused.words
+        assert 'Declare tensorflow: "2.18.1" and metal: "1.2.0"' in refused.words
     assert company.index.downloads == []
     assert said(ready, f"ls -A {ROOT}/environments 2>/dev/null; ls -A {HOME}/.virtualenvs 2>/dev/null; true") == ""

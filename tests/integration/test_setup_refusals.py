@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ansible_runner import Result, playbook
+from tests.ansible_runner import playbook
 from tests.integration.conftest import NewMac
 from tests.integration.hosts import HOME, LINKS, PLAYBOOKS, ROOT, SETUP, listing, on, said
 from tests.simulated_mac.fleet import Fleet
@@ -18,11 +18,6 @@ QUESTIONS = {"sysctl", "sw_vers", "uname", "arch"}
 """Programs that only answer."""
 
 
-def words(result: Result) -> str:
-    """What was said, without line breaks."""
-    return " ".join(result.output.split())
-
-
 def test_check_on_a_fresh_mac_leaves_no_trace_on_the_whole_host(mac: NewMac, fleet: Fleet) -> None:
     fresh = mac("m1-fresh")
     before = listing(fresh)
@@ -30,9 +25,9 @@ def test_check_on_a_fresh_mac_leaves_no_trace_on_the_whole_host(mac: NewMac, fle
     assert listing(fresh) == before
     assert fresh.shim_calls() == []
     assert foreseen.recap[fresh.name]["changed"] == 2
-    assert f'"python": "{ROOT}/python/cpython-{fleet.store.python.minor}' in words(foreseen)
-    assert "absent: ~/.virtualenvs/tensorflow does not exist" in words(foreseen)
-    assert all(pin in words(foreseen) for pin in ('"tensorflow": "2.18.1"', '"tensorflow-metal": "1.2.0"'))
+    assert f'"python": "{ROOT}/python/cpython-{fleet.store.python.minor}' in foreseen.words
+    assert "absent: ~/.virtualenvs/tensorflow does not exist" in foreseen.words
+    assert all(pin in foreseen.words for pin in ('"tensorflow": "2.18.1"', '"tensorflow-metal": "1.2.0"'))
 
 
 def test_an_intel_mac_is_refused_before_anything_is_done_but_asking(mac: NewMac) -> None:
@@ -40,7 +35,7 @@ def test_an_intel_mac_is_refused_before_anything_is_done_but_asking(mac: NewMac)
     before = listing(intel)
     refused = on(intel, SETUP, check=False)
     assert refused.rc != 0
-    assert "has no Apple Silicon (processor: Intel(R) Core(TM) i7-9750H" in words(refused)
+    assert "has no Apple Silicon (processor: Intel(R) Core(TM) i7-9750H" in refused.words
     assert listing(intel) == before
     assert {Path(call["argv"][0]).name for call in intel.calls()} <= QUESTIONS
 
@@ -101,7 +96,7 @@ def test_a_mistake_in_the_declaration_is_found_without_any_host(
     refused = playbook("-i", inventory, SETUP, check=False)
     assert refused.rc != 0
     assert {(line["failed"], line["unreachable"]) for line in refused.recap.values()} == {(1, 0)}
-    assert said_once in words(refused)
+    assert said_once in refused.words
     assert len(refused.stdout.splitlines()) < 50
 
 
@@ -114,8 +109,8 @@ def test_a_wrong_hash_in_the_lock_of_a_new_environment(
     declared = [{"name": "tensorflow", "lock": str(lock)}]
     refused = on(fresh, SETUP, check=False, tensorflow_environments=declared)
     assert refused.rc != 0
-    assert "No wheel of six 1.17.0 has a hash that is in the lock" in words(refused)
-    assert "Nothing was activated" in words(refused)
+    assert "No wheel of six 1.17.0 has a hash that is in the lock" in refused.words
+    assert "Nothing was activated" in refused.words
     assert said(fresh, f"ls -A {ROOT}/environments/tensorflow; [ ! -e {LINKS}/tensorflow ]") == ""
 
 
@@ -125,7 +120,7 @@ def test_the_disk_is_full_when_python_is_unpacked(mac: NewMac) -> None:
     fresh.limit_disk(f"{HOME}/.local", "20m")
     full = on(fresh, SETUP, check=False)
     assert full.rc != 0
-    assert "the disk is full" in words(full)
+    assert "the disk is full" in full.words
     fresh.unlimit_disk(f"{HOME}/.local")
     repaired = on(fresh, NATIVE_PYTHON)
     assert repaired.recap[fresh.name]["changed"] == 1

@@ -179,7 +179,7 @@ def refuse_bad_python(environment: str, python: str) -> None:
     if python and not re.fullmatch(r"3\.\d+", python):
         raise MetalfleetError(
             f"python: {python} of the environment {environment} is not a minor version",
-            remedy='Write it such as "3.11", between quotes.',
+            remedy='Write it in quotes, such as "3.11".',
         )
 
 

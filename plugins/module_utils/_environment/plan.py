@@ -129,9 +129,10 @@ def plan_rollback(declaration: Declaration, seen: Observation, _machine: str) ->
     """Switch to an older generation that is whole."""
     wanted = rolled_back_to(declaration, seen)
     if wanted is None or wanted not in seen.generations:
+        there = ", ".join(map(str, seen.generations)) or "none"
         raise MetalfleetError(
             f"The environment {declaration.name} has no complete generation {wanted or 'before the newest'} to go back "
-            f"to. There are: {', '.join(map(str, seen.generations)) or 'none'}. What is active was not touched"
+            f"to. The complete ones are: {there}. What is active was not touched"
         )
     if seen.active == wanted:
         return

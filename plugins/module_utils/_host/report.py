@@ -250,12 +250,16 @@ def say(finding: Finding) -> str:
     return " ".join(as_sentence(part) for part in parts if part) or "as declared"
 
 
+DONE_TO = {"absent": "removed", "rolled_back": "rolled back"}
+"""What is done to an environment of a state; to one that is present it depends on the reasons."""
+
+
 def say_what_is_to_do(finding: Finding) -> str:
     """The text for one that is not as declared yet."""
     why = say_reasons(finding.plan.actions)
-    if finding.carried == FORESEEN:
-        return f"would be changed ({why})"
     state, reasons = finding.declaration.state, finding.plan.reasons
+    if finding.carried == FORESEEN:
+        return f"would be {DONE_TO.get(state) or what_was_done(reasons)} ({why})"
     if state == "absent":
         return f"is still there ({why}). Run setup.yml to remove it"
     if "absent" in reasons and not finding.seen.generations:
@@ -279,7 +283,7 @@ def say_of_present(finding: Finding) -> str:
 
 
 def say_of_absent(finding: Finding) -> str:
-    return "removed" if finding.plan.actions else "not there, as declared"
+    return "removed" if finding.plan.actions else "not there, so there is nothing to remove"
 
 
 def say_of_rolled_back(finding: Finding) -> str:

@@ -55,6 +55,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wante
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, target_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import counted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized, parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 
@@ -100,14 +101,14 @@ class Conda:
     def _unpack_engine(self, generation: Path) -> Installed:
         folder, listing = generation / ENGINE / "engine", generation / ENGINE / "engine.txt"
         command = ("pip", "install", "--no-deps", "--target", str(folder), "-r", str(listing))
-        return self._uv.install(generation, self._engine, listing, self._python, *command)
+        return self._uv.install(generation, self._engine, listing, self._python, *command, called="py-rattler")
 
     def _link(self, generation: Path, subdir: str, archives: list[str]) -> None:
         """Let py-rattler install archives from the store."""
         # Imported here because it takes others along that a host has no need of which is only asked.
         from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda import program  # noqa: PLC0415
 
-        self._uv.supply.progress.say("installing", f"{len(archives)} conda packages")
+        self._uv.supply.progress.say(f"installing {counted(len(archives), 'conda package')}")
         workshop = generation / ENGINE
         order = {
             "engine": str(workshop / "engine"),

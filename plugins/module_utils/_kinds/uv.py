@@ -12,6 +12,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.proto
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import refuse_unrecorded
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wanted import wheels_wanted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wheels import requirements_of, uv_arguments
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import counted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import platform_of
 
 if TYPE_CHECKING:
@@ -31,15 +32,18 @@ class Uv:
     def __init__(self, program: Path, supply: Supply, commands: Commands) -> None:
         self._program, self.supply, self.commands = program, supply, commands
 
-    def install(self, generation: Path, lock: str, listing: Path, python: Path, *command: str) -> Installed:
+    def install(
+        self, generation: Path, lock: str, listing: Path, python: Path, *command: str, called: str = ""
+    ) -> Installed:
         """Get the wheels that the text of a lock pins for an interpreter, list them in a file, let uv install them.
 
-        `command` says how; it names the list. Nothing is built, and nothing else is taken.
+        `command` says how; it names the list. `called` is what they are together, for people. Nothing is built, and
+        nothing else is taken.
         """
         stored, warnings = self.supply.provide(wheels_wanted(lock, platform_of(python, self.commands)))
         refuse_unrecorded((wheel.pin.name, wheel.path) for wheel in stored)
         listing.write_text(requirements_of(stored), encoding="utf-8")
-        self.supply.progress.say("installing", f"{len(stored)} wheels")
+        self.supply.progress.say(f"installing {called or counted(len(stored), 'wheel')}")
         arguments = (*uv_arguments(stored, generation / CACHE), "--python", str(python))
         self.run(generation, *command, *arguments, timeout=TO_INSTALL)
         return Installed(tuple(wheel.sha256 for wheel in stored), warnings)

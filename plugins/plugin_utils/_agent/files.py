@@ -138,7 +138,7 @@ def refuse_bad_settings(declared: Mapping[str, Any]) -> None:
     if bad or not declared["times"]:
         raise MetalfleetError(
             f"tensorflow_agent_times has {', '.join(map(repr, bad)) or 'no time'} in it",
-            remedy='Give times of the day, between quotes, such as ["11:30", "16:30"].',
+            remedy='Give times of the day in quotes, such as ["11:30", "16:30"].',
         )
     url = declared["document_url"]
     if url and not url.startswith("https://"):

@@ -45,6 +45,11 @@ class Fleet:
     def everyone(self) -> list[str]:
         """All hosts that are meant, as a pattern."""
         if self.pattern:
+            if not self.matching(self.pattern):
+                raise MetalfleetError(
+                    f"tensorflow_hosts is {self.pattern!r}, and no host of the inventory matches that",
+                    remedy="Name hosts or groups of the inventory; ansible-inventory --graph shows them.",
+                )
             return [self.pattern]
         if GROUP not in self.groups:
             raise MetalfleetError(

@@ -71,7 +71,7 @@ def checked_pins(option: str, pins: Mapping[Any, Any]) -> Pins:
     """A user's own pins. Raises MetalfleetError with the one that is wrong, and how one is written."""
     for minor, pin in pins.items():
         if not isinstance(minor, str) or not re.fullmatch(r"3\.\d+", minor):
-            complaint = f"its key {minor!r} is not a minor version between quotes"
+            complaint = f"its key {minor!r} is not a minor version in quotes"
         elif not isinstance(pin, dict) or not all(pin.get(field) for field in FIELDS[option]):
             complaint = f"the pin of Python {minor} does not say {', '.join(FIELDS[option])}"
         elif not re.fullmatch(r"\d+\.\d+\.\d+\w*", str(pin["version"])) or not str(pin["version"]).startswith(

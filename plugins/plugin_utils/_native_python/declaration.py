@@ -104,7 +104,7 @@ def declare(options: Mapping[str, Any]) -> Declaration:
         minor = minor_of(declaration.version) if declaration.version.startswith("3.") else "3.12"
         raise MetalfleetError(
             f"native_python_version is {declaration.version!r}, which is not a minor version",
-            remedy=f'Write it such as "{minor}", between quotes.',
+            remedy=f'Write it in quotes, such as "{minor}".',
         )
     existing = "" if declaration.additional else declaration.existing  # which is of one version
     return replace(declaration, root=str(Path(declaration.root)), existing=existing)  # in its one spelling

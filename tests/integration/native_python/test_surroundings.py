@@ -208,7 +208,7 @@ def test_the_users_start_up_files_and_habits_do_not_matter(mac: NewMac, run: Run
         ({"native_python_root": "x"}, "native_python_root is relative"),
         ({"native_python_root": ""}, "native_python_root is empty"),
         ({"native_python_existing": "bin/python3"}, "native_python_existing is relative"),
-        ({"native_python_version": 3.1}, "version is the number 3.1, not a text"),
+        ({"native_python_version": 3.1}, "version is the number 3.1, not text"),
         ({"native_python_version": "3.13"}, "There is no pinned Python 3.13"),
         ({"native_python_source": "brew"}, "standalone, python_org, homebrew, existing"),
         ({"native_python_mirror": "nowhere/at/all"}, "which native_python_mirror names, is not there"),

@@ -33,7 +33,7 @@ interrupted() {
 
 now() { /bin/date -u '+%Y-%m-%dT%H:%M:%SZ'; }
 
-# What is closed would be the next file that is opened: whatever is written there then gets into that.
+# A closed descriptor becomes that of the next file that is opened: what is meant for a terminal would go into that.
 open_all() {
     (true 3<&0) 2>/dev/null || exec </dev/null
     (true 3>&1) 2>/dev/null || exec >/dev/null
@@ -261,8 +261,8 @@ is_whole() {
     return $ended
 }
 
-# Both are called with 2>/dev/null: a shell tells there how what it runs was ended. Until the program can answer Ctrl-C, it
-# is not interrupted.
+# This and is_whole are called with 2>/dev/null, for there a shell says which signal ended what it runs. The program is
+# not interrupted before it can answer Ctrl-C itself.
 run() { (trap '' INT && exec "$python" -I -S -B "$program" "$@" 2>&3 3>&-); }
 
 # What is said of a managed Python that does not work: what became of its repair, or $1.
@@ -306,7 +306,10 @@ case ${1:-} in
     repair | install)
         if [ -z "$is_help" ]; then
             for each in "$agent"/python/python3 "$agent"/python/python3.*/; do
-                case $each in *"*/") ;; *) repair_python "${each%/}" ;; esac
+                case $each in
+                    *"*/") ;; # the pattern itself: there are no others
+                    *) repair_python "${each%/}" ;;
+                esac
             done
         fi
         ;;

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import NAME, Progress
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import NAME, Progress, counted
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def told(folder: Path) -> str:
 
 def test_what_is_done_is_there_until_the_end(progress: Progress, tmp_path: Path) -> None:
     with progress:
-        progress.say("installing", "39 wheels")
-        assert told(tmp_path) == "tf: installing, 39 wheels\n"
+        progress.say("installing 38 wheels")
+        assert told(tmp_path) == "tf: installing 38 wheels\n"
         progress.say("probing")
         assert told(tmp_path) == "tf: probing\n"
     assert list(tmp_path.iterdir()) == []
@@ -45,6 +45,10 @@ def test_a_step_is_told_once_in_a_second(progress: Progress, tmp_path: Path, mon
     progress.begin("other")
     progress.say("downloading", "4 MB")
     assert told(tmp_path) == "other: downloading, 4 MB\n"
+
+
+def test_one_thing_is_not_many() -> None:
+    assert [counted(number, "wheel") for number in (0, 1, 2)] == ["0 wheels", "1 wheel", "2 wheels"]
 
 
 def test_threads_tell_at_once(progress: Progress, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_lock_names_each_package_with_its_hash_and_wheels_that_fit(tmp_path: P
     assert "python-dateutil==" in wheels
     assert "six==" not in wheels
     assert set(locks.conda) == {"conda_engine", "conda_channels"}
-    assert "+ tool 1.0" in locks.new[0].changes
+    assert "tool 1.0 added" in locks.new[0].changes
     assert "sha256" not in locks.new[0].diff["after"]
 
 
@@ -111,7 +111,7 @@ def test_what_is_locked_is_kept_until_an_upgrade_is_asked_for(
 
     more = lab("six", "tool", channel=channel.url)
     run_of_ansible("ansible-local-2")
-    assert [lock.changes for lock in locks_for(tmp_path, more).new] == [["+ tool 1.0"]]
+    assert [lock.changes for lock in locks_for(tmp_path, more).new] == [["tool 1.0 added"]]
 
     run_of_ansible("ansible-local-3")
     locks = Locks(Path, Making(tmp_path / "locks"))

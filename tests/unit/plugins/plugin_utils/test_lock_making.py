@@ -14,6 +14,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.sett
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._building import BuiltWheel
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._index import resolver_for, uv_settings
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._lock_files import (
+    changes,
     declaration_of,
     versions_of,
 )
@@ -107,6 +108,14 @@ def test_a_lock_pins_the_pair_and_what_goes_with_it_by_the_platforms_hashes(whee
     assert declaration_of(lock) == {
         "metal": "", "oldest_macos": "12.1", "packages": ["keras_like"], "tensorflow": "",
     }  # fmt: skip
+
+
+def test_the_changes_of_a_lock_can_be_read_by_people() -> None:
+    before, after = (
+        "".join(f"{pin} --hash=sha256:{'0' * 64}\n" for pin in pins)
+        for pins in (("numpy==1.26.4", "pytz==2026.2"), ("numpy==2.0.2", "six==1.17.0"))
+    )
+    assert changes(before, after) == ["numpy 1.26.4 -> 2.0.2", "six 1.17.0 added", "pytz 2026.2 removed"]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +229,10 @@ def test_the_pair_of_a_lock_stays_where_it_can(
             {"tensorflow": "2.20.0"},
             r"2\.20\.0 with tensorflow-metal 1\.2\.0 cannot be imported: the plug-in does not link",
         ),
-        ({"platform": "linux-x86_64+cuda", "packages": ["newer"]}, r"says no Python.*as linux-x86_64\+cuda-py3\.12 "),
+        (
+            {"platform": "linux-x86_64+cuda", "packages": ["newer"]},
+            r"names no Python.*in linux-x86_64\+cuda-py3\.12\.",
+        ),
         ({"platform": "linux-riscv64-py3.12", "metal": "none"}, r"Locks are made for: macos-arm64, linux-x86_64"),
     ],
     ids=str,

@@ -15,12 +15,12 @@ SPEC = {**ENVIRONMENTS, **NATIVE_PYTHON}
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"version": 3.1}, "version is the number 3.1, not a text"),
+        ({"version": 3.1}, "version is the number 3.1, not text"),
         ({"environments": [{"name": 2.2}]}, "environments: name is the number 2.2"),
         ({"python": {"version": 3.12}}, "python: version is the number 3.12"),
         ({"environments": {"name": "tf"}}, "environments is a mapping, not a list: write each as an item"),
         ({"environments": "tf"}, "environments is the text 'tf', not a list"),
-        ({"environments": True}, "environments is a truth value, not a list"),
+        ({"environments": True}, "environments is a boolean, not a list"),
         ({"environments": ["tf"]}, "item 1 of environments is the text 'tf', not a mapping: write it as `- name: tf`"),
         ({"environments": [{"name": "a"}, [1]]}, "item 2 of environments is a list, not a mapping"),
         ({"environments": [{"name": "a", "kep": 3}]}, "environments: kep is not an option: keep is probably meant"),
@@ -35,17 +35,17 @@ SPEC = {**ENVIRONMENTS, **NATIVE_PYTHON}
         ({"environments": [{"name": "a", "conda": "ffmpeg"}]}, "conda is the text 'ffmpeg', not a mapping"),
         (
             {"environments": [{"name": "a", "conda": {"packages": ["gdal", {"pip": ["six"]}]}}]},
-            "conda: item 2 of packages is a mapping, not a text: wheels are named in packages of the environment",
+            "conda: item 2 of packages is a mapping, not text: wheels are named in packages of the environment",
         ),
         (
             {"environments": [{"name": "a", "packages": [{"six": 1.17}]}]},
-            "environments: item 1 of packages is a mapping, not a text: what holds a colon and a blank",
+            "environments: item 1 of packages is a mapping, not text: put text with a colon and a space in quotes",
         ),
         (
             {"environments": [{"name": "a", "packages": {"six": 1.17}}]},
             "packages is a mapping, not a list: write each as an item, such as `- six`",
         ),
-        ({"environments": [{"name": "a", "models": [None]}]}, "environments: item 1 of models is empty, not a text"),
+        ({"environments": [{"name": "a", "models": [None]}]}, "environments: item 1 of models is empty, not text"),
         ({"python": {"verson": "3.12"}}, "python: verson is not an option: version is probably meant"),
     ],
 )

@@ -380,7 +380,7 @@ class TestOptions:
         [
             ({"version": "3.1x"}, "native_python_version is '3.1x'"),
             ({"version": "3.12.16"}, r'a minor version\. Write it such as "3\.12"'),
-            ({"archives": {3.1: {}}}, "its key 3.1 is not a minor version between quotes"),
+            ({"archives": {3.1: {}}}, "its key 3.1 is not a minor version in quotes"),
             ({"archives": {"3.12": {"version": "3.12.1"}}}, "does not say version, build, sha256"),
             ({"archives": {"3.12": "3.12.1"}}, "does not say"),
             ({"archives": {"3.12": {"version": "3.11.1", "build": 1, "sha256": {}}}}, "does not say"),

@@ -359,7 +359,7 @@ class TestRollback:
         assert upgraded.link.readlink().name == "2"
 
     def test_a_generation_that_never_was(self, upgraded: Host) -> None:
-        with pytest.raises(RefusedError, match=r"no complete generation 9 .*There are: 1, 2"):
+        with pytest.raises(RefusedError, match=r"no complete generation 9 .*The complete ones are: 1, 2"):
             upgraded.converge(state="rolled_back", generation=9)
 
     def test_what_was_rolled_back_to_outlives_what_was_rolled_back_from(self, upgraded: Host) -> None:

@@ -81,7 +81,7 @@ def collect(
 
 
 def m4(answers: dict[str, Answer] | None = None) -> FakeCommands:
-    """The M4 Pro, but for the programs that answer otherwise."""
+    """The M4 Pro, except for programs that answer something else."""
     commands = fake_mac.commands(M4)
     commands.answers[XCODE_SELECT] = exited(2, stderr="xcode-select: error: Unable to get active developer directory.")
     paths = {Path(path).name: path for path in HARMLESS}

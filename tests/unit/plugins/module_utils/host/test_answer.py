@@ -237,11 +237,20 @@ class TestConverging:
         host.declare("tf", state="rolled_back", gpu_check="quick")
         assert host.converge()["text"] == ["tf: generation 1 is active already. gpu-ok."]
 
+    def test_check_mode_says_what_would_be_done(self, host: Host) -> None:
+        host.damage("tf")
+        host.declare("other")
+        repaired, set_up = host.converge(check_mode=True)["text"]
+        assert repaired.startswith("tf: would be repaired (file-missing: ")
+        assert set_up.startswith("other: would be set up (absent: ")
+        host.declare("tf", state="absent")
+        assert host.converge(check_mode=True)["text"][-1].startswith("tf: would be removed (declared-absent: ")
+
     def test_nothing_to_remove_changes_nothing(self, host: Host) -> None:
         host.declare("gone", state="absent")
         said = host.converge()
         assert not said["changed"]
-        assert said["text"] == ["tf: gpu-ok.", "gone: not there, as declared."]
+        assert said["text"] == ["tf: gpu-ok.", "gone: not there, so there is nothing to remove."]
 
 
 class TestDocument:

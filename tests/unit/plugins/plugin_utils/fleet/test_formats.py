@@ -153,7 +153,7 @@ def test_a_page_allows_itself_nothing_but_its_own_style_and_script(files: Files)
 
 
 class Tags(HTMLParser):
-    """The elements of a page with their attributes, but for those of SVG."""
+    """The elements of a page with their attributes, without those of SVG."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -28,15 +28,20 @@ def fleet(canary: str = "", pattern: str | None = None, **known: dict[str, Any])
 
 def test_everyone_is_the_group_or_what_was_given() -> None:
     assert fleet().everyone() == ["tensorflow"]
-    assert fleet(pattern="macs:!ada").everyone() == ["macs:!ada"]
+    assert fleet(pattern="others").everyone() == ["others"]
     with pytest.raises(MetalfleetError, match=r'no group "tensorflow".*-e tensorflow_hosts=PATTERN'):
         Fleet({}, None, "", lambda _: [], lambda _: {}).everyone()
+
+
+@pytest.mark.parametrize("words", ["everyone", "canaries", "others", "unanswered"])
+def test_a_pattern_that_no_host_matches_is_refused(words: str) -> None:
+    with pytest.raises(MetalfleetError, match="tensorflow_hosts is 'typo', and no host of the inventory matches that"):
+        getattr(fleet("1", "typo"), words)()
 
 
 def test_canaries_are_those_of_their_group_first() -> None:
     assert fleet("1").canaries() == ["c", "a", "b", "d"]
     assert fleet("10%", "others").canaries() == ["x", "d"]
-    assert fleet("1", "nothing").canaries() == NOBODY
 
 
 def test_without_a_canary_all_hosts_have_their_turn_at_once() -> None:
