@@ -319,7 +319,7 @@ def last_object(text: str) -> str:
     """The last line that is a JSON object, as a module's answer is, without what start-up files print around it."""
     for line in reversed(text.splitlines()):
         if line.startswith("{"):
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 if isinstance(json.loads(line), dict):
                     return line
     return text

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.declaration import Declaration
@@ -110,7 +110,7 @@ def fill(generation: Path, declaration: Declaration, python: Path, tools: Tools)
     contents = kind.inspect(generation)
     refuse_startup_files(contents.claims, declaration.startup_files_of)
     if tools.machine:  # on Linux they are two files, such as terminfo/E/Eterm and terminfo/e/eterm of conda's ncurses
-        refuse_one_path_in_two_spellings(contents.claims)
+        refuse_one_path_in_two_spellings(contents.claims, {*bare, *contents.records})
     checked = check(generation, contents, bare)
     refuse_foreign_code(generation, checked.tree, tools.machine)
     kind.refuse_unmet(generation)
@@ -148,8 +148,8 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
     refuse_unknown((path for path, _stamp in files.paths(tree)), {*bare, *claims, *contents.records})
     damaged, owned, shared = {}, dict(contents.records), {}
     for path, claimed in claims.items():
-        if path in contents.records:
-            continue
+        if path in contents.records:  # whoever writes another's could answer for another's files
+            refuse_file_of_the_environment(claimed[0].owner, path)
         refuse_conflict(path, claimed, is_bare=path in bare)
         owner = next((claim.owner for claim in claimed if claim.sha256 == found.get(path)), None)
         if owner is None:
@@ -179,10 +179,13 @@ def refuse_unknown(paths: Iterable[str], known: Collection[str]) -> None:
         )
 
 
-def refuse_one_path_in_two_spellings(claims: Iterable[Claim]) -> None:
-    """On a Mac's volume both are one file: whoever is installed last wins."""
+def refuse_one_path_in_two_spellings(claims: Iterable[Claim], bare: Iterable[str]) -> None:
+    """On a Mac's volume both are one file: whoever is installed last wins. `bare` are the environment's own."""
+    own = {spelled_on_a_mac(path): path for path in bare}
     seen: dict[str, Claim] = {}
     for claim in claims:
+        if own.get(spelled_on_a_mac(claim.path), claim.path) != claim.path:
+            refuse_file_of_the_environment(claim.owner, claim.path)
         other = seen.setdefault(spelled_on_a_mac(claim.path), claim)
         if other.path != claim.path:
             owners = sorted({other.owner, claim.owner})
@@ -205,11 +208,20 @@ def refuse_conflict(path: str, claims: list[Claim], *, is_bare: bool) -> None:
     """No package may replace a file of the environment itself, nor one of another package that could do harm."""
     differing = [claim for claim in claims if claim.sha256 != claims[0].sha256]
     if is_bare or (differing and not is_harmless(path)):
-        whose = "the environment itself has" if is_bare else f"the package {differing[0].owner} has, too"
+        if is_bare:
+            refuse_file_of_the_environment(claims[0].owner, path)
         raise MetalfleetError(
-            f"The package {claims[0].owner} brings the file {path}, which {whose}",
+            f"The package {claims[0].owner} brings the file {path}, which the package {differing[0].owner} has, too",
             remedy="Remove one of them from the lock.",
         )
+
+
+def refuse_file_of_the_environment(owner: str, path: str) -> NoReturn:
+    """No package may bring what makes an environment one, such as bin/python, or another package's RECORD."""
+    raise MetalfleetError(
+        f"The package {owner} brings the file {path}, which the environment itself has",
+        remedy="Remove it from the lock.",
+    )
 
 
 def say_shared(path: str, owners: list[str]) -> str:

@@ -37,14 +37,24 @@ KNOWN = (
         "Make {root} and everything in it writable for this user.",
     ),
     (
-        r"Not a directory|File exists|Is a directory|Errno (17|20|21)\b",
-        "a file or folder is in the way",
-        "Move it away and run again.",
-    ),
-    (
         r"Failed to extract archive|Bad CRC",
         "a wheel is damaged",
         "Make the lock with another version of that package: the wheel itself is faulty.",
+    ),
+    (
+        r"Failed to install: .*(Not a directory|File exists|Is a directory)",
+        "packages of the lock bring the same path, one as a file and one as a folder",
+        "Remove one of them from the lock.",
+    ),
+    (
+        r"Failed to install: (?!.*os error)",
+        "a wheel cannot be installed as it was made",
+        "Remove it from the lock, or use another version of that package.",
+    ),
+    (
+        r"Not a directory|File exists|Is a directory|Errno (17|20|21)\b",
+        "a file or folder is in the way",
+        "Move it away and run again.",
     ),
     (
         r"requires `[^`]*`, but|requires Python|is incompatible with",

@@ -31,10 +31,12 @@ Tree = dict[str, dict[str, Stamp]]
 FOLDER = ""
 UNREADABLE = None
 COMPILED = "__pycache__"
+DEEPEST = 64
+"""Folders in folders. What lies deeper is not looked at: each level holds a descriptor, of which a Mac allows 256."""
 
 
 def walk(top: Path, ignored: frozenset[str] = frozenset()) -> Tree:
-    """Everything in a folder with its stamp, except compiled Python and ignored names."""
+    """Everything in a folder with its stamp, except compiled Python and ignored names of files."""
     tree: Tree = {}
     _walk(str(top), None, "", ignored, tree)
     return tree
@@ -43,6 +45,8 @@ def walk(top: Path, ignored: frozenset[str] = frozenset()) -> Tree:
 def _walk(name: str, parent: int | None, inside: str, ignored: frozenset[str], tree: Tree) -> None:
     """By descriptors: looking a file up in an open folder costs half of looking its whole path up."""
     try:
+        if inside.count("/") >= DEEPEST:
+            raise PermissionError  # noqa: TRY301 - nobody may look into it, so that it is one that cannot be looked into
         folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     except FileNotFoundError:  # it has gone meanwhile
         return
@@ -66,7 +70,7 @@ def _entries(folder: int, ignored: frozenset[str]) -> tuple[dict[str, Stamp], li
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            if name in ignored:
+            if name in ignored and not entry.is_dir(follow_symlinks=False):
                 continue
             if entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 
@@ -58,7 +59,7 @@ def is_ours(text: str, link: Path) -> bool:
     """Whether a specification has our mark of the environment at this stable path, whatever else was changed in it."""
     try:
         return bool(json.loads(text)["metadata"][MARK] == str(link))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -67,7 +68,7 @@ def is_of_others(text: str, link: Path) -> bool:
     try:
         specification = json.loads(text)
         return bool(specification["argv"]) and not is_ours(text, link)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False  # such a file starts nothing
 
 
@@ -95,9 +96,7 @@ def write_kernel(name: str, link: Path) -> None:
     """Register the environment with Jupyter."""
     path = kernel_path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(".kernel.json.new")
-    new.write_text(kernel_text(name, link), encoding="utf-8")
-    new.replace(path)
+    put(path, kernel_text(name, link).encode())
 
 
 def remove_kernel(name: str) -> None:

@@ -155,7 +155,7 @@ def read(generation: Path) -> Manifest | None:
         head, tree = body.split(b"\n")
         data = json.loads(head)
         manifest = Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"]), "tree_json": tree})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     is_ours = manifest.schema == SCHEMA and manifest.folder == os.path.realpath(generation)
     return manifest if is_ours else None
@@ -166,7 +166,7 @@ def read_owned(generation: Path, manifest: Manifest) -> Owned:
     try:
         owned_json = read_regular(generation / FILES)
         owned: Owned = json.loads(owned_json)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return owned if _digest(owned_json) == manifest.files_sha256 else {}
 

@@ -29,7 +29,7 @@ class Memory:
 
 def read(home: Path) -> Memory:
     """What is remembered; nothing, if it is missing or damaged, for that costs no more than a rebuild in vain."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         data = json.loads(read_regular(home / NAME))
         return Memory(frozenset(map(int, data["left"])), tuple(map(str, data["in_vain"])))
     return Memory()

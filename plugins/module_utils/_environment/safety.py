@@ -36,10 +36,7 @@ def find_obstacles(places: Places, home: Path) -> Iterator[Problem]:
     for folder in (places.root, places.links, home):
         there = nearest_folder(folder)
         if not there.is_dir():
-            yield Problem(
-                f"{there} is in the way: a folder is wanted there",
-                remedy="Move it away, or choose other folders (tensorflow_root, tensorflow_links).",
-            )
+            yield in_the_way(there)
         elif not os.access(there, os.W_OK | os.X_OK):
             yield Problem(
                 f"{there if folder == home else folder} cannot be written by user {os.geteuid()}",
@@ -50,8 +47,29 @@ def find_obstacles(places: Places, home: Path) -> Iterator[Problem]:
                 f"{folder} lies in a folder of another user, who could not change there what root makes",
                 remedy="Run without become, or choose folders of root's (tensorflow_root, tensorflow_links).",
             )
+    yield from find_damaged(places.wheels, places.set_aside)
     if not has_file_locks(nearest_folder(places.root)):
         yield without_file_locks(places.root)
+
+
+def find_damaged(*folders: Path) -> Iterator[Problem]:
+    """Folders of our own that could not even be looked into."""
+    for folder in filter(os.path.lexists, folders):
+        if not folder.is_dir():
+            yield in_the_way(folder)
+        elif not os.access(folder, os.R_OK | os.X_OK):
+            yield Problem(
+                f"{folder} cannot be read by user {os.geteuid()}",
+                remedy="Make it readable and writable for this user (chown, chmod).",
+            )
+
+
+def in_the_way(path: Path) -> Problem:
+    """The message about what lies where a folder of ours is wanted."""
+    return Problem(
+        f"{path} is in the way: a folder is wanted there",
+        remedy="Move it away, or choose other folders (tensorflow_root, tensorflow_links).",
+    )
 
 
 def nearest_folder(path: Path) -> Path:

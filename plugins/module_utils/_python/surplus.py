@@ -51,7 +51,7 @@ def _interpreters(root: Path, closed: list[Path]) -> Iterator[str]:
         yield str(controller / "environment/bin/python")
     for generation in matching(root, "environments/*/*", lambda path, _: closed.append(path)):
         yield str(generation / "bin" / "python")
-        with suppress(OSError, ValueError, LookupError, TypeError):
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             # The first line is its digest, the second identifies it, what follows are its files.
             head = read_regular(generation / MANIFEST).split(b"\n", 2)[1]
             yield str(json.loads(head)["interpreter"]["path"])

@@ -297,7 +297,7 @@ def _json_listing(content: bytes, base: str) -> list[RemoteFile]:
         found = [
             _file_of(urljoin(base, file["url"]), (file.get("hashes") or {}).get("sha256", ""), file) for file in files
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise OutOfOrder(f"{masked(base)} did not answer with the JSON of a package index") from error
     return [file for file in found if _may_be_fetched(file, base)]
 

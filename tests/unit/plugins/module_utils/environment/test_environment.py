@@ -316,6 +316,12 @@ class TestKernel:
         assert specification["argv"][0] == f"{host.link}/bin/python"
         kernel_path("tf").write_text("{}")
         assert host.four_runs(**wanted) == [["kernel-changed"], ["kernel-changed"], [], []]
+        kernel_path("tf").write_text("[" * 100_000)
+        mine = host.folder / "mine"
+        mine.write_text("mine")
+        kernel_path("tf").with_name("kernel.json.new").symlink_to(mine)
+        assert host.four_runs(**wanted) == [["kernel-changed"], ["kernel-changed"], [], []]
+        assert mine.read_text() == "mine"
         kernel_path("tf").write_text(kernel_path("tf").read_text().replace('"tf",', '"My TensorFlow",'))
         assert host.four_runs(lock=lock) == [["kernel-changed"], ["kernel-changed"], [], []]
         assert not kernel_path("tf").parent.exists()

@@ -15,6 +15,13 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout impo
     ("said", "words"),
     [
         ("/e/bin/uv: killed by SIGKILL", "killed by the system or a user"),
+        ("Failed to extract archive: a.whl cause: failed to create directory: File exists (os error 17)", "is damaged"),
+        (
+            "Failed to install: a.whl cause: failed to create directory: File exists (os error 17)",
+            "bring the same path",
+        ),
+        ("Failed to install: a.whl cause: Scripts must not use the reserved name `python`", "installed as it was made"),
+        ("Failed to install: a.whl cause: Input/output error (os error 5)", "not known here"),
         ("Querying Python at `/e/bin/python` failed with exit status signal: 9 (SIGKILL)", "killed by the system"),
         ("Querying Python at `/e/bin/python` failed with exit status signal: 11 (SIGSEGV)", "not known here"),
         ("the moon is full", "not known here"),

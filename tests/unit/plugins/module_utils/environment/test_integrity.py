@@ -9,6 +9,7 @@ import json
 import os
 import py_compile
 import shutil
+import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest, memory, safety
 
 from tests.unit.plugins.module_utils.environment.host import Host, RefusedError
 from tests.wheels import Wheel, lock_of, make_wheel
@@ -41,6 +42,16 @@ def rewritten(wheel: Wheel, *, more: dict[str, bytes] | None = None, record: Any
         for each, data in {**content, **(more or {})}.items():
             archive.writestr(each, data)
     return wheel
+
+
+def host_files(host: Host, folder: str) -> list[str]:
+    """The files of a folder beside the packages, without its RECORD."""
+    return [f"{folder}/{path.name}" for path in (host.packages / folder).iterdir() if path.name != "RECORD"]
+
+
+def encoded(data: bytes) -> str:
+    """A digest as RECORD has it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 class TestHostileWheels:
@@ -86,6 +97,20 @@ class TestHostileWheels:
         evil = make_wheel(host.wheels, "evil", files={"evil.py": b"", "alpha-1.0.dist-info/RECORD": b"alpha.py,,\n"})
         refused(host, evil, words=r"The wheel of evil .*alpha-1\.0\.dist-info/RECORD")
 
+    @pytest.mark.parametrize("name", ["purelib/alpha-1.0.dist-info/RECORD", "data/metalfleet-wheels.txt"])
+    def test_a_record_of_others_as_data(self, host: Host, name: str) -> None:
+        """Its digest is in the wheel's own RECORD, and what it says is what is there."""
+        files = {"evil.py": b""}
+        if name.endswith("RECORD"):
+            there = {path: (host.packages / path).read_bytes() for path in host_files(host, "alpha-1.0.dist-info")}
+            there["alpha/__init__.py"] = files["evil-1.0.data/purelib/alpha/__init__.py"] = b"VERSION = 'evil'\n"
+            lines = (f"{path},sha256={encoded(data)},\n" for path, data in there.items())
+            files[f"evil-1.0.data/{name}"] = "".join([*lines, "alpha-1.0.dist-info/RECORD,,\n"]).encode()
+        else:
+            files[f"evil-1.0.data/{name}"] = b"evil==1.0\n"
+        evil = make_wheel(host.wheels, "evil", files=files)
+        refused(host, evil, words=f"evil brings the file .*{Path(name).name}, which the environment itself has")
+
     def test_another_packages_file(self, host: Host) -> None:
         evil = make_wheel(host.wheels, "evil", files={"evil.py": b"", "alpha/__init__.py": b"VERSION = '6'\n"})
         refused(host, evil, words=r"The package (evil|alpha) brings the file .*alpha/__init__\.py, which the package")
@@ -103,6 +128,14 @@ class TestHostileWheels:
         evil = make_wheel(host.wheels, "evil", files={one: b"VERSION = '6'\n"})
         worse = make_wheel(host.wheels, "worse", files={other: b"VERSION = '7'\n"})
         refused(host, evil, worse, words=r"The packages evil and worse bring .*which are one file on most Macs")
+
+    @pytest.mark.parametrize(
+        "name", ["data/bin/Activate.fish", "data/PyVenv.cfg", "scripts/Activate", "purelib/Metalfleet.PTH"]
+    )
+    def test_the_environments_own_file_on_a_mac(self, host: Host, name: str) -> None:
+        host.machine = "arm64"
+        evil = make_wheel(host.wheels, "evil", files={"evil.py": b"", f"evil-1.0.data/{name}": b"import evil\n"})
+        refused(host, evil, words=f"evil brings the file .*{Path(name).name}, which the environment itself has")
 
     def test_another_packages_compiled_python_is_never_run(self, host: Host) -> None:
         source = host.folder / "evil.py"
@@ -204,6 +237,46 @@ class TestOddEntries:
         assert "caf\\xe9.py" in json.dumps(found, ensure_ascii=False).encode("utf-8").decode().replace("\\\\", "\\")
         self.check(host, "package-extra")
 
+    def test_folders_without_end(self, host: Host) -> None:
+        """Deeper than Python recurses, than a process may open files, and than a path may be long."""
+        deep = os.open(host.packages, os.O_RDONLY)
+        for _level in range(2500):
+            os.mkdir("d", dir_fd=deep)
+            below = os.open("d", os.O_RDONLY, dir_fd=deep)
+            os.close(deep)
+            deep = below
+        os.close(deep)
+        self.check(host, "package-extra")
+        assert host.converge(keep=1)["reasons"] == ["surplus-generation"]
+        [kept] = host.places.set_aside.glob("*/lib/*/site-packages/d")
+        assert kept.is_dir()
+        subprocess.run(["rm", "-rf", host.places.set_aside], check=True)  # pytest's own removal recurses
+
+    @pytest.mark.parametrize("name", [manifest.NAME, manifest.FILES, memory.NAME])
+    def test_what_we_read_ourselves_is_nested_without_end(self, host: Host, name: str) -> None:
+        body = b"[" * 100_000 + b"\n{}"
+        sealed = b"sha256:" + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+        folder = host.declaration.home if name == memory.NAME else host.link.resolve()
+        (folder / name).write_bytes(sealed if name == manifest.NAME else body)
+        (host.packages / "alpha/__init__.py").unlink()
+        reasons = ["unfinished" if name == manifest.NAME else "file-missing"]
+        self.check(host, *reasons)
+
+    @pytest.mark.parametrize("name", ["wheels", "set-aside"])
+    @pytest.mark.parametrize("made", ["echo mine > {}", "ln -s nowhere {}", "ln -s {0} {0}"])
+    def test_a_folder_of_ours_is_none(self, host: Host, name: str, made: str) -> None:
+        """Check says so, too, and nothing is begun."""
+        place = host.places.root / name
+        shutil.rmtree(place, ignore_errors=True)
+        subprocess.run(made.format(place), shell=True, check=True)
+        (host.packages / "alpha/__init__.py").unlink()
+        for check_mode in (True, False):
+            with pytest.raises(RefusedError, match=f"/{name} is in the way: a folder is wanted there"):
+                host.converge(check_mode=check_mode)
+        assert host.generations() == ["1"]
+        place.unlink()
+        self.check(host, "file-missing")
+
     def test_finders_files_are_nobodys(self, host: Host) -> None:
         (host.link / ".lock").touch()
         for folder in (host.link, host.packages, host.packages / "alpha", host.declaration.home):
@@ -266,6 +339,12 @@ class TestUsersFiles:
         assert len(list(kept.rglob("project*/__init__.py"))) == 10
         assert "0.ipynb" in said[0]
         assert str(kept) in said[0]
+
+    def test_a_folder_with_the_name_of_finders_file(self, host: Host) -> None:
+        (host.packages / ".DS_Store").mkdir()
+        (host.packages / ".DS_Store/notes.txt").write_text("mine")
+        assert host.converge(keep=1)["reasons"] == ["package-extra"]
+        assert [path.read_text() for path in host.places.set_aside.rglob("notes.txt")] == ["mine"]
 
     def test_an_edited_file_of_a_package_is_kept_too(self, host: Host) -> None:
         (host.packages / "alpha/__init__.py").write_text("VERSION = 'mine'\n")
