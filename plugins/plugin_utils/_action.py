@@ -8,7 +8,6 @@ that the task really runs as.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -23,6 +22,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._handed import to_hand
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import DEFAULT_ROOT
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._options import (
     OF_ONE_RUN,
@@ -319,8 +319,8 @@ def last_object(text: str) -> str:
     """The last line that is a JSON object, as a module's answer is, without what start-up files print around it."""
     for line in reversed(text.splitlines()):
         if line.startswith("{"):
-            with suppress(ValueError, RecursionError):
-                if isinstance(json.loads(line), dict):
+            with suppress(ValueError):
+                if isinstance(parse_json(line), dict):
                     return line
     return text
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._controller import put_file
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _line_of(text: str, mark: str) -> dict[str, Any] | None:
     for line in text.splitlines()[:5]:
         if line.startswith(mark):
             with suppress(ValueError):
-                found: dict[str, Any] = json.loads(line[len(mark) :])
+                found: dict[str, Any] = parse_json(line[len(mark) :])
                 return found
     return None
 

@@ -8,7 +8,6 @@ import codecs
 import csv
 import io
 import ipaddress
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,7 @@ def read_rows(path: Path) -> list[Row]:
     try:
         text = text_of(path.read_bytes())
         rows = rows_of_json(text) if path.suffix.lower() == ".json" else rows_of_csv(text)
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise MetalfleetError(
             f"The export {path} cannot be read",
             evidence=str(error),
@@ -103,7 +103,7 @@ def rows_of_csv(text: str) -> list[Row]:
 
 def rows_of_json(text: str) -> list[Row]:
     """The objects of a list, which may be the one list of an object, as the APIs of MDMs answer. Raises ValueError."""
-    data = json.loads(text)
+    data = parse_json(text)
     lists = [each for each in data.values() if isinstance(each, list)] if isinstance(data, dict) else [data]
     if len(lists) != 1 or not isinstance(lists[0], list) or not all(isinstance(each, dict) for each in lists[0]):
         raise ValueError("it is not one list of objects")

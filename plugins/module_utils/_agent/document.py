@@ -20,6 +20,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.docume
     platform_to_be,
     read_document,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import expand_home
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 
@@ -64,10 +65,10 @@ def numbered(content: bytes, serial: int) -> bytes:
 def parse(text: bytes) -> AgentDocument:
     """A document from a file. Raises MetalfleetError for one that must not be followed."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
         schema, sealed = data["schema"], data["sha256"]
         whole = {name: value for name, value in data.items() if name != "sha256"}
-    except (*UNLIKE, RecursionError) as error:
+    except UNLIKE as error:
         raise damaged(f"Its content is no document ({error})" if text.strip() else "It is empty") from error
     if not isinstance(schema, int) or schema > SCHEMA:
         raise MetalfleetError(

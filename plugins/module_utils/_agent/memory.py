@@ -18,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import UNLIKE
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import status_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import MOMENT, written
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
     claim_for_writing,
@@ -101,10 +102,10 @@ class Memory:
     def why_unreadable(self) -> str:
         """Why what is in the history's place tells nothing; "" if it does, or nothing is there."""
         try:
-            json.loads(read_regular(self._folder / HISTORY))
+            parse_json(read_regular(self._folder / HISTORY))
         except OSError as error:
             return "" if is_nothing_there(error) else f"{error.filename}: {error.strerror}."
-        except (ValueError, RecursionError):
+        except ValueError:
             return f"{self._folder / HISTORY} is damaged."
         return ""
 
@@ -147,8 +148,8 @@ class Memory:
         return [each for each in read if isinstance(each, dict)] if isinstance(read, list) else []
 
     def _read(self, name: str) -> Any:
-        with suppress(OSError, ValueError, RecursionError):
-            return json.loads(read_regular(self._folder / name))
+        with suppress(OSError, ValueError):
+            return parse_json(read_regular(self._folder / name))
         return None
 
     def _write(self, name: str, data: object) -> None:

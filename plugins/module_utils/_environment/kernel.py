@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock import pinned_versions
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 
 MARK = "metalfleet"
@@ -58,17 +59,17 @@ def look_at_kernel(name: str) -> tuple[str | None, Problem | None]:
 def is_ours(text: str, link: Path) -> bool:
     """Whether a specification has our mark of the environment at this stable path, whatever else was changed in it."""
     try:
-        return bool(json.loads(text)["metadata"][MARK] == str(link))
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return bool(parse_json(text)["metadata"][MARK] == str(link))
+    except (ValueError, KeyError, TypeError):
         return False
 
 
 def is_of_others(text: str, link: Path) -> bool:
     """Whether a specification starts something that is not the environment at this stable path."""
     try:
-        specification = json.loads(text)
+        specification = parse_json(text)
         return bool(specification["argv"]) and not is_ours(text, link)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return False  # such a file starts nothing
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, read_regular, sha256_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import NOBODYS
 
@@ -153,9 +154,9 @@ def read(generation: Path) -> Manifest | None:
         if digest.decode() != _digest(body):
             return None
         head, tree = body.split(b"\n")
-        data = json.loads(head)
+        data = parse_json(head)
         manifest = Manifest(**{**data, "interpreter": Interpreter(**data["interpreter"]), "tree_json": tree})
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     is_ours = manifest.schema == SCHEMA and manifest.folder == os.path.realpath(generation)
     return manifest if is_ours else None
@@ -165,8 +166,8 @@ def read_owned(generation: Path, manifest: Manifest) -> Owned:
     """Whose its files are, with their digests; nothing, if what says so is not as it was written."""
     try:
         owned_json = read_regular(generation / FILES)
-        owned: Owned = json.loads(owned_json)
-    except (OSError, ValueError, RecursionError):
+        owned: Owned = parse_json(owned_json)
+    except (OSError, ValueError):
         return {}
     return owned if _digest(owned_json) == manifest.files_sha256 else {}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
 
 NAME = "metalfleet-memory.json"
@@ -29,8 +30,8 @@ class Memory:
 
 def read(home: Path) -> Memory:
     """What is remembered; nothing, if it is missing or damaged, for that costs no more than a rebuild in vain."""
-    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        data = json.loads(read_regular(home / NAME))
+    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+        data = parse_json(read_regular(home / NAME))
         return Memory(frozenset(map(int, data["left"])), tuple(map(str, data["in_vain"])))
     return Memory()
 

@@ -7,9 +7,10 @@ None stands for what a text does not tell; none of them raises an error.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -251,8 +252,8 @@ def _property(entry: str, name: str) -> str | None:
 def parse_profile(text: str) -> Profile | None:
     """`system_profiler -json SPHardwareDataType SPDisplaysDataType`; None if the text is not a JSON object."""
     try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
+        answer = parse_json(text)
+    except ValueError:
         return None
     if not isinstance(answer, dict):
         return None

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, Optional  # noqa: UP035
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import CUDA_MACHINES
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._probe.programs.reporter import WRONG_RESULTS
 
@@ -218,8 +218,8 @@ def read_reports(reported: bytes | bytearray) -> Told:
     """What the program's lines say, see programs.reporter. Other lines are left out: anyone may write there."""
     told = Told()
     for line in reported.splitlines():
-        with contextlib.suppress(ValueError, TypeError, LookupError, RecursionError):
-            told = _add(told, json.loads(line))
+        with contextlib.suppress(ValueError, TypeError, LookupError):
+            told = _add(told, parse_json(line))
     return told
 
 

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import matching, read_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import RECORD
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.wanted import link_to, target_of
@@ -51,10 +51,10 @@ def _interpreters(root: Path, closed: list[Path]) -> Iterator[str]:
         yield str(controller / "environment/bin/python")
     for generation in matching(root, "environments/*/*", lambda path, _: closed.append(path)):
         yield str(generation / "bin" / "python")
-        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        with suppress(OSError, ValueError, LookupError, TypeError):
             # The first line is its digest, the second identifies it, what follows are its files.
             head = read_regular(generation / MANIFEST).split(b"\n", 2)[1]
-            yield str(json.loads(head)["interpreter"]["path"])
+            yield str(parse_json(head)["interpreter"]["path"])
 
 
 def _is_ours(folder: Path) -> bool:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import open_regular
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import (
     WheelName,
@@ -293,11 +293,11 @@ def _local_listing(path: Path) -> list[RemoteFile]:
 
 def _json_listing(content: bytes, base: str) -> list[RemoteFile]:
     try:
-        files = json.loads(content)["files"]
+        files = parse_json(content)["files"]
         found = [
             _file_of(urljoin(base, file["url"]), (file.get("hashes") or {}).get("sha256", ""), file) for file in files
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutOfOrder(f"{masked(base)} did not answer with the JSON of a package index") from error
     return [file for file in found if _may_be_fetched(file, base)]
 

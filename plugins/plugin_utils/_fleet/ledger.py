@@ -27,6 +27,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import REPAIRED, state_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import written
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
     claim_for_writing,
@@ -222,8 +223,8 @@ def entry_at(path: Path) -> Entry:
     if len(content) > LARGEST:
         raise Damaged(f"it has more than {LARGEST} bytes")
     try:
-        entry = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        entry = parse_json(content)
+    except ValueError as error:
         raise Damaged("it is not JSON in UTF-8") from error
     schema = entry.get("schema") if isinstance(entry, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:

@@ -379,7 +379,7 @@ class TestOptions:
         ("changed", "message"),
         [
             ({"version": "3.1x"}, "native_python_version is '3.1x'"),
-            ({"version": "3.12.16"}, r'a minor version\. Write it such as "3\.12"'),
+            ({"version": "3.12.16"}, r'a minor version\. Write it in quotes, such as "3\.12"'),
             ({"archives": {3.1: {}}}, "its key 3.1 is not a minor version in quotes"),
             ({"archives": {"3.12": {"version": "3.12.1"}}}, "does not say version, build, sha256"),
             ({"archives": {"3.12": "3.12.1"}}, "does not say"),
