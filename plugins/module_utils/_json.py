@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes | bytearray) -> Any:
     """The data of a text. Raises ValueError, also where it is nested so deeply that Python's parser gives up."""
     try:
         return json.loads(text)
