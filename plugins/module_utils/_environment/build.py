@@ -146,10 +146,12 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
         if Path(claim.path).name not in NOBODYS:
             claims.setdefault(claim.path, []).append(claim)
     refuse_unknown((path for path, _stamp in files.paths(tree)), {*bare, *claims, *contents.records})
+    for path in sorted(
+        contents.records.keys() & claims.keys()
+    ):  # who writes another's can claim another's files, so this is first
+        refuse_file_of_the_environment(claims[path][0].owner, path)
     damaged, owned, shared = {}, dict(contents.records), {}
     for path, claimed in claims.items():
-        if path in contents.records:  # whoever writes another's could answer for another's files
-            refuse_file_of_the_environment(claimed[0].owner, path)
         refuse_conflict(path, claimed, is_bare=path in bare)
         owner = next((claim.owner for claim in claimed if claim.sha256 == found.get(path)), None)
         if owner is None:

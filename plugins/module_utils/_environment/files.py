@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import COMPILED, is_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +31,6 @@ Tree = dict[str, dict[str, Stamp]]
 
 FOLDER = ""
 UNREADABLE = None
-COMPILED = "__pycache__"
 DEEPEST = 64
 """Folders in folders. What lies deeper is not looked at: each level holds a descriptor, of which a Mac allows 256."""
 
@@ -119,6 +119,15 @@ def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
     wanted = list(relative)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(wanted, pool.map(digest, wanted, chunksize=64)))
+
+
+def among_compiled(top: Path) -> Iterator[str]:
+    """The relative paths of what lies among compiled Python, and that no compiler has made."""
+    for above, folders, names in os.walk(top):
+        if f"{os.sep}{COMPILED}" in above:
+            for name in names + [each for each in folders if os.path.islink(f"{above}/{each}")]:  # noqa: PTH114 - many
+                if not is_compiled(name):
+                    yield os.path.relpath(f"{above}/{name}", top)
 
 
 def remove_bytecode(top: Path) -> None:

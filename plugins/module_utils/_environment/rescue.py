@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import manifest, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import find_differences
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
 
@@ -16,6 +16,7 @@ def rescue(generation: Path, places: Places) -> list[str]:
     built = manifest.read(generation)
     differences = find_differences(generation, built, lambda _: None, everything=False) if built else ()
     strays = [difference.path for difference in differences if difference.kind in ("extra", "changed")]
+    strays += files.among_compiled(generation)
     if not strays:
         return []
     kept = safety.free_name(places.set_aside, f"{generation.parent.name}-{generation.name}")

@@ -27,7 +27,6 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.lock 
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._conda.process import run_program
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.failures import DISK_IS_FULL
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.files import COMPILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import free_mb
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.startup import (
     OUR_FILE,
@@ -56,6 +55,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wante
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, target_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular, sha256_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import counted
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import COMPILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized, parse_lock
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.platforms import Platform
 

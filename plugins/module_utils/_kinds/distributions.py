@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.files import COMPILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.protocol import Claim, Contents
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.record import NAME as RECORD
@@ -19,6 +18,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.recor
     sha256_said,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import COMPILED
 
 WHEELS = "metalfleet-wheels.txt"
 """In a generation: the wheels that it was installed from."""

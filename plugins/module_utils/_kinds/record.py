@@ -17,9 +17,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.files import COMPILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import digest_of, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import COMPILED
 
 NAME = "RECORD"
 ALGORITHMS = frozenset({"sha256", "sha384", "sha512"})

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RECORD = "metalfleet-files.txt"
+COMPILED = "__pycache__"
 NOBODYS = frozenset({".DS_Store"})
 """Names of files that Finder makes wherever somebody looks."""
 
 
 def record(folder: Path) -> None:
-    """Write down mode, size, time and path of every file; what Python compiles for itself is left out."""
+    """Write down mode, size, time and path of every file; what a compiler writes down for itself is left out."""
     (folder / RECORD).unlink(missing_ok=True)
-    lines = [_describe(folder, path) for path in _files(folder, "")]
+    lines = [_describe(folder, path) for path in _files(folder)]
     (folder / RECORD).write_text("\n".join([f"{len(lines)} files", *lines]), "utf-8", "surrogateescape")
 
 
@@ -56,20 +57,29 @@ def rescue(folder: Path, kept: Path) -> list[str]:
     except OSError:
         lines = []
     ours = {RECORD, *(line.split(" ", 3)[-1] for line in lines)}
-    strays = [path for path in _files(folder, "") if path not in ours and path.rpartition("/")[2] not in NOBODYS]
+    strays = [path for path in _files(folder) if path not in ours and path.rpartition("/")[2] not in NOBODYS]
     for path in strays:
         (kept / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).rename(kept / path)
     return strays
 
 
-def _files(folder: Path, below: str) -> Iterator[str]:
-    with os.scandir(folder / below) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if not entry.is_dir(follow_symlinks=False):
-                yield below + entry.name
-            elif entry.name != "__pycache__":
-                yield from _files(folder, f"{below}{entry.name}/")
+def _files(folder: Path) -> Iterator[str]:
+    """The paths of all that is no folder, and that no compiler has written down for itself."""
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        with os.scandir(folder / below) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{below}{entry.name}/")
+                elif not (below.endswith(f"{COMPILED}/") and is_compiled(entry.name)):
+                    yield below + entry.name
+
+
+def is_compiled(name: str) -> bool:
+    """Whether Python, or Numba, makes a file of this name in a folder for compiled code, and makes it again."""
+    return name.endswith((".pyc", ".nbi", ".nbc")) or ".pyc." in name  # the latter while it is written
 
 
 def _describe(folder: Path, path: str) -> str:

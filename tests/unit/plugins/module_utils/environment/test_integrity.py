@@ -346,6 +346,16 @@ class TestUsersFiles:
         assert host.converge(keep=1)["reasons"] == ["package-extra"]
         assert [path.read_text() for path in host.places.set_aside.rglob("notes.txt")] == ["mine"]
 
+    def test_a_file_among_compiled_python(self, host: Host) -> None:
+        (host.packages / "alpha/__pycache__").mkdir(exist_ok=True)
+        (host.packages / "alpha/__pycache__/notes.txt").write_text("mine")
+        (host.packages / "alpha/__pycache__/link").symlink_to(host.packages)
+        (host.packages / "alpha/__pycache__/numba-1.py312.nbi").touch()
+        (host.packages / "alpha/__init__.py").unlink()
+        assert "notes.txt" in host.converge(keep=1)["warnings"][0]
+        kept = {path.name for path in host.places.set_aside.glob("*/lib/python3*/site-packages/alpha/__pycache__/*")}
+        assert kept == {"notes.txt", "link"}
+
     def test_an_edited_file_of_a_package_is_kept_too(self, host: Host) -> None:
         (host.packages / "alpha/__init__.py").write_text("VERSION = 'mine'\n")
         host.converge(keep=1)

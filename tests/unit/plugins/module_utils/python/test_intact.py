@@ -63,7 +63,10 @@ def test_what_others_have_put_there_is_rescued(folder: Path, tmp_path_factory: p
     (folder / "lib/a b.py").write_text("edited")
     (folder / "lib/ä.py").chmod(0o600)
     (folder / ".DS_Store").touch()
-    assert intact.rescue(folder, kept) == ["lib/site-packages/mine/work.py"]
+    (folder / "lib/__pycache__").mkdir()
+    for name in ("work.cpython-312.pyc", "work.cpython-312.pyc.1234", "work.f-1.py312.nbi", "mine.txt"):
+        (folder / "lib/__pycache__" / name).write_text("mine")
+    assert sorted(intact.rescue(folder, kept)) == ["lib/__pycache__/mine.txt", "lib/site-packages/mine/work.py"]
     assert (kept / "lib/site-packages/mine/work.py").read_text() == "mine"
     assert (folder / "lib/a b.py").read_text() == "edited"
 
@@ -82,3 +85,12 @@ def test_it_is_a_program_too(folder: Path) -> None:
     assert run("compare") == "lib/a b.py"
     assert run("record") == ""
     assert run("compare") == ""
+
+
+def test_folders_without_end_can_be_recorded(folder: Path) -> None:
+    deep = folder / "lib/deep"
+    subprocess.run(["mkdir", "-p", deep / "/".join(["d"] * (sys.getrecursionlimit() + 10))], check=True)
+    (folder / "lib/deep/x").touch()
+    intact.record(folder)
+    assert "lib/deep/x" in (folder / intact.RECORD).read_text()
+    subprocess.run(["rm", "-rf", deep], check=True)  # pytest's own removal recurses
