@@ -13,6 +13,7 @@ import hashlib
 import os
 import stat
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, Callable, Union
 
@@ -84,6 +85,29 @@ def _is_there(path: str, refused: Refused | None) -> bool:
         if refused:
             refused(Path(path), error)
         return False
+
+
+def each_folder(top: AnyPath, refused: Refused | None = None) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each folder below `top`, itself the first: its path, the names of its folders, and of all else in it.
+
+    Folders that are taken out of their list are not visited. Those that cannot be looked into are left out, and
+    `refused` is told. It is os.walk without a recursion, which that has before Python 3.12: folders may have no end.
+    """
+    waiting = [os.fspath(top)]
+    while waiting:
+        path = waiting.pop()
+        folders: list[str] = []
+        others: list[str] = []
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    (folders if entry.is_dir(follow_symlinks=False) else others).append(entry.name)
+        except OSError as error:
+            if refused:
+                refused(Path(path), error)
+            continue
+        yield path, folders, others
+        waiting += [f"{path}/{name}" for name in folders]
 
 
 def closed_folder(path: Path) -> Path:

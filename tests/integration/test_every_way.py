@@ -109,7 +109,7 @@ def test_all_hosts_are_as_declared_after_one_run_and_the_next_changes_nothing(
         assert {host: counts["changed"] for host, counts in again.recap.items()} == nothing
         assert site.changed(SETUP, "--check") == nothing
 
-    output = " ".join(again.output.split())
+    output = again.words
     for words in {f"{name}: {verdict}" for each in IN_ORDER.values() for name, verdict in each.items()}:
         assert words in output
     locks = sorted(path.name for path in (site.folder / "metalfleet/locks").iterdir())

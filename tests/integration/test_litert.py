@@ -182,7 +182,7 @@ def test_a_mac_that_is_too_old_is_refused_before_the_build(mac: NewMac) -> None:
 
     run = on(host, SETUP, check=False, tensorflow_environments=[EDGE])
 
-    assert "LiteRT 2.3.0 needs macOS 15.2 or newer, not 14.6.1" in " ".join(run.output.split())
+    assert "LiteRT 2.3.0 needs macOS 15.2 or newer, not 14.6.1" in run.words
     assert said(host, "ls ~/.local/share/metalfleet").split() == ["bin", "python", "uv"]
 
 

@@ -23,7 +23,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.document import Document
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import is_folder, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import each_folder, is_folder, sha256_of
 
 COMMAND = "bin/metalfleet"
 DOCUMENT = f"agent/{agent_document.NAME}"
@@ -143,9 +143,9 @@ def entries(agent: Path) -> Iterator[Path]:
     if not is_folder(agent):
         yield agent
         return
-    for folder, folders, names in os.walk(agent):
+    for folder, folders, names in each_folder(agent):
         here = Path(folder)
-        odd = [name for name in folders if not is_folder(here / name) or (here == agent and name in memory.OURS)]
+        odd = [name for name in folders if here == agent and name in memory.OURS]
         folders[:] = [name for name in folders if name not in odd]
         for path in (here / name for name in (*names, *odd)):
             if path.name != ".DS_Store" and not is_memory(path, agent):

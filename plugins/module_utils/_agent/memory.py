@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.manifest import put
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.safety import set_aside
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import UNLIKE
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import UNLIKE, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status import status_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._json import parse_json
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._moments import MOMENT, written
@@ -104,7 +104,7 @@ class Memory:
         try:
             parse_json(read_regular(self._folder / HISTORY))
         except OSError as error:
-            return "" if is_nothing_there(error) else f"{error.filename}: {error.strerror}."
+            return "" if is_nothing_there(error) else f"{said_by(error, self._folder / HISTORY)}."
         except ValueError:
             return f"{self._folder / HISTORY} is damaged."
         return ""

@@ -146,9 +146,8 @@ def check(generation: Path, contents: Contents, bare: set[str]) -> Checked:
         if Path(claim.path).name not in NOBODYS:
             claims.setdefault(claim.path, []).append(claim)
     refuse_unknown((path for path, _stamp in files.paths(tree)), {*bare, *claims, *contents.records})
-    for path in sorted(
-        contents.records.keys() & claims.keys()
-    ):  # who writes another's can claim another's files, so this is first
+    # First, for whoever writes another's record can claim another's files.
+    for path in sorted(contents.records.keys() & claims.keys()):
         refuse_file_of_the_environment(claims[path][0].owner, path)
     damaged, owned, shared = {}, dict(contents.records), {}
     for path, claimed in claims.items():
@@ -209,9 +208,9 @@ def by_owner(digests: Mapping[str, str], owners: Mapping[str, str]) -> manifest.
 def refuse_conflict(path: str, claims: list[Claim], *, is_bare: bool) -> None:
     """No package may replace a file of the environment itself, nor one of another package that could do harm."""
     differing = [claim for claim in claims if claim.sha256 != claims[0].sha256]
-    if is_bare or (differing and not is_harmless(path)):
-        if is_bare:
-            refuse_file_of_the_environment(claims[0].owner, path)
+    if is_bare:
+        refuse_file_of_the_environment(claims[0].owner, path)
+    if differing and not is_harmless(path):
         raise MetalfleetError(
             f"The package {claims[0].owner} brings the file {path}, which the package {differing[0].owner} has, too",
             remedy="Remove one of them from the lock.",

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import sha256_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import COMPILED, is_compiled
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import each_folder, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import COMPILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -121,19 +121,12 @@ def hash_all(top: Path, relative: Iterable[str]) -> dict[str, str]:
         return dict(zip(wanted, pool.map(digest, wanted, chunksize=64)))
 
 
-def among_compiled(top: Path) -> Iterator[str]:
-    """The relative paths of what lies among compiled Python, and that no compiler has made."""
-    for above, folders, names in os.walk(top):
-        if f"{os.sep}{COMPILED}" in above:
-            for name in names + [each for each in folders if os.path.islink(f"{above}/{each}")]:  # noqa: PTH114 - many
-                if not is_compiled(name):
-                    yield os.path.relpath(f"{above}/{name}", top)
-
-
 def remove_bytecode(top: Path) -> None:
     """Remove compiled Python, which would run instead of the sources without having been checked."""
-    for folder in [Path(above, COMPILED) for above, names, _files in os.walk(top) if COMPILED in names]:
-        if folder.is_symlink():
-            folder.unlink()
-        else:
-            shutil.rmtree(folder)
+    for above, folders, others in each_folder(top):
+        compiled = Path(above, COMPILED)
+        if COMPILED in folders:
+            folders.remove(COMPILED)
+            shutil.rmtree(compiled)
+        elif COMPILED in others and compiled.is_dir():  # a link to a folder
+            compiled.unlink()

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import files, manifest, safety
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment import manifest, safety
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._environment.observe import find_differences
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import COMPILED, files_of
 
 
 def rescue(generation: Path, places: Places) -> list[str]:
@@ -16,7 +17,7 @@ def rescue(generation: Path, places: Places) -> list[str]:
     built = manifest.read(generation)
     differences = find_differences(generation, built, lambda _: None, everything=False) if built else ()
     strays = [difference.path for difference in differences if difference.kind in ("extra", "changed")]
-    strays += files.among_compiled(generation)
+    strays += [path for path in files_of(generation, ignored=(OSError,)) if COMPILED in path.split("/")]
     if not strays:
         return []
     kept = safety.free_name(places.set_aside, f"{generation.parent.name}-{generation.name}")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -22,7 +23,12 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._commands im
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._errors import MetalfleetError, Problem, said_by
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import Places
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import NO_LOCKS, is_folder, open_guard
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import (
+    NO_LOCKS,
+    each_folder,
+    is_folder,
+    open_guard,
+)
 
 WRITER_WAIT = 600.0  # seconds
 LSOF_SECONDS = 20  # less than the watchdog gives the whole look, see _watchdog
@@ -251,11 +257,11 @@ def what_keeps_it_in_place(path: Path) -> Path | None:
 
 def what_keeps_it_from_removal(path: Path) -> Path | None:
     """What in a folder this user can neither remove nor make removable; None if nothing."""
-    closed: list[str] = []
-    for folder, folders, names in os.walk(path, onerror=lambda error: closed.append(error.filename)):
-        if (folders or names) and not _may_change(folder):
+    closed: list[Path] = []
+    for folder, folders, others in each_folder(path, lambda folder, _: closed.append(folder)):
+        if (folders or others) and not _may_change(folder):
             return Path(folder)
-    return next((Path(folder) for folder in closed if is_folder(folder) and not _is_mine(folder)), None)
+    return next((folder for folder in closed if is_folder(folder) and not _is_mine(str(folder))), None)
 
 
 def _may_change(folder: str) -> bool:
@@ -292,13 +298,20 @@ def remove_tree(path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     try:
-        shutil.rmtree(path)
+        _remove_all(path)
     except PermissionError:
         _let_me_change(path)
-        for folder, names, _files in os.walk(path):
+        for folder, names, _others in each_folder(path):
             for name in names:
                 _let_me_change(Path(folder, name))
-        shutil.rmtree(path)
+        _remove_all(path)
+
+
+def _remove_all(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except RecursionError as error:  # before Python 3.13
+        raise OSError(errno.ENAMETOOLONG, "its folders are nested too deeply", str(folder)) from error
 
 
 def _let_me_change(folder: Path) -> None:

@@ -53,7 +53,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._kinds.wante
     conda_wanted,
 )
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._layout import platform_name, target_of
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import read_regular, sha256_of
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import each_folder, read_regular, sha256_of
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import counted
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._python.intact import COMPILED
 from ansible_collections.metalfleet.tensorflow.plugins.module_utils._wheels.lock import normalized, parse_lock
@@ -230,8 +230,8 @@ def claims_of(generation: Path, record: dict[str, Any], name: str) -> Iterator[C
 def refuse_links_outside(generation: Path) -> None:
     """What a link leads to belongs to the environment, or nobody would notice that it changes."""
     top = os.path.realpath(generation)
-    for folder, names, files in os.walk(generation):
-        for name in (*names, *files):
+    for folder, _folders, others in each_folder(generation):
+        for name in others:
             path = Path(folder, name)
             if path.is_symlink() and not os.path.realpath(path).startswith(f"{top}/"):
                 raise MetalfleetError(

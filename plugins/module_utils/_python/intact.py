@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ NOBODYS = frozenset({".DS_Store"})
 def record(folder: Path) -> None:
     """Write down mode, size, time and path of every file; what a compiler writes down for itself is left out."""
     (folder / RECORD).unlink(missing_ok=True)
-    lines = [_describe(folder, path) for path in _files(folder)]
+    lines = [_describe(folder, path) for path in files_of(folder)]
     (folder / RECORD).write_text("\n".join([f"{len(lines)} files", *lines]), "utf-8", "surrogateescape")
 
 
@@ -57,19 +58,19 @@ def rescue(folder: Path, kept: Path) -> list[str]:
     except OSError:
         lines = []
     ours = {RECORD, *(line.split(" ", 3)[-1] for line in lines)}
-    strays = [path for path in _files(folder) if path not in ours and path.rpartition("/")[2] not in NOBODYS]
+    strays = [path for path in files_of(folder) if path not in ours and path.rpartition("/")[2] not in NOBODYS]
     for path in strays:
         (kept / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).rename(kept / path)
     return strays
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """The paths of all that is no folder, and that no compiler has written down for itself."""
+def files_of(folder: Path, ignored: tuple[type[OSError], ...] = ()) -> Iterator[str]:
+    """The paths of all that is no folder, except what a compiler makes again. Raises errors that are not ignored."""
     waiting = [""]
     while waiting:
         below = waiting.pop()
-        with os.scandir(folder / below) as entries:
+        with suppress(*ignored), os.scandir(folder / below) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(f"{below}{entry.name}/")

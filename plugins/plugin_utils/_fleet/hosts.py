@@ -19,6 +19,7 @@ from ansible_collections.metalfleet.tensorflow.plugins.module_utils._host.status
     is_drift,
     state_of,
 )
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._progress import counted
 from ansible_collections.metalfleet.tensorflow.plugins.plugin_utils._fleet.ledger import (
     MOST_APART,
     UNREACHABLE,
@@ -203,7 +204,7 @@ def age(moment: float | None, now: float) -> str:
     for name, length in (("day", DAY), ("hour", 3600), ("minute", 60)):
         count = int(seconds // length)
         if count:
-            return f"{count} {name}{'s' if count > 1 else ''}"
+            return counted(count, name)
     return "less than a minute"
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import head_of_file, matching
+from ansible_collections.metalfleet.tensorflow.plugins.module_utils._paths import each_folder, head_of_file, matching
 
 
 @pytest.fixture
@@ -46,6 +46,28 @@ def test_what_is_refused_is_told(folder: Path) -> None:
     long = "x" * 300
     assert matching(folder, f"opt/{long}", refuse) == []
     assert refused == {f"opt/{long}": "File name too long"}
+
+
+def test_each_folder_is_visited_with_what_is_in_it(folder: Path) -> None:
+    (folder / "aa/link").symlink_to(folder)
+    found = {path: (sorted(folders), sorted(others)) for path, folders, others in each_folder(folder)}
+    assert len(found) == 11
+    assert found[f"{folder}/aa"] == ([], ["link"])
+    assert found[f"{folder}/opt"] == (
+        ["python@2", "python@3.12", "python@3.13", "python@3.9"],
+        ["python@3.file", "python@3.gone"],
+    )
+
+
+def test_folders_that_are_left_out_or_cannot_be_entered_are_not_visited(folder: Path) -> None:
+    refused: list[str] = []
+    visited = []
+    for path, folders, _others in each_folder(folder, lambda path, _: refused.append(path.name)):
+        visited.append(Path(path).name)
+        if "opt" in folders:
+            folders.remove("opt")
+            (folder / "aa").rmdir()
+    assert (visited, refused) == ([folder.name], ["aa"])
 
 
 def test_the_head_of_a_file(folder: Path) -> None:

@@ -346,6 +346,16 @@ class TestUsersFiles:
         assert host.converge(keep=1)["reasons"] == ["package-extra"]
         assert [path.read_text() for path in host.places.set_aside.rglob("notes.txt")] == ["mine"]
 
+    def test_folders_without_end_among_compiled_python(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Which Python cannot remove before 3.13."""
+
+        def gives_up(*_arguments: object, **_options: object) -> None:
+            raise RecursionError
+
+        monkeypatch.setattr(shutil, "rmtree", gives_up)
+        with pytest.raises(OSError, match="its folders are nested too deeply"):
+            safety.remove_tree(host.packages)
+
     def test_a_file_among_compiled_python(self, host: Host) -> None:
         (host.packages / "alpha/__pycache__").mkdir(exist_ok=True)
         (host.packages / "alpha/__pycache__/notes.txt").write_text("mine")
@@ -417,7 +427,7 @@ class TestStuck:
         """As the temporary files of a build, which somebody else is at."""
         (tmp_path / "there").touch()
         gone: tuple[str, list[str], list[str]] = (str(tmp_path / "gone"), [], ["python"])
-        monkeypatch.setattr(os, "walk", lambda *_, **__: iter([gone, (str(tmp_path), [], ["there"])]))
+        monkeypatch.setattr(safety, "each_folder", lambda *_: iter([gone, (str(tmp_path), [], ["there"])]))
         assert safety.what_keeps_it_from_removal(tmp_path) is None
 
     def test_a_removal_does_the_rest(self, stuck: Host) -> None:
